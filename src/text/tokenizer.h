@@ -1,0 +1,71 @@
+// Text to token ids and back, for vocabularies in the SentencePiece style ("llama" in GGUF).
+//
+// A text is cut into characters; then, again and again, the two neighbours whose joined text is the piece of the highest
+// score become one (of equals, the leftmost). What is no piece in the end is written as byte tokens <0x00>..<0xFF>.
+// Spaces are written U+2581, and one is put before the text and after each special token.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "model/gguf.h"
+
+namespace wafer {
+
+inline constexpr int32_t kNoToken = -1;
+
+// The numbers are GGUF's (tokenizer.ggml.token_type).
+enum class TokenKind : uint8_t { normal = 1, unknown = 2, control = 3, user_defined = 4, unused = 5, byte = 6 };
+
+struct StringHash {
+  using is_transparent = void;
+  size_t operator()(std::string_view s) const { return std::hash<std::string_view>{}(s); }
+};
+using StringMap = std::unordered_map<std::string, int32_t, StringHash, std::equal_to<>>;
+
+struct Tokenizer {
+  std::vector<std::string> pieces;  // as in the file: U+2581 for a space
+  std::vector<std::string> bytes;   // what each token stands for in text; special tokens: their own name
+  std::vector<float> scores;
+  std::vector<TokenKind> kinds;
+  StringMap ids;                    // piece -> id
+  size_t longest_piece = 0;         // bytes
+  std::vector<size_t> special_lengths;  // of control, unknown and user-defined pieces, descending, each once
+  std::array<int32_t, 256> byte_ids;    // token of a byte that no piece covers; the unknown token where there is none
+  int32_t bos = kNoToken, eos = kNoToken, unk = kNoToken;
+  std::vector<int32_t> stop;        // tokens that end a generation: eos and the end-of-turn tokens, ascending
+  bool add_bos = true;              // the model expects BOS before a prompt
+  bool add_eos = false;             // the file's flag; encode() leaves it to the caller
+  bool add_space_prefix = true;
+};
+
+// Reads the tokenizer.ggml.* keys. Other models than "llama" are an Error naming the model.
+Tokenizer load_tokenizer(const Gguf& gguf);
+Tokenizer load_tokenizer(const std::string& path);  // reads only the file's metadata
+
+struct EncodeOptions {
+  bool add_bos = false;
+  bool parse_special = false;  // control and unknown tokens are recognised in the text; user-defined ones always are
+};
+
+// Any bytes are a text. O(n log n).
+std::vector<int32_t> encode(const Tokenizer& tokenizer, std::string_view text, const EncodeOptions& options = {});
+
+// What control and unknown tokens (<s>, </s>, ...) become in text.
+enum class SpecialText { hide, show };
+
+// The bytes of `id` where it follows `previous` (kNoToken: at the start of a text): for streaming. The one space that
+// encode() puts at a start or after a special token is taken away again. Throws Error for an id outside the vocabulary.
+std::string_view piece_after(const Tokenizer& tokenizer, int32_t previous, int32_t id, SpecialText special = SpecialText::hide);
+
+// All of it: decode(encode(text)) == text, except that unknown characters are lost where a vocabulary has no byte tokens.
+std::string decode(const Tokenizer& tokenizer, std::span<const int32_t> ids, SpecialText special = SpecialText::hide);
+
+bool is_stop(const Tokenizer& tokenizer, int32_t id);
+
+}  // namespace wafer

@@ -1,0 +1,22 @@
+// Bytes that arrive in pieces, given on as whole characters: half a character is never printed.
+#pragma once
+#include <string>
+#include <string_view>
+
+namespace wafer {
+
+// Holds back the beginning of an incomplete character (at most 3 bytes). Each maximal ill-formed part becomes one U+FFFD,
+// as the Unicode standard recommends (section 3.9) and browsers do.
+struct Utf8Stream {
+  std::string pending;
+};
+
+// Returns what can be printed now, always valid UTF-8.
+std::string push(Utf8Stream& stream, std::string_view bytes);
+// At the end: U+FFFD where an incomplete character is left, else nothing.
+std::string flush(Utf8Stream& stream);
+
+// A whole text: push and flush.
+std::string to_valid_utf8(std::string_view bytes);
+
+}  // namespace wafer
