@@ -97,7 +97,7 @@ struct Strip {
   AlignedBuffer scales;   // [piece][tile_lanes]
 };
 
-void fill_strip(Strip& strip, const PanelMatrix& b, const Circle& circle, const MatmulKernels& kernels, std::span<const int> outputs,
+void fill_strip(Strip& strip, const PanelMatrix& b, const Circle& circle, const GemmKernels& kernels, std::span<const int> outputs,
                 std::span<const int> col_part) {
   strip.lanes = static_cast<int>(outputs.size());
   strip.runs.clear();
@@ -138,7 +138,7 @@ void fill_strip(Strip& strip, const PanelMatrix& b, const Circle& circle, const 
 
 struct Job {
   const Circle& circle;
-  const MatmulKernels& kernels;
+  const GemmKernels& kernels;
   Numerics numerics;
   bool quantised;
 };
@@ -215,7 +215,7 @@ void gemm(const float* a, int64_t lda, const PanelMatrix& b, const GemmOrder& or
   CHECK(static_cast<int64_t>(col_part.size()) == n && !order.parts.empty(), "{} outputs, {} parts of outputs", n, col_part.size());
   CHECK(numerics != Numerics::fp16 || !is_quantised(b.type), "fp16 numerics round quantised weights to fp16 first");
   if (t == 0 || n == 0) return;
-  const MatmulKernels& kernels = matmul_kernels();
+  const GemmKernels& kernels = gemm_kernels(current_isa());
   const Circle circle = make_circle(order, is_quantised(b.type), b.k);
   const Job job{.circle = circle, .kernels = kernels, .numerics = numerics, .quantised = is_quantised(b.type)};
   const std::vector<int> rows = sorted_by_part(row_part, circle.parts);

@@ -45,8 +45,8 @@ void gemv(const PanelMatrix& w, const GemvOrder& order, Numerics numerics, int b
   CHECK(batch >= 1 && batch <= 8 && order.k_end <= w.k && order.positions > 0, "batch {}, k {} of {}", batch, order.k_end, w.k);
   const bool fp16 = numerics == Numerics::fp16;
   CHECK(!fp16 || !is_quantised(w.type), "fp16 numerics round quantised weights to fp16 first");
-  const MatmulKernels& kernels = matmul_kernels();
-  const GemvSegment segment = fp16 ? kernels.gemv_fp16[static_cast<int>(w.type)] : kernels.gemv[static_cast<int>(w.type)];
+  const GemvKernels& kernels = gemv_kernels(current_isa());
+  const GemvSegment segment = fp16 ? kernels.segment_fp16[static_cast<int>(w.type)] : kernels.segment[static_cast<int>(w.type)];
   const AddChain add_chain = fp16 ? kernels.add_chain_fp16 : kernels.add_chain;
   const int64_t width = batch * kPanelLanes;
   parallel_for(0, panel_count(w), 1, [&](int64_t panel_begin, int64_t panel_end) {

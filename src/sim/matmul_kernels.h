@@ -27,12 +27,14 @@ using TileQuantProduct = void (*)(const float* a, int rows, const float* b, cons
 // Weights of lanes [lane, lane + count) of a panel as floats (the integers of quantised types): to[(k - begin) * stride + i].
 using UnpackLanes = void (*)(const std::byte* panel, int lane, int count, int64_t begin, int64_t end, float* to, int64_t stride);
 
-struct MatmulKernels {
-  Isa isa;
-  GemvSegment gemv[4];        // by PanelType; sums in fp32
-  GemvSegment gemv_fp16[2];   // f32 and f16 panels; fp16 numerics
+struct GemvKernels {
+  GemvSegment segment[4];       // by PanelType; sums in fp32
+  GemvSegment segment_fp16[2];  // f32 and f16 panels; fp16 numerics
   AddChain add_chain;
   AddChain add_chain_fp16;
+};
+
+struct GemmKernels {
   int tile_rows;   // most rows of a tile
   int tile_lanes;  // at most 32
   TileProduct tile;
@@ -46,7 +48,9 @@ struct MatmulKernels {
 // Tiles are compiled for 1 row and for even numbers of rows.
 inline int padded_tile_rows(int rows) { return rows <= 1 ? 1 : (rows + 1) / 2 * 2; }
 
-const MatmulKernels& scalar_matmul_kernels();
-const MatmulKernels& matmul_kernels();  // of current_isa()
+const GemvKernels& scalar_gemv_kernels();
+const GemmKernels& scalar_gemm_kernels();
+const GemvKernels& gemv_kernels(Isa isa);
+const GemmKernels& gemm_kernels(Isa isa);
 
 }  // namespace wafer::sim

@@ -110,19 +110,25 @@ void demote(const float* from, uint16_t* to, int64_t count) {
 
 }  // namespace
 
-const MatmulKernels& scalar_matmul_kernels() {
+const GemvKernels& scalar_gemv_kernels() {
   using enum PanelType;
   constexpr Numerics n32 = Numerics::fp32, n16 = Numerics::fp16;
-  static constexpr MatmulKernels kernels{
-      .isa = Isa::scalar,
-      .gemv = {gemv_segment<f32, n32>, gemv_segment<f16, n32>, gemv_segment<q8_0, n32>, gemv_segment<q4_0, n32>},
-      .gemv_fp16 = {gemv_segment<f32, n16>, gemv_segment<f16, n16>},
+  static constexpr GemvKernels kernels{
+      .segment = {gemv_segment<f32, n32>, gemv_segment<f16, n32>, gemv_segment<q8_0, n32>, gemv_segment<q4_0, n32>},
+      .segment_fp16 = {gemv_segment<f32, n16>, gemv_segment<f16, n16>},
       .add_chain = add_chain<n32>,
       .add_chain_fp16 = add_chain<n16>,
+  };
+  return kernels;
+}
+
+const GemmKernels& scalar_gemm_kernels() {
+  using enum PanelType;
+  static constexpr GemmKernels kernels{
       .tile_rows = kTileRows,
       .tile_lanes = kTileLanes,
-      .tile = tile<n32>,
-      .tile_fp16 = tile<n16>,
+      .tile = tile<Numerics::fp32>,
+      .tile_fp16 = tile<Numerics::fp16>,
       .tile_quant = tile_quant,
       .unpack = {unpack<f32>, unpack<f16>, unpack<q8_0>, unpack<q4_0>},
       .f16_to_f32 = promote,

@@ -29,7 +29,7 @@ T load(const std::byte* p) {
 bool is_quantised(SourceType type) { return type == SourceType::q8_0 || type == SourceType::q4_0; }
 
 // Values [k, k + count) of a row of a checkpoint as floats. k is a multiple of kChunk.
-void read_values(const std::byte* row, SourceType type, int64_t k, int64_t count, const MatmulKernels& kernels, float* to) {
+void read_values(const std::byte* row, SourceType type, int64_t k, int64_t count, const GemmKernels& kernels, float* to) {
   switch (type) {
     case SourceType::f32: std::memcpy(to, row + 4 * k, 4 * count); return;
     case SourceType::f16: {
@@ -77,7 +77,7 @@ void scatter(const T* values, int64_t count, T* to) {
 }
 
 int64_t pack_values(PanelMatrix& m, std::byte* panel, int64_t lane, const std::byte* row, SourceType source, int64_t k, int64_t count,
-                    Numerics numerics, const MatmulKernels& kernels) {
+                    Numerics numerics, const GemmKernels& kernels) {
   const int64_t at = k * kPanelLanes + lane;
   float values[kChunk];
   uint16_t half[kChunk];
@@ -169,7 +169,7 @@ int64_t pack_rows(PanelMatrix& m, int64_t first_output, const std::byte* rows, S
         static_cast<int>(m.type), static_cast<int>(source));
   CHECK(!is_quantised(source) || m.k % kQuantBlock == 0, "k {}", m.k);
   if (row_count == 0) return 0;
-  const MatmulKernels& kernels = matmul_kernels();
+  const GemmKernels& kernels = gemm_kernels(current_isa());
   const int64_t last = first_output + row_count;
   const int64_t panel_first = first_output / kPanelLanes;
   const int64_t panels = (last + kPanelLanes - 1) / kPanelLanes - panel_first;
@@ -212,7 +212,7 @@ float panel_value(const PanelMatrix& m, int64_t k, int64_t n) {
   const std::byte* panel = panel_data(m, n / kPanelLanes);
   const int64_t lane = n % kPanelLanes;
   float value;
-  scalar_matmul_kernels().unpack[static_cast<int>(m.type)](panel, static_cast<int>(lane), 1, k, k + 1, &value, 1);
+  scalar_gemm_kernels().unpack[static_cast<int>(m.type)](panel, static_cast<int>(lane), 1, k, k + 1, &value, 1);
   if (!is_quantised(m.type)) return value;
   const std::byte* block = panel + k / kQuantBlock * (m.type == PanelType::q8_0 ? kQ8BlockBytes : kQ4BlockBytes);
   return f16_to_f32(reinterpret_cast<const uint16_t*>(block)[lane]) * value;
