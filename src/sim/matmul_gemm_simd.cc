@@ -1,0 +1,189 @@
+// The inner loops of GEMM in vectors: a tile of up to 12 x 32 (AVX-512) or 6 x 16 (AVX2) accumulators in registers.
+#define HWY_DISABLED_TARGETS (HWY_AVX3_DL | HWY_SSSE3)
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "sim/matmul_gemm_simd.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+
+#include "base/check.h"
+#include "base/half.h"
+#include "sim/matmul_simd-inl.h"
+
+#if WAFER_SIMD_TARGET
+HWY_BEFORE_NAMESPACE();
+namespace wafer::sim::HWY_NAMESPACE {
+
+constexpr int kTileRows = kLanes == 16 ? 12 : 6;
+constexpr int kTileVecs = 2;
+constexpr int kTileLanes = kTileVecs * kLanes;
+
+// Writes a register back, or only the lanes whose bit is set in the row's mask.
+HWY_INLINE void store_active(V v, const uint32_t* row_mask, int vec, float* to) {
+  if (row_mask != nullptr) {
+    const auto mask = hn::LoadMaskBits(D(), reinterpret_cast<const uint8_t*>(row_mask) + vec * kLanes / 8);
+    v = hn::IfThenElse(mask, v, hn::Load(D(), to));
+  }
+  hn::Store(v, D(), to);
+}
+
+template <Numerics numerics, int kRows>
+HWY_INLINE void multiply(const float* a, const float* b, int64_t begin, int64_t end, V (&acc)[kRows][kTileVecs]) {
+  for (int64_t k = begin; k < end; k++) {
+    V w[kTileVecs];
+    WAFER_UNROLL
+    for (int v = 0; v < kTileVecs; v++) w[v] = hn::Load(D(), b + k * kTileLanes + v * kLanes);
+    WAFER_UNROLL
+    for (int r = 0; r < kRows; r++) {
+      const V x = hn::Set(D(), a[k * kRows + r]);
+      WAFER_UNROLL
+      for (int v = 0; v < kTileVecs; v++) acc[r][v] = multiply_add<numerics>(x, w[v], acc[r][v]);
+    }
+  }
+}
+
+template <Numerics numerics, int kRows>
+void tile_of(const float* a, const float* b, int64_t begin, int64_t end, const uint32_t* masks, float* tile) {
+  V acc[kRows][kTileVecs];
+  WAFER_UNROLL
+  for (int r = 0; r < kRows; r++) {
+    WAFER_UNROLL
+    for (int v = 0; v < kTileVecs; v++) acc[r][v] = hn::Load(D(), tile + r * kTileLanes + v * kLanes);
+  }
+  multiply<numerics, kRows>(a, b, begin, end, acc);
+  WAFER_UNROLL
+  for (int r = 0; r < kRows; r++) {
+    WAFER_UNROLL
+    for (int v = 0; v < kTileVecs; v++) {
+      store_active(acc[r][v], masks == nullptr ? nullptr : masks + r, v, tile + r * kTileLanes + v * kLanes);
+    }
+  }
+}
+
+template <int kRows>
+void quant_tile_of(const float* a, const float* b, const int64_t* bounds, const float* scales, int64_t begin, int64_t end,
+                   const uint32_t* masks, float* tile) {
+  for (int64_t p = begin; p < end; p++) {
+    V sum[kRows][kTileVecs];
+    WAFER_UNROLL
+    for (int r = 0; r < kRows; r++) {
+      WAFER_UNROLL
+      for (int v = 0; v < kTileVecs; v++) sum[r][v] = hn::Zero(D());
+    }
+    multiply<Numerics::fp32, kRows>(a, b, bounds[p], bounds[p + 1], sum);
+    V scale[kTileVecs];
+    WAFER_UNROLL
+    for (int v = 0; v < kTileVecs; v++) scale[v] = hn::Load(D(), scales + p * kTileLanes + v * kLanes);
+    WAFER_UNROLL
+    for (int r = 0; r < kRows; r++) {
+      WAFER_UNROLL
+      for (int v = 0; v < kTileVecs; v++) {
+        float* to = tile + r * kTileLanes + v * kLanes;
+        store_active(hn::MulAdd(scale[v], sum[r][v], hn::Load(D(), to)), masks == nullptr ? nullptr : masks + r, v, to);
+      }
+    }
+  }
+}
+
+// Calls fn with the number of rows as a constant.
+template <class Fn>
+HWY_INLINE void with_rows(int rows, const Fn& fn) {
+  using std::integral_constant;
+  switch (rows) {
+    case 1: return fn(integral_constant<int, 1>());
+    case 2: return fn(integral_constant<int, 2>());
+    case 4: return fn(integral_constant<int, 4>());
+    case 6: return fn(integral_constant<int, 6>());
+#if HWY_TARGET == HWY_AVX3
+    case 8: return fn(integral_constant<int, 8>());
+    case 10: return fn(integral_constant<int, 10>());
+    case 12: return fn(integral_constant<int, 12>());
+#endif
+    default: CHECK(false, "{} rows", rows);
+  }
+}
+
+template <Numerics numerics>
+void tile(const float* a, int rows, const float* b, int64_t begin, int64_t end, const uint32_t* masks, float* out) {
+  with_rows(rows, [&](auto constant) { tile_of<numerics, constant()>(a, b, begin, end, masks, out); });
+}
+
+void tile_quant(const float* a, int rows, const float* b, const int64_t* bounds, const float* scales, int64_t begin, int64_t end,
+                const uint32_t* masks, float* out) {
+  with_rows(rows, [&](auto constant) { quant_tile_of<constant()>(a, b, bounds, scales, begin, end, masks, out); });
+}
+
+// The weights of kLanes lanes; may read, but not use, up to 60 bytes past the last lane.
+template <PanelType type>
+HWY_INLINE V weight(const std::byte* panel, int64_t k, int64_t lane) {
+  const int64_t at = k * kPanelLanes + lane;
+  if constexpr (type == PanelType::f32) {
+    return hn::LoadU(D(), reinterpret_cast<const float*>(panel) + at);
+  } else if constexpr (type == PanelType::f16) {
+    return from_f16(reinterpret_cast<const uint16_t*>(panel) + at);
+  } else if constexpr (type == PanelType::q8_0) {
+    const std::byte* block = panel + k / kQuantBlock * kQ8BlockBytes + 2 * kPanelLanes;
+    return from_int8(reinterpret_cast<const int8_t*>(block) + k % kQuantBlock * kPanelLanes + lane);
+  } else {
+    const std::byte* block = panel + k / kQuantBlock * kQ4BlockBytes + 2 * kPanelLanes;
+    const VUint word = hn::LoadU(DUint(), reinterpret_cast<const uint32_t*>(block) + k % kQuantBlock / 8 * kPanelLanes + lane);
+    return from_low_nibble(hn::ShiftRightSame(word, static_cast<int>(k % 8 * 4)));
+  }
+}
+
+template <PanelType type>
+void unpack(const std::byte* panel, int lane, int count, int64_t begin, int64_t end, float* to, int64_t stride) {
+  const int whole = count / kLanes * kLanes;
+  const auto rest = hn::FirstN(D(), static_cast<size_t>(count - whole));
+  for (int64_t k = begin; k < end; k++, to += stride) {
+    for (int i = 0; i < whole; i += kLanes) hn::StoreU(weight<type>(panel, k, lane + i), D(), to + i);
+    if (whole < count) hn::BlendedStore(weight<type>(panel, k, lane + whole), rest, D(), to + whole);
+  }
+}
+
+void promote(const uint16_t* from, float* to, int64_t count) {
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) hn::StoreU(from_f16(from + i), D(), to + i);
+  for (; i < count; i++) to[i] = f16_to_f32(from[i]);
+}
+
+void demote(const float* from, uint16_t* to, int64_t count) {
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    hn::StoreU(hn::DemoteTo(DHalf(), hn::LoadU(D(), from + i)), DHalf(), reinterpret_cast<hwy::float16_t*>(to + i));
+  }
+  for (; i < count; i++) to[i] = f32_to_f16(from[i]);
+}
+
+const GemmKernels& gemm_kernels_here() {
+  using enum PanelType;
+  static constexpr GemmKernels kernels{
+      .tile_rows = kTileRows,
+      .tile_lanes = kTileLanes,
+      .tile = tile<Numerics::fp32>,
+      .tile_fp16 = tile<Numerics::fp16>,
+      .tile_quant = tile_quant,
+      .unpack = {unpack<f32>, unpack<f16>, unpack<q8_0>, unpack<q4_0>},
+      .f16_to_f32 = promote,
+      .f32_to_f16 = demote,
+  };
+  return kernels;
+}
+
+}  // namespace wafer::sim::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif  // WAFER_SIMD_TARGET
+
+#if HWY_ONCE
+namespace wafer::sim {
+
+const GemmKernels& gemm_kernels(Isa isa) {
+#if HWY_TARGETS & HWY_AVX3
+  if (isa == Isa::avx512) return N_AVX3::gemm_kernels_here();
+#endif
+#if HWY_TARGETS & HWY_AVX2
+  if (isa == Isa::avx2) return N_AVX2::gemm_kernels_here();
+#endif
+  return scalar_gemm_kernels();
+}
+
+}  // namespace wafer::sim
+#endif  // HWY_ONCE

@@ -1,0 +1,220 @@
+// The inner loops of GEMV in vectors: accumulators of up to 128 lanes stay in registers over the k's of one mesh position.
+#define HWY_DISABLED_TARGETS (HWY_AVX3_DL | HWY_SSSE3)
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "sim/matmul_gemv_simd.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+
+#include <algorithm>
+
+#include "hwy/cache_control.h"
+#include "sim/matmul_simd-inl.h"
+
+#if WAFER_SIMD_TARGET
+HWY_BEFORE_NAMESPACE();
+namespace wafer::sim::HWY_NAMESPACE {
+
+// Registers for accumulators; a quantised type needs as many again for the sums of a piece.
+constexpr int kAccumulators = kLanes == 16 ? 16 : 8;
+// Rows that stay in L1 while all lanes and all of the batch go over them.
+constexpr int64_t kRowsAtATime = 32;
+// How far ahead memory is asked for: a few times latency x bandwidth of one core, found by measurement.
+constexpr int64_t kPrefetchBytes = 4096;
+
+template <PanelType type>
+HWY_INLINE V weight(const std::byte* panel, int64_t k, int64_t lane) {
+  const int64_t at = k * kPanelLanes + lane;
+  if constexpr (type == PanelType::f32) return hn::Load(D(), reinterpret_cast<const float*>(panel) + at);
+  return from_f16(reinterpret_cast<const uint16_t*>(panel) + at);
+}
+
+// kVecs vectors of lanes from `lane` on, kBatch rows of x and acc.
+template <PanelType type, Numerics numerics, int kVecs, int kBatch>
+HWY_INLINE void run_plain(const std::byte* panel, int64_t lane, int64_t begin, int64_t end, const float* x, int64_t x_stride, bool first,
+                          float* acc) {
+  constexpr int64_t row_bytes = kPanelLanes * (type == PanelType::f32 ? 4 : 2);
+  V sum[kBatch][kVecs];
+  WAFER_UNROLL
+  for (int b = 0; b < kBatch; b++) {
+    WAFER_UNROLL
+    for (int v = 0; v < kVecs; v++) sum[b][v] = first ? hn::Zero(D()) : hn::Load(D(), acc + b * kPanelLanes + lane + v * kLanes);
+  }
+  for (int64_t k = begin; k < end; k++) {
+    if (lane == 0) {
+      WAFER_UNROLL
+      for (int64_t i = 0; i < row_bytes; i += 64) hwy::Prefetch(panel + k * row_bytes + kPrefetchBytes + i);
+    }
+    V operand[kBatch];
+    WAFER_UNROLL
+    for (int b = 0; b < kBatch; b++) operand[b] = hn::Set(D(), x[b * x_stride + k]);
+    WAFER_UNROLL
+    for (int v = 0; v < kVecs; v++) {
+      const V w = weight<type>(panel, k, lane + v * kLanes);
+      WAFER_UNROLL
+      for (int b = 0; b < kBatch; b++) sum[b][v] = multiply_add<numerics>(w, operand[b], sum[b][v]);
+    }
+  }
+  WAFER_UNROLL
+  for (int b = 0; b < kBatch; b++) {
+    WAFER_UNROLL
+    for (int v = 0; v < kVecs; v++) hn::Store(sum[b][v], D(), acc + b * kPanelLanes + lane + v * kLanes);
+  }
+}
+
+// S of one piece [begin, end) inside one block whose integers start at `block`.
+template <PanelType type, int kVecs, int kBatch>
+HWY_INLINE void run_piece(const std::byte* block, int64_t begin, int64_t end, const float* x, int64_t x_stride, V (&sum)[kBatch][kVecs]) {
+  if constexpr (type == PanelType::q8_0) {
+    const auto* q = reinterpret_cast<const int8_t*>(block);
+    for (int64_t k = begin; k < end; k++) {
+      const int64_t row = k % kQuantBlock;
+      WAFER_UNROLL
+      for (int v = 0; v < kVecs; v++) {
+        const V w = from_int8(q + row * kPanelLanes + v * kLanes);
+        WAFER_UNROLL
+        for (int b = 0; b < kBatch; b++) sum[b][v] = hn::MulAdd(w, hn::Set(D(), x[b * x_stride + k]), sum[b][v]);
+      }
+    }
+  } else {
+    const auto* words = reinterpret_cast<const uint32_t*>(block);
+    for (int64_t k = begin; k < end;) {
+      const int64_t stop = std::min(end, (k / 8 + 1) * 8);
+      VUint word[kVecs];
+      WAFER_UNROLL
+      for (int v = 0; v < kVecs; v++) word[v] = hn::Load(DUint(), words + k % kQuantBlock / 8 * kPanelLanes + v * kLanes);
+      if (k % 8 != 0) {
+        WAFER_UNROLL
+        for (int v = 0; v < kVecs; v++) word[v] = hn::ShiftRightSame(word[v], static_cast<int>(k % 8 * 4));
+      }
+      for (; k < stop; k++) {
+        WAFER_UNROLL
+        for (int v = 0; v < kVecs; v++) {
+          const V w = from_low_nibble(word[v]);
+          WAFER_UNROLL
+          for (int b = 0; b < kBatch; b++) sum[b][v] = hn::MulAdd(w, hn::Set(D(), x[b * x_stride + k]), sum[b][v]);
+          word[v] = hn::ShiftRight<4>(word[v]);
+        }
+      }
+    }
+  }
+}
+
+template <PanelType type, int kVecs, int kBatch>
+HWY_INLINE void run_quantised(const std::byte* panel, int64_t lane, int64_t begin, int64_t end, const float* x, int64_t x_stride,
+                              bool first, float* acc) {
+  constexpr int64_t block_bytes = type == PanelType::q8_0 ? kQ8BlockBytes : kQ4BlockBytes;
+  constexpr int64_t lane_bytes = type == PanelType::q8_0 ? 1 : 4;
+  V total[kBatch][kVecs];
+  WAFER_UNROLL
+  for (int b = 0; b < kBatch; b++) {
+    WAFER_UNROLL
+    for (int v = 0; v < kVecs; v++) total[b][v] = first ? hn::Zero(D()) : hn::Load(D(), acc + b * kPanelLanes + lane + v * kLanes);
+  }
+  for (int64_t k = begin; k < end;) {
+    const int64_t stop = std::min(end, (k / kQuantBlock + 1) * kQuantBlock);
+    const std::byte* block = panel + k / kQuantBlock * block_bytes;
+    if (lane == 0) {
+      for (int64_t i = 0; i < block_bytes; i += 64) hwy::Prefetch(block + kPrefetchBytes + i);
+    }
+    V sum[kBatch][kVecs];
+    WAFER_UNROLL
+    for (int b = 0; b < kBatch; b++) {
+      WAFER_UNROLL
+      for (int v = 0; v < kVecs; v++) sum[b][v] = hn::Zero(D());
+    }
+    run_piece<type, kVecs, kBatch>(block + 2 * kPanelLanes + lane * lane_bytes, k, stop, x, x_stride, sum);
+    WAFER_UNROLL
+    for (int v = 0; v < kVecs; v++) {
+      const V scale = from_f16(reinterpret_cast<const uint16_t*>(block) + lane + v * kLanes);
+      WAFER_UNROLL
+      for (int b = 0; b < kBatch; b++) total[b][v] = hn::MulAdd(scale, sum[b][v], total[b][v]);
+    }
+    k = stop;
+  }
+  WAFER_UNROLL
+  for (int b = 0; b < kBatch; b++) {
+    WAFER_UNROLL
+    for (int v = 0; v < kVecs; v++) hn::Store(total[b][v], D(), acc + b * kPanelLanes + lane + v * kLanes);
+  }
+}
+
+template <PanelType type, Numerics numerics, int kBatch>
+void run_batch(const std::byte* panel, int64_t begin, int64_t end, const float* x, int64_t x_stride, bool first, float* acc) {
+  constexpr bool quantised = type == PanelType::q8_0 || type == PanelType::q4_0;
+  constexpr int kVecs = std::clamp(kAccumulators / kBatch / (quantised ? 2 : 1), 1, 8);
+  for (int64_t lane = 0; lane < kPanelLanes; lane += kVecs * kLanes) {
+    if constexpr (quantised) {
+      run_quantised<type, kVecs, kBatch>(panel, lane, begin, end, x, x_stride, first, acc);
+    } else {
+      run_plain<type, numerics, kVecs, kBatch>(panel, lane, begin, end, x, x_stride, first, acc);
+    }
+  }
+}
+
+template <PanelType type, Numerics numerics>
+void segment(const std::byte* panel, int64_t begin, int64_t end, const float* x, int64_t x_stride, int batch, bool first, float* acc) {
+  while (begin < end) {
+    // Quantised pieces must not be cut: rows end at a multiple of the block.
+    const int64_t stop = std::min(end, (begin / kRowsAtATime + 1) * kRowsAtATime);
+    for (int b = 0; b < batch;) {
+      const float* from = x + b * x_stride;
+      float* to = acc + b * kPanelLanes;
+      if (batch - b >= 4) {
+        run_batch<type, numerics, 4>(panel, begin, stop, from, x_stride, first, to);
+        b += 4;
+      } else if (batch - b >= 2) {
+        run_batch<type, numerics, 2>(panel, begin, stop, from, x_stride, first, to);
+        b += 2;
+      } else {
+        run_batch<type, numerics, 1>(panel, begin, stop, from, x_stride, first, to);
+        b += 1;
+      }
+    }
+    begin = stop;
+    first = false;
+  }
+}
+static_assert(kRowsAtATime % kQuantBlock == 0);
+
+template <Numerics numerics>
+void add_chain(float* values, int64_t count, const int* chain, int length) {
+  for (int64_t i = 0; i < count; i += kLanes) {
+    V v = hn::Load(D(), values + chain[0] * count + i);
+    for (int q = 1; q < length; q++) {
+      v = hn::Add(hn::Load(D(), values + chain[q] * count + i), v);
+      if constexpr (numerics == Numerics::fp16) v = rounded_f16(v);
+    }
+    hn::Store(v, D(), values + chain[length - 1] * count + i);
+  }
+}
+
+const GemvKernels& gemv_kernels_here() {
+  using enum PanelType;
+  constexpr Numerics n32 = Numerics::fp32, n16 = Numerics::fp16;
+  static constexpr GemvKernels kernels{
+      .segment = {segment<f32, n32>, segment<f16, n32>, segment<q8_0, n32>, segment<q4_0, n32>},
+      .segment_fp16 = {segment<f32, n16>, segment<f16, n16>},
+      .add_chain = add_chain<n32>,
+      .add_chain_fp16 = add_chain<n16>,
+  };
+  return kernels;
+}
+
+}  // namespace wafer::sim::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif  // WAFER_SIMD_TARGET
+
+#if HWY_ONCE
+namespace wafer::sim {
+
+const GemvKernels& gemv_kernels(Isa isa) {
+#if HWY_TARGETS & HWY_AVX3
+  if (isa == Isa::avx512) return N_AVX3::gemv_kernels_here();
+#endif
+#if HWY_TARGETS & HWY_AVX2
+  if (isa == Isa::avx2) return N_AVX2::gemv_kernels_here();
+#endif
+  return scalar_gemv_kernels();
+}
+
+}  // namespace wafer::sim
+#endif  // HWY_ONCE
