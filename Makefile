@@ -26,9 +26,13 @@ setup:
 configure:
 	@if [[ -n "$${CI:-}" || ! -f build/build.ninja ]]; then cmake --preset release >&2; fi
 
-# stdout carries the text alone; all else goes to stderr. Quiet when the program was there before.
+# stdout carries the text alone; all else goes to stderr. The build is silent when the program was there before.
 run: setup configure
-	@ninja -C build -j $(JOBS) $$([[ -x build/waferllm ]] && echo --quiet) waferllm >&2
+	@if [[ -x build/waferllm ]]; then \
+	  ninja -C build -j $(JOBS) --quiet waferllm | { grep -v '^ninja: no work to do' || true; } >&2; \
+	else \
+	  cmake --build build -j $(JOBS) --target waferllm >&2; \
+	fi
 	@build/waferllm run -m "$(CHECKPOINT)" --device "$(DEVICE)" -n 200 -p "$(PROMPT)"
 
 test: setup build
