@@ -1,0 +1,156 @@
+// Rules for the source tree as a whole: folders include only folders above them, files stay short, and no file that is
+// committed names a path of somebody's machine.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cctype>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace {
+
+namespace fs = std::filesystem;
+
+// A folder of src/ may include itself and those before it. Tests may include anything.
+constexpr std::string_view kFolders[] = {"base", "device", "model",  "text",   "mesh",  "kernels", "plan", "lower", "roles",
+                                         "sim",  "search", "report", "engine", "scale", "serve",   "csl",  "cli"};
+constexpr size_t kMaxLines = 700;
+
+size_t rank(std::string_view folder) {
+  return static_cast<size_t>(std::find(std::begin(kFolders), std::end(kFolders), folder) - std::begin(kFolders));
+}
+bool known(std::string_view folder) { return rank(folder) < std::size(kFolders); }
+
+std::vector<std::string> lines_of(const fs::path& path) {
+  std::ifstream in(path);
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(in, line);) lines.push_back(line);
+  return lines;
+}
+
+// The name between the quotes of an #include line; empty for any other line.
+std::string quoted_include(std::string_view line) {
+  const auto skip_blanks = [&] { line.remove_prefix(std::min(line.find_first_not_of(" \t"), line.size())); };
+  skip_blanks();
+  if (!line.starts_with('#')) return "";
+  line.remove_prefix(1);
+  skip_blanks();
+  if (!line.starts_with("include")) return "";
+  line.remove_prefix(7);
+  skip_blanks();
+  if (!line.starts_with('"')) return "";
+  line.remove_prefix(1);
+  return std::string(line.substr(0, line.find('"')));
+}
+
+// What is wrong with an include of `name` in a file of `folder`; empty if nothing is.
+std::string fault(std::string_view folder, std::string_view name) {
+  const std::string_view other = name.substr(0, name.find('/'));
+  if (name.find('/') == std::string_view::npos || !known(other)) return "write \"folder/file.h\" for our own headers, <...> for all others";
+  if (rank(other) <= rank(folder)) return "";
+  return "the folder " + std::string(folder) + " may not include " + std::string(other) + ", which is below it";
+}
+
+std::vector<fs::path> sources(const std::vector<std::string>& folders) {
+  std::vector<fs::path> found;
+  for (const std::string& folder : folders) {
+    const fs::path root = fs::path(WAFER_SOURCE_DIR) / folder;
+    if (!fs::is_directory(root)) continue;
+    for (const fs::directory_entry& entry : fs::recursive_directory_iterator(root)) {
+      const std::string extension = entry.path().extension().string();
+      if (extension == ".cc" || extension == ".h") found.push_back(entry.path());
+    }
+  }
+  return found;
+}
+
+TEST(SourceTree, TheCheckItselfWorks) {
+  EXPECT_EQ(quoted_include("  # include \"mesh/layout.h\"  // why"), "mesh/layout.h");
+  EXPECT_EQ(quoted_include("#include <vector>"), "");
+  EXPECT_EQ(quoted_include("// #include \"mesh/layout.h\""), "");
+  EXPECT_EQ(fault("mesh", "mesh/layout.h"), "");
+  EXPECT_EQ(fault("mesh", "base/error.h"), "");
+  EXPECT_NE(fault("base", "mesh/layout.h"), "");
+  EXPECT_NE(fault("mesh", "layout.h"), "");
+  EXPECT_NE(fault("mesh", "hwy/highway.h"), "");
+}
+
+TEST(SourceTree, FoldersIncludeOnlyFoldersAboveThem) {
+  for (const fs::path& path : sources({"src"})) {
+    const fs::path inside = fs::relative(path, fs::path(WAFER_SOURCE_DIR) / "src");
+    const std::string folder = inside.begin()->string();
+    EXPECT_TRUE(known(folder)) << inside << ": the folder is not in the list of tests/include_order_test.cc";
+    if (!known(folder) || path.stem().string().ends_with("_test")) continue;
+    const std::vector<std::string> lines = lines_of(path);
+    for (size_t i = 0; i < lines.size(); i++) {
+      const std::string name = quoted_include(lines[i]);
+      if (name.empty()) continue;
+      EXPECT_EQ(fault(folder, name), "") << "src/" << inside.string() << ":" << i + 1;
+    }
+  }
+}
+
+TEST(SourceTree, FilesStayShort) {
+  for (const fs::path& path : sources({"src", "tests", "bench", "tools"}))
+    EXPECT_LE(lines_of(path).size(), kMaxLines) << path << ": split it";
+}
+
+// Paths that exist on one machine only. Written in two pieces, for this file is checked too.
+constexpr std::string_view kMachinePaths[] = {
+    "/wo"
+    "rk/",
+    "/ro"
+    "ot/",
+    "/ho"
+    "me/"};
+
+// True if the text holds one of these paths at the beginning of a path ("src/wo" "rk/x" is none).
+bool names_a_machine(std::string_view text) {
+  for (const std::string_view path : kMachinePaths) {
+    for (size_t at = text.find(path); at != std::string_view::npos; at = text.find(path, at + 1)) {
+      const char before = at == 0 ? ' ' : text[at - 1];
+      if (!std::isalnum(static_cast<unsigned char>(before)) && std::string_view("._-~}").find(before) == std::string_view::npos)
+        return true;
+    }
+  }
+  return false;
+}
+
+std::vector<std::string> tracked_files() {
+  std::string names;
+  FILE* git = popen("git -c safe.directory='*' -C '" WAFER_SOURCE_DIR "' ls-files -z 2>/dev/null", "r");
+  if (!git) return {};
+  char buffer[4096];
+  for (size_t n; (n = fread(buffer, 1, sizeof buffer, git)) > 0;) names.append(buffer, n);
+  pclose(git);
+  std::vector<std::string> files;
+  for (size_t begin = 0; begin < names.size();) {
+    const size_t end = std::min(names.find('\0', begin), names.size());
+    files.push_back(names.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return files;
+}
+
+TEST(SourceTree, CommittedTextNamesNoMachine) {
+  EXPECT_TRUE(names_a_machine("see " + std::string(kMachinePaths[0]) + "x"));
+  EXPECT_FALSE(names_a_machine("see src" + std::string(kMachinePaths[0]) + "x"));
+  const std::vector<std::string> files = tracked_files();
+  if (files.empty()) GTEST_SKIP() << "not a git repository";
+  for (const std::string& file : files) {
+    std::ifstream in(fs::path(WAFER_SOURCE_DIR) / file, std::ios::binary);
+    std::string head(4096, '\0');
+    in.read(head.data(), static_cast<std::streamsize>(head.size()));
+    head.resize(static_cast<size_t>(in.gcount()));
+    if (head.find('\0') != std::string::npos) continue;  // not text
+    const std::string text = head + std::string(std::istreambuf_iterator<char>(in), {});
+    EXPECT_FALSE(names_a_machine(text)) << file << " names a path of one machine";
+  }
+}
+
+}  // namespace
