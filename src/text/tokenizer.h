@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "model/gguf.h"
@@ -20,7 +21,7 @@ namespace wafer {
 inline constexpr int32_t kNoToken = -1;
 
 // The numbers are GGUF's (tokenizer.ggml.token_type).
-enum class TokenKind : uint8_t { normal = 1, unknown = 2, control = 3, user_defined = 4, unused = 5, byte = 6 };
+enum class TokenKind : uint8_t { undefined = 0, normal = 1, unknown = 2, control = 3, user_defined = 4, unused = 5, byte = 6 };
 
 struct StringHash {
   using is_transparent = void;
@@ -35,8 +36,11 @@ struct Tokenizer {
   std::vector<TokenKind> kinds;
   StringMap ids;                    // piece -> id
   size_t longest_piece = 0;         // bytes
-  std::vector<size_t> special_lengths;  // of control, unknown and user-defined pieces, descending, each once
-  std::array<int32_t, 256> byte_ids;    // token of a byte that no piece covers; the unknown token where there is none
+  std::vector<size_t> special_lengths;          // of control, unknown and user-defined pieces, descending, each once
+  std::array<bool, 256> special_first = {};     // bytes with which they begin
+  std::unordered_set<int32_t> strips_right;     // those that swallow the white space after them (Phi-3's)
+  std::array<int32_t, 256> byte_ids = {};       // token of a byte that no piece covers; else unk
+  bool byte_fallback = false;       // every byte has such a token
   int32_t bos = kNoToken, eos = kNoToken, unk = kNoToken;
   std::vector<int32_t> stop;        // tokens that end a generation: eos and the end-of-turn tokens, ascending
   bool add_bos = true;              // the model expects BOS before a prompt
@@ -63,7 +67,8 @@ enum class SpecialText { hide, show };
 // encode() puts at a start or after a special token is taken away again. Throws Error for an id outside the vocabulary.
 std::string_view piece_after(const Tokenizer& tokenizer, int32_t previous, int32_t id, SpecialText special = SpecialText::hide);
 
-// All of it: decode(encode(text)) == text, except that unknown characters are lost where a vocabulary has no byte tokens.
+// All of it: decode(encode(text)) == text for well-formed UTF-8, except that U+2581 comes back as a space, and characters
+// that the vocabulary has not are lost where it has no byte tokens.
 std::string decode(const Tokenizer& tokenizer, std::span<const int32_t> ids, SpecialText special = SpecialText::hide);
 
 bool is_stop(const Tokenizer& tokenizer, int32_t id);
