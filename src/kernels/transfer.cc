@@ -1,0 +1,41 @@
+#include "kernels/transfer.h"
+
+#include "mesh/builder.h"
+
+namespace wafer::kernels {
+
+using namespace mesh;
+
+std::vector<int> add_kv_shift_routes(const Site& site) {
+  const auto paths = neighbour_paths({{0, extent(site).h}}, true);
+  if (paths.empty()) return {};
+  return {add_route(site.program, "kv.up", site.phase, site.region, Axis::y, paths)};
+}
+
+Step kv_shift(const Site& site, std::string name, std::vector<int> caches, const std::vector<int>& routes) {
+  return {.name = std::move(name), .phase = site.phase, .what = RowShift{.buffers = std::move(caches)}, .routes = routes};
+}
+
+std::vector<int> add_relay_routes(const Site& site, const std::string& name, Axis axis) {
+  const std::vector<Range> line = {{0, side(extent(site), axis)}};
+  std::vector<int> routes;
+  for (bool to_lower : {true, false}) {
+    const auto paths = neighbour_paths(line, to_lower);
+    if (!paths.empty()) routes.push_back(add_route(site.program, name + (to_lower ? ".low" : ".high"), site.phase, site.region, axis, paths));
+  }
+  return routes;
+}
+
+Step multicast(const Site& site, std::string name, Axis axis, int buffer, const std::vector<int>& routes) {
+  return {.name = std::move(name), .phase = site.phase, .what = Multicast{.axis = axis, .buffer = buffer}, .routes = routes};
+}
+
+Step send(const Site& site, int move) {
+  return {.name = site.program.moves[static_cast<size_t>(move)].name + ".send", .phase = site.phase, .what = Send{move}};
+}
+
+Step receive(const Site& site, int move) {
+  return {.name = site.program.moves[static_cast<size_t>(move)].name + ".receive", .phase = site.phase, .what = Receive{move}};
+}
+
+}  // namespace wafer::kernels

@@ -1,0 +1,23 @@
+// The remaining transfers: KV cache by shift, the multicast of an embedding row, moves from region to region.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "kernels/site.h"
+
+namespace wafer::kernels {
+
+// One colour pair along y, upwards: every row that holds more than its share passes its oldest entry to the row above, all at once.
+mesh::Step kv_shift(const Site& site, std::string name, std::vector<int> caches, const std::vector<int>& routes);
+std::vector<int> add_kv_shift_routes(const Site& site);
+
+// From the cores that own a row (known at run time only) to all cores of their line, relayed from neighbour to neighbour.
+mesh::Step multicast(const Site& site, std::string name, mesh::Axis axis, int buffer, const std::vector<int>& routes);
+// Neighbour to neighbour in both senses along an axis.
+std::vector<int> add_relay_routes(const Site& site, const std::string& name, mesh::Axis axis);
+
+// The two halves of a move.
+mesh::Step send(const Site& site, int move);
+mesh::Step receive(const Site& site, int move);
+
+}  // namespace wafer::kernels

@@ -1,0 +1,34 @@
+// The head region: embedding, final norm, LM head, greedy choice (algorithms.md, "Head region"). dim lies along y, the vocabulary along x.
+#include "kernels/reduce.h"
+#include "kernels/transfer.h"
+#include "lower/blocks.h"
+
+namespace wafer::lower_blocks {
+
+using namespace mesh;
+using namespace kernels;
+
+HeadSteps head_steps(const Site& site, const ModelConfig& c, const HeadBuffers& b, const Plan& plan) {
+  const Extent e = extent(site);
+  const ReduceLine y = add_reduce_line(site, "head.y.tree", Axis::y, line_forest(e.h, even_groups(e.h, plan.tree_levels)));
+  const ReduceLine x = add_reduce_line(site, "head.x.tree", Axis::x, line_forest(e.w, even_groups(e.w, plan.tree_levels)));
+  const std::vector<int> relay = add_relay_routes(site, "head.row", Axis::x);
+
+  HeadSteps s;
+  s.embed_at_owner.push_back(local(site, "look_up", {.op = LocalOp::look_up, .in = {b.embedding, b.token}, .out = {b.x}}));
+  s.embed_on_all = s.embed_at_owner;
+  s.embed_on_all.push_back(multicast(site, "embedding.cast", Axis::x, b.x, relay));
+
+  s.choose.push_back(fold(site, "final_norm.sum", {local(site, "final_norm.square_sum", {.op = LocalOp::square_sum, .in = {b.x}, .out = {b.ss}})}, y, ReduceOp::add, {b.ss}));
+  s.choose.push_back(local(site, "final_norm", {.op = LocalOp::normalise, .in = {b.x, b.ss, b.norm}, .out = {b.xn}, .epsilon = c.norm_epsilon, .size = c.dim}));
+  s.choose.push_back(mesh_gemv(site, "logits", b.xn, {{b.output, b.logits}}, y));
+  if (plan.host_choice) {
+    s.choose.push_back({.name = "logits.to_host", .phase = site.phase, .what = Host{.to_host = true, .buffer = b.logits}});
+  } else {
+    s.choose.push_back(fold(site, "choice", {local(site, "choice.own", {.op = LocalOp::local_best, .in = {b.logits}, .out = {b.best}})}, x, ReduceOp::best, {b.best}));
+    s.choose.push_back({.name = "token.to_host", .phase = site.phase, .what = Host{.to_host = true, .buffer = b.best}});
+  }
+  return s;
+}
+
+}  // namespace wafer::lower_blocks

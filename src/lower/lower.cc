@@ -1,0 +1,126 @@
+#include "lower/lower.h"
+
+#include "kernels/transfer.h"
+#include "lower/blocks.h"
+#include "mesh/builder.h"
+
+namespace wafer {
+
+using namespace mesh;
+using namespace kernels;
+using namespace lower_blocks;
+
+namespace {
+
+struct Lowering {
+  Placement& at;
+  Program& program;
+
+  Site prefill_site(size_t region, int phase) const { return {program, at.prefill_regions[region], phase}; }
+  Site decode_site(size_t region, int phase) const { return {program, at.decode_regions[region], phase}; }
+
+  int move(const std::string& name, MoveKind kind, int source, int destination) { return add_move(program, {.name = name, .kind = kind, .source = source, .destination = destination}); }
+
+  void append(Steps& to, Steps steps) const {
+    for (Step& s : steps) to.push_back(std::move(s));
+  }
+
+  static Step layers(const PlacedRegion& r, int phase, Steps body) {
+    return {.name = "layers", .phase = phase, .what = Loop{.var = LoopVar::layer, .begin = r.first_layer, .fixed = r.layers, .body = std::move(body)}};
+  }
+
+  static Step for_rows(int phase, Steps body) { return {.name = "rows", .phase = phase, .what = Loop{.var = LoopVar::row, .count = CountKind::rows, .body = std::move(body)}}; }
+
+  // The regions of a phase that hold layers, in the order of the layers.
+  static std::vector<size_t> layer_regions(const PhasePlan& p) {
+    std::vector<size_t> out;
+    for (size_t i = 0; i < p.regions.size(); i++)
+      if (p.regions[i].layers > 0) out.push_back(i);
+    return out;
+  }
+
+  void add_prefill_entries() {
+    const PhasePlan& plan = at.plan.prefill;
+    const std::vector<size_t> order = layer_regions(plan);
+    const size_t head = static_cast<size_t>(head_region(plan));
+    std::vector<Steps> lists(plan.regions.size());
+    const int move_phase = at.prefill_phases.move;
+    const HeadBuffers& hb = at.prefill_head;
+    const HeadSteps head_parts = head_steps(prefill_site(head, at.prefill_phases.head), at.config, hb, at.plan);
+
+    // token ids enter at the head region; each row goes to its place in the first region's layout
+    const int embed = move("embedding", MoveKind::row_in, hb.x, at.prefill[order.front()].x);
+    const Step send_row = send(prefill_site(head, move_phase), embed), receive_row = receive(prefill_site(order.front(), move_phase), embed);
+    Steps rows = {{.name = "token.from_host", .phase = at.prefill_phases.head, .what = Host{.to_host = false, .buffer = hb.token}}};
+    append(rows, head_parts.embed_at_owner);
+    rows.push_back(send_row);
+    if (head == order.front()) {
+      rows.push_back(receive_row);
+      lists[head].push_back(for_rows(move_phase, std::move(rows)));
+    } else {
+      lists[head].push_back(for_rows(move_phase, std::move(rows)));
+      lists[order.front()].push_back(for_rows(move_phase, {receive_row}));
+    }
+    for (size_t i = 0; i < order.size(); i++) {
+      const size_t r = order[i];
+      if (i > 0) lists[r].push_back(receive(prefill_site(r, move_phase), static_cast<int>(program.moves.size()) - 1));
+      lists[r].push_back(layers(plan.regions[r], at.prefill_phases.rows, prefill_layer(at, program, at.prefill_regions[r], at.prefill[r])));
+      if (i + 1 < order.size()) lists[r].push_back(send(prefill_site(r, move_phase), move("hand_over." + std::to_string(i), MoveKind::relay, at.prefill[r].x, at.prefill[order[i + 1]].x)));
+    }
+    add_entry("prefill", at.prefill_regions, lists);
+
+    // one row of the last region through the head
+    std::vector<Steps> row_lists(plan.regions.size());
+    const int out = move("last_row", MoveKind::row_out, at.prefill[order.back()].x, hb.x);
+    row_lists[order.back()].push_back(send(prefill_site(order.back(), move_phase), out));
+    row_lists[head].push_back(receive(prefill_site(head, move_phase), out));
+    append(row_lists[head], head_parts.choose);
+    add_entry("row", at.prefill_regions, row_lists);
+  }
+
+  void add_decode_entry() {
+    const PhasePlan& plan = at.plan.decode;
+    const std::vector<size_t> order = layer_regions(plan);
+    const size_t head = static_cast<size_t>(head_region(plan));
+    std::vector<Steps> lists(plan.regions.size());
+    const int move_phase = at.decode_phases.move;
+    const HeadBuffers& hb = at.decode_head;
+    const HeadSteps head_parts = head_steps(decode_site(head, at.decode_phases.head), at.config, hb, at.plan);
+
+    if (at.plan.host_choice) lists[head].push_back({.name = "token.from_host", .phase = at.decode_phases.head, .what = Host{.to_host = false, .buffer = hb.token}});
+    append(lists[head], head_parts.embed_on_all);
+    int incoming = move("embedding", MoveKind::relay, hb.x, at.decode[order.front()].x);
+    lists[head].push_back(send(decode_site(head, move_phase), incoming));
+    for (size_t i = 0; i < order.size(); i++) {
+      const size_t r = order[i];
+      lists[r].push_back(receive(decode_site(r, move_phase), incoming));
+      lists[r].push_back(layers(plan.regions[r], at.decode_phases.layer, decode_layer(decode_site(r, at.decode_phases.layer), at.config, at.decode[r], at.plan.tree_levels)));
+      const int next = i + 1 < order.size() ? at.decode[order[i + 1]].x : hb.x;
+      incoming = move(i + 1 < order.size() ? "hand_over." + std::to_string(i) : "last_row", MoveKind::relay, at.decode[r].x, next);
+      lists[r].push_back(send(decode_site(r, move_phase), incoming));
+    }
+    lists[head].push_back(receive(decode_site(head, move_phase), incoming));
+    append(lists[head], head_parts.choose);
+    add_entry("decode", at.decode_regions, lists);
+  }
+
+  void add_entry(const std::string& name, const std::vector<int>& regions, std::vector<Steps>& lists) {
+    Entry e{.name = name, .lists = {}};
+    for (size_t i = 0; i < lists.size(); i++)
+      if (!lists[i].empty()) e.lists.push_back({.region = regions[i], .steps = std::move(lists[i])});
+    program.entries.push_back(std::move(e));
+  }
+};
+
+}  // namespace
+
+Lowered lower(const ModelConfig& config, const WeightTypes& types, const Plan& plan, Extent device_mesh) {
+  Lowered out{.placement = place(config, types, plan, device_mesh)};
+  Lowering lowering{out.placement, out.placement.program};
+  lowering.add_prefill_entries();
+  out.placement.program.entries.push_back(transition(out.placement));
+  lowering.add_decode_entry();
+  return out;
+}
+
+}  // namespace wafer

@@ -1,0 +1,46 @@
+// From the prefill placement to the decode placement: every layer's tiles and KV, then the head, over the mesh and in place.
+#include <map>
+
+#include "kernels/transfer.h"
+#include "lower/blocks.h"
+#include "mesh/builder.h"
+
+namespace wafer::lower_blocks {
+
+using namespace mesh;
+using namespace kernels;
+
+namespace {
+
+std::vector<std::pair<int, int>> layer_pairs(const PrefillBuffers& p, const DecodeBuffers& d) {
+  return {{p.w.attn_norm, d.w.attn_norm}, {p.w.q, d.w.q},       {p.w.k, d.w.k},   {p.w.v, d.w.v},       {p.w.o, d.w.o},         {p.w.ffn_norm, d.w.ffn_norm},
+          {p.w.gate, d.w.gate},           {p.w.up, d.w.up},     {p.w.down, d.w.down}, {p.k_cache, d.k_cache}, {p.v_cache, d.v_cache}};
+}
+
+}  // namespace
+
+Entry transition(Placement& at) {
+  Program& program = at.program;
+  std::map<int, Steps> lists;
+  auto add = [&](int source, int destination, int copy) {
+    const Buffer &from = program.buffers[static_cast<size_t>(source)], &to = program.buffers[static_cast<size_t>(destination)];
+    const int source_region = from.region, destination_region = to.region;
+    const std::string name = "transition." + program.tensors[static_cast<size_t>(from.tensor)].name + (from.copies > 1 || from.first_copy > 0 ? "." + std::to_string(copy) : "");
+    const int move = add_move(program, {.name = name, .kind = MoveKind::relay, .source = source, .destination = destination, .copy = copy});
+    lists[source_region].push_back(send({program, source_region, at.transition_phase}, move));
+    lists[destination_region].push_back(receive({program, destination_region, at.transition_phase}, move));
+  };
+  for (int layer = 0; layer < at.config.layers; layer++) {
+    const PrefillBuffers& p = at.prefill[static_cast<size_t>(region_of_layer(at.plan.prefill, layer))];
+    const DecodeBuffers& d = at.decode[static_cast<size_t>(region_of_layer(at.plan.decode, layer))];
+    for (const auto& [source, destination] : layer_pairs(p, d)) add(source, destination, layer);
+  }
+  add(at.prefill_head.embedding, at.decode_head.embedding, 0);
+  if (at.prefill_head.output != at.prefill_head.embedding) add(at.prefill_head.output, at.decode_head.output, 0);
+  add(at.prefill_head.norm, at.decode_head.norm, 0);
+  Entry entry{.name = "transition", .lists = {}};
+  for (auto& [region, steps] : lists) entry.lists.push_back({.region = region, .steps = std::move(steps)});
+  return entry;
+}
+
+}  // namespace wafer::lower_blocks

@@ -1,0 +1,157 @@
+#include "mesh/bytes.h"
+
+#include <algorithm>
+#include <map>
+#include <numeric>
+
+#include "base/check.h"
+
+namespace wafer::mesh {
+namespace {
+
+bool quantised(Dtype t) { return t == Dtype::q8_0 || t == Dtype::q4_0; }
+
+constexpr int64_t kBlock = 32;
+constexpr int64_t kScaleBytes = 2;
+
+// Bytes under one output of the quantised indices in `ranges`: packed integers and the scales of all blocks touched.
+int64_t quantised_bytes(Dtype t, const std::vector<Range>& ranges) {
+  int64_t n = 0;
+  for (const Range& r : ranges) {
+    if (r.size() == 0) continue;
+    const int64_t blocks = (r.end - 1) / kBlock - r.begin / kBlock + 1;
+    n += bytes(t, r.size()) + kScaleBytes * blocks;
+  }
+  return n;
+}
+
+// The factor that each position along an axis puts into a buffer's element (or byte) count.
+std::vector<int64_t> factors(const Tensor& tensor, const Buffer& buffer, Axis axis, int positions) {
+  std::vector<int64_t> f(static_cast<size_t>(positions), 1);
+  for (const DimCut& cut : buffer.cuts) {
+    if (cut.axis != axis) continue;
+    const int64_t n = tensor.dims[static_cast<size_t>(cut.dim)].size.limit;
+    const bool packed = quantised(tensor.dtype) && cut.dim == tensor.quantised_dim;
+    for (int p = 0; p < positions; p++)
+      f[static_cast<size_t>(p)] *= packed ? quantised_bytes(tensor.dtype, ranges_at(cut.cut, n, p)) : count_at(cut.cut, n, p);
+  }
+  return f;
+}
+
+// What all positions share: uncut dimensions, copies, slots, bytes of an element.
+int64_t common_factor(const Tensor& tensor, const Buffer& buffer) {
+  int64_t f = int64_t{buffer.copies} * buffer.slots;
+  bool packed_dim_cut = false;
+  for (size_t d = 0; d < tensor.dims.size(); d++) {
+    const int64_t n = tensor.dims[d].size.limit;
+    const bool cut = std::any_of(buffer.cuts.begin(), buffer.cuts.end(), [&](const DimCut& c) { return c.dim == static_cast<int>(d); });
+    const bool packed = quantised(tensor.dtype) && static_cast<int>(d) == tensor.quantised_dim;
+    if (cut) {
+      packed_dim_cut |= packed;
+      continue;
+    }
+    f *= packed ? quantised_bytes(tensor.dtype, {{0, n}}) : n;
+    packed_dim_cut |= packed;
+  }
+  if (quantised(tensor.dtype)) {
+    CHECK(packed_dim_cut, "{} has no quantised dimension", tensor.name);
+    return f;
+  }
+  return f * bytes(tensor.dtype, 1);
+}
+
+bool lives_in(const Buffer& b, int phase) { return std::find(b.phases.begin(), b.phases.end(), phase) != b.phases.end(); }
+
+// A buffer's bytes on core (x, y) = common * fx[x] * fy[y].
+struct Separable {
+  BufferKind kind;
+  int64_t common;
+  std::vector<int64_t> fx, fy;
+};
+
+Separable separable(const Program& program, const Buffer& b) {
+  const Tensor& t = program.tensors[static_cast<size_t>(b.tensor)];
+  const Rect r = program.regions[static_cast<size_t>(b.region)].rect;
+  return {b.kind, common_factor(t, b), factors(t, b, Axis::x, r.w), factors(t, b, Axis::y, r.h)};
+}
+
+// Positions with equal factors in all buffers form one class; classes are few, so the fullest core is found among pairs of them.
+struct Classes {
+  std::vector<int> first;       // [classes] a position of the class
+  std::vector<int64_t> members;  // [classes]
+};
+
+Classes classes(const std::vector<Separable>& parts, bool along_x, int positions) {
+  std::map<std::vector<int64_t>, size_t> seen;
+  Classes c;
+  for (int p = 0; p < positions; p++) {
+    std::vector<int64_t> key;
+    for (const Separable& s : parts) key.push_back((along_x ? s.fx : s.fy)[static_cast<size_t>(p)]);
+    const auto [it, fresh] = seen.try_emplace(std::move(key), c.first.size());
+    if (fresh) {
+      c.first.push_back(p);
+      c.members.push_back(0);
+    }
+    c.members[it->second]++;
+  }
+  return c;
+}
+
+CoreBytes sum_at(const std::vector<Separable>& parts, int x, int y, int64_t code_bytes) {
+  CoreBytes c{.code = code_bytes};
+  for (const Separable& s : parts) c.by_kind[static_cast<size_t>(s.kind)] += s.common * s.fx[static_cast<size_t>(x)] * s.fy[static_cast<size_t>(y)];
+  return c;
+}
+
+}  // namespace
+
+int64_t CoreBytes::total() const { return std::accumulate(by_kind.begin(), by_kind.end(), code); }
+
+int64_t buffer_bytes(const Program& program, const Buffer& buffer, int x, int y) {
+  const Separable s = separable(program, buffer);
+  return s.common * s.fx[static_cast<size_t>(x)] * s.fy[static_cast<size_t>(y)];
+}
+
+CoreBytes core_bytes(const Program& program, int region, int phase, int x, int y, int64_t code_bytes) {
+  CoreBytes c{.code = code_bytes};
+  for (const Buffer& b : program.buffers)
+    if (b.region == region && lives_in(b, phase)) c.by_kind[static_cast<size_t>(b.kind)] += buffer_bytes(program, b, x, y);
+  return c;
+}
+
+std::vector<PhaseBytes> phase_bytes(const Program& program, int64_t code_bytes) {
+  std::vector<PhaseBytes> rows;
+  for (int phase = 0; phase < static_cast<int>(program.phases.size()); phase++) {
+    for (int region = 0; region < static_cast<int>(program.regions.size()); region++) {
+      std::vector<Separable> parts;
+      for (const Buffer& b : program.buffers)
+        if (b.region == region && lives_in(b, phase)) parts.push_back(separable(program, b));
+      if (parts.empty()) continue;
+      const Rect rect = program.regions[static_cast<size_t>(region)].rect;
+      const Classes cx = classes(parts, true, rect.w), cy = classes(parts, false, rect.h);
+      PhaseBytes row{.phase = phase, .region = region, .cores = int64_t{rect.w} * rect.h};
+      double sum = 0;
+      for (size_t i = 0; i < cx.first.size(); i++) {
+        for (size_t j = 0; j < cy.first.size(); j++) {
+          const CoreBytes c = sum_at(parts, cx.first[i], cy.first[j], code_bytes);
+          sum += static_cast<double>(c.total()) * static_cast<double>(cx.members[i]) * static_cast<double>(cy.members[j]);
+          if (row.fullest.total() < c.total()) {
+            row.fullest = c;
+            row.x = rect.x + cx.first[i];
+            row.y = rect.y + cy.first[j];
+          }
+        }
+      }
+      row.mean = sum / static_cast<double>(row.cores);
+      rows.push_back(row);
+    }
+  }
+  return rows;
+}
+
+PhaseBytes fullest(const std::vector<PhaseBytes>& rows) {
+  CHECK(!rows.empty(), "a program without buffers");
+  return *std::max_element(rows.begin(), rows.end(), [](const PhaseBytes& a, const PhaseBytes& b) { return a.fullest.total() < b.fullest.total(); });
+}
+
+}  // namespace wafer::mesh

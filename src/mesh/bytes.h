@@ -1,0 +1,40 @@
+// Bytes of SRAM: what every buffer takes on every core, and the core of each phase that holds most.
+//
+// Sizes that depend on parameters count at their limits. A quantised tensor counts its packed integers and, for each block of 32 of
+// which a core has a piece, an fp16 scale for each output.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "mesh/program.h"
+
+namespace wafer::mesh {
+
+constexpr int kBufferKinds = 5;
+
+struct CoreBytes {
+  std::array<int64_t, kBufferKinds> by_kind{};  // indexed by BufferKind
+  int64_t code = 0;                             // code and system
+  int64_t total() const;
+};
+
+struct PhaseBytes {
+  int phase = 0;
+  int region = 0;
+  int x = 0, y = 0;      // of the fullest core, in device coordinates
+  CoreBytes fullest;
+  double mean = 0;       // bytes over the region's cores, code included
+  int64_t cores = 0;
+};
+
+// Bytes of one buffer on the core at (x, y) of its region.
+int64_t buffer_bytes(const Program& program, const Buffer& buffer, int x, int y);
+// All buffers of a region that live in a phase, on one core.
+CoreBytes core_bytes(const Program& program, int region, int phase, int x, int y, int64_t code_bytes);
+// One row for each phase and region in which a buffer lives.
+std::vector<PhaseBytes> phase_bytes(const Program& program, int64_t code_bytes);
+// The row with the fullest core. Requires: the program has buffers.
+PhaseBytes fullest(const std::vector<PhaseBytes>& rows);
+
+}  // namespace wafer::mesh

@@ -1,0 +1,155 @@
+#include "mesh/cut.h"
+
+#include "base/check.h"
+
+namespace wafer::mesh {
+
+int64_t count(const std::vector<Range>& ranges) {
+  int64_t n = 0;
+  for (const Range& r : ranges) n += r.size();
+  return n;
+}
+
+void append(std::vector<Range>& ranges, Range r) {
+  if (r.size() <= 0) return;
+  if (!ranges.empty() && ranges.back().end == r.begin)
+    ranges.back().end = r.end;
+  else
+    ranges.push_back(r);
+}
+
+std::vector<std::vector<Range>> split(const std::vector<Range>& ranges, int pieces) {
+  const int64_t n = count(ranges);
+  std::vector<std::vector<Range>> out(static_cast<size_t>(pieces));
+  for (int i = 0; i < pieces; i++) {
+    const Range want = part(n, i, pieces);
+    int64_t at = 0;
+    for (const Range& r : ranges) {
+      const int64_t lo = std::max(want.begin, at), hi = std::min(want.end, at + r.size());
+      if (lo < hi) append(out[static_cast<size_t>(i)], {r.begin + lo - at, r.begin + hi - at});
+      at += r.size();
+    }
+  }
+  return out;
+}
+
+Cut whole_cut() { return {}; }
+Cut parts_cut(int positions) { return {.kind = CutKind::parts, .positions = positions}; }
+Cut ring_cut(int positions, int logical) { return {.kind = CutKind::ring, .positions = positions, .logical = logical}; }
+Cut chunks_cut(int positions, int logical, int64_t chunk) {
+  return {.kind = CutKind::chunks, .positions = positions, .logical = logical, .chunk = chunk};
+}
+Cut shift_cut(int positions) { return {.kind = CutKind::shift, .positions = positions}; }
+Cut table_cut(std::vector<std::vector<Range>> table) {
+  Cut c{.kind = CutKind::table, .positions = static_cast<int>(table.size())};
+  c.table = std::make_shared<const std::vector<std::vector<Range>>>(std::move(table));
+  return c;
+}
+
+Range shift_range(int64_t n, int i, int H) {
+  int64_t begin = 0;
+  if (n > 0) {
+    // Row i starts after all rows above it. floor((n+j)/H) is q for j < H - r and q + 1 from there on, with n = q H + r.
+    const int64_t q = n / H, r = n % H;
+    begin = q * i + std::max<int64_t>(0, i - (H - r));
+  }
+  return {begin, begin + shift_rows(n, i, H)};
+}
+
+namespace {
+
+Range ring_range(int64_t n, int position, int positions, int L) {
+  const Range l = logical_positions(position_to_ring(position, positions), positions, L);
+  return {n * l.begin / L, n * l.end / L};
+}
+
+// The key blocks of a run's rectangle (w x other_side cores) are the rows as they lie along the other axis, cut for that rectangle.
+std::vector<Range> key_block_of_run(const Cut& cut, int64_t n, int position) {
+  for (const Range& run : cut.run_positions) {
+    if (position < run.begin || position >= run.end) continue;
+    const int w = static_cast<int>(run.size());
+    const int L = std::max(w, cut.other_side);
+    const auto blocks = logical_tiles(ring_cut(cut.other_side, cut.other_logical), n, L);
+    const Range mine = logical_positions(position_to_ring(position - static_cast<int>(run.begin), w), w, L);
+    std::vector<Range> out;
+    for (int64_t l = mine.begin; l < mine.end; l++)
+      for (const Range& r : blocks[static_cast<size_t>(l)]) append(out, r);
+    return out;
+  }
+  return {};
+}
+
+}  // namespace
+
+std::vector<Range> ranges_at(const Cut& cut, int64_t n, int position) {
+  std::vector<Range> out;
+  switch (cut.kind) {
+    case CutKind::whole: append(out, {0, n}); break;
+    case CutKind::table: out = (*cut.table)[static_cast<size_t>(position)]; break;
+    case CutKind::parts: append(out, part(n, position, cut.positions)); break;
+    case CutKind::ring: append(out, ring_range(n, position, cut.positions, cut.logical)); break;
+    case CutKind::chunks:
+      for (int64_t begin = 0; begin < n; begin += cut.chunk) {
+        const Range r = ring_range(std::min(cut.chunk, n - begin), position, cut.positions, cut.logical);
+        append(out, {begin + r.begin, begin + r.end});
+      }
+      break;
+    case CutKind::shift: append(out, shift_range(n, position, cut.positions)); break;
+    case CutKind::runs: out = key_block_of_run(cut, n, position); break;
+  }
+  return out;
+}
+
+int64_t count_at(const Cut& cut, int64_t n, int position) {
+  switch (cut.kind) {
+    case CutKind::whole: return n;
+    case CutKind::parts: return part(n, position, cut.positions).size();
+    case CutKind::ring: return ring_range(n, position, cut.positions, cut.logical).size();
+    case CutKind::shift: return shift_rows(n, position, cut.positions);
+    default: return count(ranges_at(cut, n, position));
+  }
+}
+
+std::vector<std::vector<Range>> logical_tiles(const Cut& cut, int64_t n, int L) { return logical_tiles(cut, n, L, {0, cut.positions}); }
+
+std::vector<std::vector<Range>> logical_tiles(const Cut& cut, int64_t n, int L, Range run) {
+  std::vector<std::vector<Range>> out(static_cast<size_t>(L));
+  const int S = static_cast<int>(run.size());
+  CHECK(L >= S && S >= 1, "L = {}, S = {}", L, S);
+  const bool natural = cut.kind == CutKind::ring && cut.logical == L && S == cut.positions;
+  for (int c = 0; c < S; c++) {
+    const Range mine = logical_positions(c, S, L);
+    if (natural) {
+      for (int64_t l = mine.begin; l < mine.end; l++) append(out[static_cast<size_t>(l)], part(n, l, L));
+      continue;
+    }
+    const int position = static_cast<int>(run.begin) + ring_to_position(c, S);
+    auto tiles = split(ranges_at(cut, n, position), static_cast<int>(mine.size()));
+    for (int64_t l = mine.begin; l < mine.end; l++) out[static_cast<size_t>(l)] = std::move(tiles[static_cast<size_t>(l - mine.begin)]);
+  }
+  return out;
+}
+
+Range head_run(int heads, int W, int h) {
+  if (W >= heads) return part(W, h, heads);
+  // The last x whose first head is not above h.
+  int64_t x = static_cast<int64_t>(h) * W / heads;
+  while (part(heads, x, W).end <= h) x++;
+  return {x, x + 1};
+}
+
+std::vector<Range> head_runs(int heads, int W) {
+  std::vector<Range> runs;
+  const int n = std::min(heads, W);
+  for (int i = 0; i < n; i++) runs.push_back(part(W, i, n));
+  return runs;
+}
+
+Range heads_at(int heads, int W, int position) {
+  if (W < heads) return part(heads, position, W);
+  int h = 0;
+  while (part(W, h, heads).end <= position) h++;
+  return {h, h + 1};
+}
+
+}  // namespace wafer::mesh

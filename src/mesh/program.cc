@@ -1,0 +1,77 @@
+#include "mesh/program.h"
+
+#include "base/check.h"
+
+namespace wafer::mesh {
+
+const char* name(Dtype t) {
+  switch (t) {
+    case Dtype::f32: return "f32";
+    case Dtype::f16: return "f16";
+    case Dtype::q8_0: return "q8_0";
+    case Dtype::q4_0: return "q4_0";
+    case Dtype::i32: return "i32";
+    case Dtype::best: return "f32+i32";
+  }
+  return "?";
+}
+
+int64_t bytes(Dtype t, int64_t n) {
+  switch (t) {
+    case Dtype::f32:
+    case Dtype::i32: return 4 * n;
+    case Dtype::f16: return 2 * n;
+    case Dtype::q8_0: return n;
+    case Dtype::q4_0: return (n + 1) / 2;
+    case Dtype::best: return 8 * n;
+  }
+  return 0;
+}
+
+const char* name(BufferKind k) {
+  switch (k) {
+    case BufferKind::weights: return "weights";
+    case BufferKind::cache: return "kv_cache";
+    case BufferKind::activations: return "activations";
+    case BufferKind::partials: return "partials";
+    case BufferKind::staging: return "staging";
+  }
+  return "?";
+}
+
+const char* name(LocalOp op) {
+  static constexpr const char* kNames[] = {"square_sum", "normalise", "mat_vec", "rotate",   "store_rows", "row_dots", "row_max",  "exp_sum",   "weigh_rows",
+                                           "divide",     "add",       "clear",   "gate_mul", "local_best", "look_up",  "tile_fma", "tile_fma_t"};
+  return kNames[static_cast<size_t>(op)];
+}
+
+const char* name(ReduceOp op) {
+  static constexpr const char* kNames[] = {"add", "max", "best"};
+  return kNames[static_cast<size_t>(op)];
+}
+
+const char* name(LoopVar v) {
+  static constexpr const char* kNames[] = {"layer", "member", "chunk", "row", "ring_step"};
+  return kNames[static_cast<size_t>(v)];
+}
+
+Path straight(int from, int to) { return {.from = from, .to = to, .multicast = false, .lo = std::min(from, to), .hi = std::max(from, to)}; }
+Path multicast(int from, int lo, int hi) { return {.from = from, .to = from, .multicast = true, .lo = lo, .hi = hi}; }
+
+int64_t value(const Size& s, const Params& p) {
+  switch (s.kind) {
+    case SizeKind::fixed: return s.fixed;
+    case SizeKind::rows: return p.rows;
+    case SizeKind::positions: return p.cached + p.rows;
+    case SizeKind::keys: return p.chunk;
+  }
+  return 0;
+}
+
+const Entry& entry(const Program& program, const std::string& entry_name) {
+  for (const Entry& e : program.entries)
+    if (e.name == entry_name) return e;
+  check_failed(__FILE__, __LINE__, "entry", entry_name);
+}
+
+}  // namespace wafer::mesh

@@ -1,0 +1,311 @@
+// The mesh program: what all cores of a wafer do, as plain data. Everything else reads it: verify() proves it legal, run() computes its
+// values, time() its cycles, roles() the few programs of its cores. It knows tensors, layouts, routes and steps, and no model.
+//
+// Shape of a program:
+//   tensors   logical arrays (name, dtype, dimensions; sizes may depend on parameters)
+//   buffers   a tensor on a region: how each dimension is cut, in which phases it lives
+//   phases    spans with one set of routes; a core's routes are rewritten only between phases
+//   routes    along one axis of a region: paths (who sends to whom), each with a colour
+//   entries   what the host can start: for each region a list of steps (leaf, loop or group), in order
+//
+// Steps are collective: every core of the region takes part with what its buffers hold (nothing, where a part is empty). Values between
+// regions go by Move: a Send in one region's list, a Receive in the other's.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/numerics.h"
+#include "mesh/coord.h"
+#include "mesh/cut.h"
+#include "mesh/tree.h"
+
+namespace wafer::mesh {
+
+// ---- sizes, parameters -------------------------------------------------------------------------------------------------------
+
+// The run-time parameters of an entry. Extents are functions of them; nothing else about a program changes at run time.
+struct Params {
+  int64_t cached = 0;  // positions whose K and V are stored before the entry starts: the position of its first token
+  int64_t rows = 1;    // tokens that the entry adds: the chunk of a prefill, 1 in a decode step
+  int64_t row = 0;     // the row of the chunk that a row entry reads
+  int64_t chunk = 0;   // prefill: rows of a full chunk (the plan's; cached is a multiple of it)
+};
+
+enum class SizeKind : uint8_t {
+  fixed,
+  rows,       // params.rows
+  positions,  // params.cached + params.rows: all keys that the entry sees
+  keys        // the keys of one chunk: of the loop's chunk
+};
+
+struct Size {
+  SizeKind kind = SizeKind::fixed;
+  int64_t fixed = 1;
+  int64_t limit = 1;  // the largest value, for which SRAM is reserved (fixed: the same)
+};
+
+enum class Dtype : uint8_t { f32, f16, q8_0, q4_0, i32, best /* a value and its index: f32 + i32 */ };
+const char* name(Dtype t);
+// Bytes of n elements; quantised types: without scales (see bytes.h).
+int64_t bytes(Dtype t, int64_t n);
+
+struct Dim {
+  std::string name;
+  Size size;
+};
+
+struct Tensor {
+  std::string name;
+  Dtype dtype = Dtype::f32;
+  std::vector<Dim> dims;
+  int copies = 1;        // one for each layer, where the tensor belongs to a layer
+  int quantised_dim = 0; // q8_0, q4_0: the dimension along which blocks of 32 run
+};
+
+// ---- placement -------------------------------------------------------------------------------------------------------------------
+
+struct Region {
+  std::string name;
+  Rect rect;
+};
+
+enum class BufferKind : uint8_t { weights, cache, activations, partials, staging };
+const char* name(BufferKind k);
+
+// How one dimension of the tensor is cut. Dimensions that no DimCut names are held whole.
+struct DimCut {
+  int dim = 0;
+  Axis axis = Axis::x;
+  Cut cut;
+};
+
+struct Buffer {
+  std::string name;
+  int tensor = 0;
+  int region = 0;
+  BufferKind kind = BufferKind::activations;
+  std::vector<DimCut> cuts;
+  int first_copy = 0;        // copies [first_copy, first_copy + copies) of the tensor lie in this region
+  int copies = 1;
+  int slots = 1;             // 2: double-buffered while it shifts
+  std::vector<int> phases;   // the phases in which its bytes are occupied
+};
+
+struct Phase {
+  std::string name;
+};
+
+// ---- routes ----------------------------------------------------------------------------------------------------------------------
+
+// One colour's way along a line: from the ramp of core `from`, through every router between lo and hi, to the ramps of the receivers:
+// `to` alone, or all of [lo, hi] except `from` (multicast). Positions count along the axis from the region's first core.
+struct Path {
+  int from = 0;
+  int to = 0;
+  bool multicast = false;
+  int lo = 0;
+  int hi = 0;
+};
+Path straight(int from, int to);
+Path multicast(int from, int lo, int hi);
+
+struct Route {
+  std::string name;
+  int phase = 0;
+  int region = 0;
+  Axis axis = Axis::x;
+  std::vector<Path> paths;   // the same on every line of the axis
+  std::vector<int> colours;  // [paths]
+};
+
+// ---- steps -----------------------------------------------------------------------------------------------------------------------
+
+// What a core computes on its own tiles. `rows` below is the dimension of tokens (absent in decode). Operand order is that of `in`, `out`.
+// Everything is computed in fp32 and rounded once to the out buffer's dtype, but the multiply-adds of mat_vec, row_dots, weigh_rows and
+// the tile products, which are in the program's numerics: see docs/design.md.
+enum class LocalOp : uint8_t {
+  square_sum,   // (x) -> ss[rows]: sum of x^2 over the core's own elements, index ascending, fp32 fma from 0
+  normalise,    // (x, ss, gain) -> out = (x * rsqrt(ss / size + eps)) * gain
+  mat_vec,      // (w[k][n], x[k]) -> out[n]: sum over the core's k in its order, fma from 0. A partial sum along w's k axis
+  rotate,       // (x, turns) -> x: pairs (2i, 2i+1) of each head turned by position * frequency i; position = params.cached (or the row's)
+  store_rows,   // (k or v) -> cache: the new rows. Decode: row params.cached, in the last core row, after the shift
+  row_dots,     // (q, keys) -> s[heads][keys]: sum over the core's own head dims, ascending, fma from 0. A partial sum inside a head run
+  row_max,      // (s) -> m: max over own unmasked keys of s * scale, fp32; joins what m holds (-inf at first)
+  exp_sum,      // (s, m) -> p = exp(s * scale - m) (0 where masked), l: sum of the rounded p, key ascending, fp32 from 0
+  weigh_rows,   // (p, values) -> o[heads][dims]: sum over own rows ascending, fma(p, v) from 0. A partial sum along y
+  divide,       // (o, l) -> out = o * (1 / l)
+  add,          // (a, b) -> a = a + b in a's dtype
+  clear,        // () -> out = 0 (m: -inf)
+  gate_mul,     // (g, u) -> out = (g * sigmoid(g)) * u
+  local_best,   // (logits) -> best: the largest own value and its lowest index
+  look_up,      // (table[rows][dim], token) -> x: the row of the token, by the cores that own it
+  tile_fma,     // (A, B) -> C += A_tile * B_tile of the current MeshGEMM step
+  tile_fma_t,   // (A, B) -> partial = A_tile * B_tile^T of the current GEMM-T step
+};
+const char* name(LocalOp op);
+
+struct Local {
+  LocalOp op = LocalOp::add;
+  std::vector<int> in;   // buffers
+  std::vector<int> out;  // buffers
+  float scale = 1.0f;    // row_max, exp_sum: 1 / sqrt(head_dim)
+  float epsilon = 0.0f;  // normalise
+  int64_t size = 0;      // normalise: elements of a row
+  int head_dim = 0;      // rotate, row_dots, weigh_rows
+  int group = 1;         // query heads for each KV head
+};
+
+enum class ReduceOp : uint8_t { add, max, best };
+const char* name(ReduceOp op);
+
+// The partial values of the payload's buffers are joined along the axis, element by element, in the order of the forest's trees; with
+// broadcast all cores of a run get the result, else the root alone. Payload buffers travel as one vector, in order.
+struct Reduce {
+  ReduceOp op = ReduceOp::add;
+  Axis axis = Axis::x;
+  std::vector<int> payload;
+  Forest forest;
+  bool broadcast = true;
+};
+
+// x along an axis from the cores that hold it (data-dependent: the owner of the token's row) to all cores of the line.
+struct Multicast {
+  Axis axis = Axis::x;
+  int buffer = 0;
+};
+
+enum class ShiftKind : uint8_t {
+  ring_down,   // each logical position takes the tile of the next higher one, cyclically
+  align_rows,  // step t of the alignment: row tile i of L still to move min(i, L-i) positions, in the shorter sense
+  align_cols   // the same for column tiles along y
+};
+
+// Tiles move along rings: of the whole axis, or of each run separately. L of a ring's rectangle = max(run width, other side).
+struct Shift {
+  ShiftKind kind = ShiftKind::ring_down;
+  Axis axis = Axis::x;
+  int buffer = 0;
+  std::vector<Range> runs;  // positions along x of the rings' rectangles; a single run = the region
+};
+
+// KV cache by shift: with n = params.cached positions stored, every row i > H-1-(n mod H) passes its oldest entry to row i-1.
+struct RowShift {
+  std::vector<int> buffers;
+};
+
+// GEMM-T: the partial tiles of a row are summed along x, in each run, to the core that owns the key block of the step (a two-sided chain).
+struct RootReduce {
+  int partial = 0;
+  int out = 0;
+  std::vector<Range> runs;
+};
+
+enum class MoveKind : uint8_t {
+  relay,      // every element of the destination takes the source's element of the same index
+  row_out,    // source [rows][n], row params.row -> destination [n]
+  row_in,     // source [n] -> destination [rows][n], row = the loop's row
+};
+struct Move {
+  std::string name;
+  MoveKind kind = MoveKind::relay;
+  int source = 0;       // buffer
+  int destination = 0;  // buffer
+  int copy = 0;         // the tensor copy (layer) that moves, where there are several
+};
+struct Send {
+  int move = 0;
+};
+struct Receive {
+  int move = 0;
+};
+
+// The host's end of the link: values enter or leave at the region's edge.
+struct Host {
+  bool to_host = false;
+  int buffer = 0;
+};
+
+struct Step;
+using Steps = std::vector<Step>;
+
+enum class LoopVar : uint8_t {
+  layer,     // the buffers with several copies are taken at this layer
+  member,    // query heads of a group, one after the other
+  chunk,     // chunks of keys, from the first to the current one
+  row,       // rows of the chunk
+  ring_step  // compute-shift steps of a product, steps of an alignment
+};
+const char* name(LoopVar v);
+enum class CountKind : uint8_t {
+  fixed,
+  chunks,  // chunks up to and with the current one
+  rows     // params.rows
+};
+
+struct Loop {
+  LoopVar var = LoopVar::layer;
+  CountKind count = CountKind::fixed;
+  int64_t begin = 0;
+  int64_t fixed = 1;
+  Steps body;
+};
+
+enum class GroupKind : uint8_t {
+  fold,     // local partial sums and the reduction that joins them
+  gemm,     // MeshGEMM: alignment, then L steps of product and shifts
+  gemm_t,   // GEMM-T: L steps of product, row sum to the rotating root, shift
+  overlap,  // steps that may run at the same time
+  block     // a named part of the program, for reports: no meaning of its own
+};
+
+struct Group {
+  GroupKind kind = GroupKind::block;
+  Steps body;
+  // gemm, gemm_t: the operands of the whole product, C = A B or C = A B^T, and the runs of columns of its rectangles
+  int a = -1;
+  int b = -1;
+  int c = -1;
+  std::vector<Range> runs;
+  bool aligned = false;  // A is aligned already by an earlier product
+  int heads = 0;         // attention: KV heads, each with a product of its own inside its run; 0: one product on the whole region
+};
+
+struct Step {
+  std::string name;
+  int phase = 0;
+  std::variant<Local, Reduce, Multicast, Shift, RowShift, RootReduce, Send, Receive, Host, Loop, Group> what;
+  std::vector<int> routes{};  // the routes that the step's transfers use
+};
+
+// ---- the program -----------------------------------------------------------------------------------------------------------------
+
+struct RegionSteps {
+  int region = 0;
+  Steps steps;
+};
+
+struct Entry {
+  std::string name;
+  std::vector<RegionSteps> lists;
+};
+
+struct Program {
+  std::string name;
+  Numerics numerics = Numerics::mixed;
+  Extent mesh;                       // of the device
+  std::vector<Tensor> tensors;
+  std::vector<Region> regions;
+  std::vector<Phase> phases;
+  std::vector<Buffer> buffers;
+  std::vector<Route> routes;
+  std::vector<Move> moves;
+  std::vector<Entry> entries;
+};
+
+int64_t value(const Size& s, const Params& p);
+const Entry& entry(const Program& program, const std::string& entry_name);  // CHECKs that it exists
+
+}  // namespace wafer::mesh

@@ -1,0 +1,332 @@
+#include "mesh/verify.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "mesh/builder.h"
+#include "mesh/bytes.h"
+
+namespace wafer::mesh {
+namespace {
+
+const Region& region_of(const Program& p, int region) { return p.regions[static_cast<size_t>(region)]; }
+
+std::string with_commas(int64_t n) {
+  std::string s = std::to_string(n);
+  for (int at = static_cast<int>(s.size()) - 3; at > 0; at -= 3) s.insert(static_cast<size_t>(at), ",");
+  return s;
+}
+
+// The core at `position` along `axis` of a region, on the region's first line.
+std::pair<int, int> core_at(const Program& p, int region, Axis axis, int position) {
+  const Rect r = region_of(p, region).rect;
+  return axis == Axis::x ? std::pair{r.x + position, r.y} : std::pair{r.x, r.y + position};
+}
+
+// ---- bytes, mesh -----------------------------------------------------------------------------------------------------------------
+
+void check_mesh(const Program& p, const Limits& limits, std::vector<Diagnostic>& out) {
+  for (const Region& r : p.regions)
+    if (r.rect.w < 1 || r.rect.h < 1 || r.rect.x < 0 || r.rect.y < 0 || r.rect.x + r.rect.w > limits.mesh.w || r.rect.y + r.rect.h > limits.mesh.h)
+      out.push_back({Rule::off_the_mesh, r.rect.x, r.rect.y, r.name,
+                     fmt::format("region {} of {}x{} at ({},{}) is not on the mesh of {}x{}", r.name, r.rect.w, r.rect.h, r.rect.x, r.rect.y, limits.mesh.w, limits.mesh.h)});
+}
+
+void check_bytes(const Program& p, const Limits& limits, std::vector<Diagnostic>& out) {
+  for (const PhaseBytes& row : phase_bytes(p, limits.code_bytes)) {
+    const int64_t total = row.fullest.total();
+    if (total <= limits.sram_bytes) continue;
+    std::string text = fmt::format("core ({},{}) needs {} of {} bytes: code and system {}", row.x, row.y, with_commas(total), with_commas(limits.sram_bytes),
+                                   with_commas(row.fullest.code));
+    for (int k = 0; k < kBufferKinds; k++)
+      if (row.fullest.by_kind[static_cast<size_t>(k)] > 0)
+        text += fmt::format(", {} {}", name(static_cast<BufferKind>(k)), with_commas(row.fullest.by_kind[static_cast<size_t>(k)]));
+    out.push_back({Rule::bytes, row.x, row.y, fmt::format("phase {}, region {}", p.phases[static_cast<size_t>(row.phase)].name, region_of(p, row.region).name), text});
+  }
+}
+
+// ---- routes ----------------------------------------------------------------------------------------------------------------------
+
+std::set<int> colours_used(const Program& p, int region, int phase) {
+  std::set<int> used;
+  for (const Route& r : p.routes)
+    if (r.region == region && r.phase == phase) used.insert(r.colours.begin(), r.colours.end());
+  return used;
+}
+
+void check_colours(const Program& p, const Limits& limits, std::vector<Diagnostic>& out) {
+  for (int phase = 0; phase < static_cast<int>(p.phases.size()); phase++)
+    for (int region = 0; region < static_cast<int>(p.regions.size()); region++) {
+      const std::set<int> used = colours_used(p, region, phase);
+      const bool unknown = !used.empty() && *used.rbegin() >= limits.colours;
+      if (static_cast<int>(used.size()) <= limits.colours && !unknown) continue;
+      const Rect r = region_of(p, region).rect;
+      out.push_back({Rule::colours, r.x, r.y, fmt::format("phase {}, region {}", p.phases[static_cast<size_t>(phase)].name, region_of(p, region).name),
+                     fmt::format("core ({},{}) needs {} colours, the highest is {}; {} are free", r.x, r.y, used.size(), *used.rbegin(), limits.colours)});
+    }
+}
+
+enum class Side : uint8_t { ramp, low, high };  // where a colour enters a router: its own core, or the neighbour of lower or higher position
+
+Side side_at(const Path& path, int position) { return position == path.from ? Side::ramp : position > path.from ? Side::low : Side::high; }
+
+void check_inputs(const Program& p, std::vector<Diagnostic>& out) {
+  // (phase, region, axis, colour, position) -> the side on which the colour enters there, and the route that says so
+  struct Entrance {
+    Side side;
+    size_t route;
+    int from;
+  };
+  std::map<std::tuple<int, int, Axis, int, int>, Entrance> entrances;
+  std::set<size_t> reported;
+  for (size_t i = 0; i < p.routes.size(); i++) {
+    const Route& route = p.routes[i];
+    for (size_t k = 0; k < route.paths.size(); k++) {
+      const Path& path = route.paths[k];
+      for (int at = path.lo; at <= path.hi; at++) {
+        const Entrance now{side_at(path, at), i, path.from};
+        const auto [it, fresh] = entrances.try_emplace({route.phase, route.region, route.axis, route.colours[k], at}, now);
+        const bool merges = !fresh && (it->second.side != now.side || it->second.from != now.from);
+        if (!merges || !reported.insert(i).second) continue;
+        const auto [x, y] = core_at(p, route.region, route.axis, at);
+        out.push_back({Rule::two_inputs, x, y, fmt::format("phase {}, route {}", p.phases[static_cast<size_t>(route.phase)].name, route.name),
+                       fmt::format("colour {} enters the router of core ({},{}) from two sides: sent by position {} (route {}) and by {} (route {}) along {}",
+                                   route.colours[k], x, y, it->second.from, p.routes[it->second.route].name, path.from, route.name, name(route.axis))});
+      }
+    }
+  }
+  // The same colour on both axes meets itself at the crossing routers.
+  std::map<std::tuple<int, int, int>, std::pair<Axis, size_t>> axis_of;
+  for (size_t i = 0; i < p.routes.size(); i++) {
+    const Route& route = p.routes[i];
+    for (int c : route.colours) {
+      const auto [it, fresh] = axis_of.try_emplace({route.phase, route.region, c}, std::pair{route.axis, i});
+      if (fresh || it->second.first == route.axis || !reported.insert(i).second) continue;
+      const Rect r = region_of(p, route.region).rect;
+      out.push_back({Rule::two_inputs, r.x, r.y, fmt::format("phase {}, route {}", p.phases[static_cast<size_t>(route.phase)].name, route.name),
+                     fmt::format("colour {} enters the router of core ({},{}) from two sides: along {} (route {}) and along {} (route {})", c, r.x, r.y,
+                                 name(it->second.first), p.routes[it->second.second].name, name(route.axis), route.name)});
+    }
+  }
+}
+
+// ---- transfers of steps ------------------------------------------------------------------------------------------------------------
+
+struct Transfer {
+  int from, to;
+};
+
+// Who sends to whom in a step, along its axis.
+struct Transfers {
+  Axis axis = Axis::x;
+  std::vector<Transfer> list;
+};
+
+void add_paths(Transfers& t, const std::vector<Path>& paths) {
+  for (const Path& path : paths) {
+    if (!path.multicast) {
+      t.list.push_back({path.from, path.to});
+      continue;
+    }
+    for (int at = path.lo; at <= path.hi; at++)
+      if (at != path.from) t.list.push_back({path.from, at});
+  }
+}
+
+std::vector<Transfers> transfers_of(const Program& p, const Region& region, const Step& step) {
+  if (const auto* reduce = std::get_if<Reduce>(&step.what)) {
+    Transfers t{.axis = reduce->axis, .list = {}};
+    for (const auto& level : forest_paths(reduce->forest)) add_paths(t, level);
+    if (reduce->broadcast) add_paths(t, broadcast_paths(reduce->forest));
+    return {t};
+  }
+  if (const auto* cast = std::get_if<Multicast>(&step.what)) {
+    // The owner is known at run time only: every core must be able to reach all others.
+    Transfers t{.axis = cast->axis, .list = {}};
+    const int n = side(extent(region.rect), cast->axis);
+    for (int to = 0; to + 1 < n; to++) t.list.push_back({to + 1, to});
+    for (int to = 1; to < n; to++) t.list.push_back({to - 1, to});
+    return {t};
+  }
+  if (const auto* shift = std::get_if<Shift>(&step.what)) {
+    Transfers t{.axis = shift->axis, .list = {}};
+    const std::vector<Range> rings = shift->axis == Axis::x ? shift->runs : std::vector<Range>{{0, region.rect.h}};
+    add_paths(t, ring_paths(rings, true));
+    if (shift->kind != ShiftKind::ring_down) add_paths(t, ring_paths(rings, false));
+    return {t};
+  }
+  if (std::get_if<RowShift>(&step.what)) {
+    Transfers t{.axis = Axis::y, .list = {}};
+    add_paths(t, neighbour_paths({{0, region.rect.h}}, true));
+    return {t};
+  }
+  if (const auto* sum = std::get_if<RootReduce>(&step.what)) {
+    Transfers t{.axis = Axis::x, .list = {}};
+    add_paths(t, neighbour_paths(sum->runs, true));
+    add_paths(t, neighbour_paths(sum->runs, false));
+    return {t};
+  }
+  (void)p;
+  return {};
+}
+
+struct StepChecker {
+  const Program& p;
+  const Entry& entry;
+  std::vector<Diagnostic>& out;
+
+  void check(const Steps& steps, int region) {
+    for (const Step& step : steps) check(step, region);
+  }
+
+  void check(const Step& step, int region) {
+    if (const auto* loop = std::get_if<Loop>(&step.what)) return check(loop->body, region);
+    if (const auto* group = std::get_if<Group>(&step.what)) {
+      if (group->kind == GroupKind::overlap) check_overlap(*group, region, step.name);
+      return check(group->body, region);
+    }
+    check_routes(step, region);
+  }
+
+  std::string where(const std::string& step_name, int region) const { return fmt::format("entry {}, region {}, step {}", entry.name, region_of(p, region).name, step_name); }
+
+  void check_routes(const Step& step, int region) {
+    for (int r : step.routes) {
+      const Route& route = p.routes[static_cast<size_t>(r)];
+      if (route.phase == step.phase && route.region == region) continue;
+      const Rect rect = region_of(p, region).rect;
+      out.push_back({Rule::rewritten_in_use, rect.x, rect.y, where(step.name, region),
+                     fmt::format("route {} belongs to phase {} of region {}: it is rewritten while the step of phase {} uses it", route.name,
+                                 p.phases[static_cast<size_t>(route.phase)].name, region_of(p, route.region).name, p.phases[static_cast<size_t>(step.phase)].name)});
+      return;
+    }
+    for (const Transfers& t : transfers_of(p, region_of(p, region), step)) check_covered(step, region, t);
+  }
+
+  void check_covered(const Step& step, int region, const Transfers& wanted) {
+    std::set<std::pair<int, int>> have;
+    for (int r : step.routes) {
+      const Route& route = p.routes[static_cast<size_t>(r)];
+      if (route.axis != wanted.axis) continue;
+      Transfers t;
+      add_paths(t, route.paths);
+      for (const Transfer& x : t.list) have.insert({x.from, x.to});
+    }
+    for (const Transfer& x : wanted.list) {
+      if (have.count({x.from, x.to})) continue;
+      const auto [cx, cy] = core_at(p, region, wanted.axis, x.to);
+      out.push_back({Rule::receive_without_send, cx, cy, where(step.name, region),
+                     fmt::format("core ({},{}) receives from position {} along {}, but no route of the step carries what that core sends", cx, cy, x.from, name(wanted.axis))});
+      return;
+    }
+  }
+
+  // Steps that run at the same time need their routes at the same time: one phase.
+  void check_overlap(const Group& group, int region, const std::string& group_name) {
+    for (const Step& step : group.body) {
+      if (step.phase == group.body.front().phase) continue;
+      const Rect rect = region_of(p, region).rect;
+      out.push_back({Rule::rewritten_in_use, rect.x, rect.y, where(group_name, region),
+                     fmt::format("steps {} and {} overlap but belong to phases {} and {}: the routes of one are rewritten while the other uses them", group.body.front().name,
+                                 step.name, p.phases[static_cast<size_t>(group.body.front().phase)].name, p.phases[static_cast<size_t>(step.phase)].name)});
+      return;
+    }
+  }
+};
+
+// ---- waits between regions ---------------------------------------------------------------------------------------------------------
+
+struct Event {
+  bool send;
+  int move;
+  std::string step;
+};
+
+// Loops are unrolled to two turns: enough to see an order that repeats.
+void events_of(const Steps& steps, std::vector<Event>& events) {
+  for (const Step& step : steps) {
+    if (const auto* send = std::get_if<Send>(&step.what)) events.push_back({true, send->move, step.name});
+    if (const auto* receive = std::get_if<Receive>(&step.what)) events.push_back({false, receive->move, step.name});
+    if (const auto* group = std::get_if<Group>(&step.what)) events_of(group->body, events);
+    if (const auto* loop = std::get_if<Loop>(&step.what))
+      for (int turn = 0; turn < (loop->count == CountKind::fixed && loop->fixed < 2 ? static_cast<int>(loop->fixed) : 2); turn++) events_of(loop->body, events);
+  }
+}
+
+void check_waits(const Program& p, const Entry& entry, std::vector<Diagnostic>& out) {
+  std::vector<std::vector<Event>> lists;
+  std::map<int, int> sends, receives;
+  for (const RegionSteps& r : entry.lists) {
+    lists.emplace_back();
+    events_of(r.steps, lists.back());
+    for (const Event& e : lists.back()) (e.send ? sends : receives)[e.move]++;
+  }
+  auto report = [&](Rule rule, size_t list, const Event& e, const std::string& text) {
+    const Region& r = region_of(p, entry.lists[list].region);
+    out.push_back({rule, r.rect.x, r.rect.y, fmt::format("entry {}, region {}, step {}", entry.name, r.name, e.step), text});
+  };
+  bool matched = true;
+  for (size_t l = 0; l < lists.size(); l++)
+    for (const Event& e : lists[l]) {
+      if (e.send || sends[e.move] == receives[e.move]) continue;
+      report(Rule::receive_without_send, l, e, fmt::format("move {} is received {} times and sent {} times", p.moves[static_cast<size_t>(e.move)].name, receives[e.move], sends[e.move]));
+      matched = false;
+    }
+  if (!matched) return;
+  std::vector<size_t> at(lists.size(), 0);
+  std::map<int, int> sent;
+  for (bool progress = true; progress;) {
+    progress = false;
+    for (size_t l = 0; l < lists.size(); l++)
+      while (at[l] < lists[l].size()) {
+        const Event& e = lists[l][at[l]];
+        if (e.send)
+          sent[e.move]++;
+        else if (sent[e.move] == 0)
+          break;
+        else
+          sent[e.move]--;
+        at[l]++;
+        progress = true;
+      }
+  }
+  for (size_t l = 0; l < lists.size(); l++)
+    if (at[l] < lists[l].size()) {
+      const Event& e = lists[l][at[l]];
+      report(Rule::cycle_of_waits, l, e, fmt::format("waits for move {}, whose sender waits in turn for this region: no order of the regions lets it arrive", p.moves[static_cast<size_t>(e.move)].name));
+      return;
+    }
+}
+
+}  // namespace
+
+const char* name(Rule r) {
+  static constexpr const char* kNames[] = {"bytes", "colours", "two_inputs", "receive_without_send", "cycle_of_waits", "rewritten_in_use", "off_the_mesh"};
+  return kNames[static_cast<size_t>(r)];
+}
+
+int colours_max(const Program& p) {
+  size_t most = 0;
+  for (int phase = 0; phase < static_cast<int>(p.phases.size()); phase++)
+    for (int region = 0; region < static_cast<int>(p.regions.size()); region++) most = std::max(most, colours_used(p, region, phase).size());
+  return static_cast<int>(most);
+}
+
+std::vector<Diagnostic> verify(const Program& program, const Limits& limits) {
+  std::vector<Diagnostic> out;
+  check_mesh(program, limits, out);
+  check_bytes(program, limits, out);
+  check_colours(program, limits, out);
+  check_inputs(program, out);
+  for (const Entry& entry : program.entries) {
+    StepChecker checker{program, entry, out};
+    for (const RegionSteps& list : entry.lists) checker.check(list.steps, list.region);
+    check_waits(program, entry, out);
+  }
+  return out;
+}
+
+}  // namespace wafer::mesh

@@ -1,0 +1,50 @@
+// The decisions of a deployment: regions, layers of each, chunk, trees, numerics. Everything after it is arithmetic.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/numerics.h"
+#include "mesh/coord.h"
+#include "model/config.h"
+
+namespace wafer {
+
+// The types in which a model's matrices are stored, as far as SRAM bytes depend on them. Where the layers of a file differ, the widest.
+struct WeightTypes {
+  TensorType q = TensorType::f16, k = TensorType::f16, v = TensorType::f16, o = TensorType::f16;
+  TensorType gate = TensorType::f16, up = TensorType::f16, down = TensorType::f16;
+  TensorType embedding = TensorType::f16, output = TensorType::f16;
+};
+
+WeightTypes uniform_types(TensorType t);
+
+struct PlacedRegion {
+  mesh::Rect rect;
+  int first_layer = 0;
+  int layers = 0;
+  bool head = false;  // holds embedding and LM head
+};
+
+// Where a phase of inference runs. Layers are dealt to the regions in order; exactly one region is the head.
+struct PhasePlan {
+  std::vector<PlacedRegion> regions;
+};
+
+struct Plan {
+  std::string name = "waferllm";
+  Numerics numerics = Numerics::mixed;
+  int64_t context = 0;       // positions for which KV is reserved: prompt and generated tokens
+  int64_t chunk = 0;         // tokens of a full prefill chunk; the bits of a prefill depend on it
+  int64_t max_prompt = 0;    // longest prompt that scores are kept for
+  bool keep_scores = true;   // scores of all chunks are kept between the two passes over the keys; else they are computed twice
+  int tree_levels = 2;       // K of the K-tree reductions
+  bool host_choice = false;  // the host reads the logits and picks the token; else the greedy choice is made on the mesh
+  PhasePlan prefill;
+  PhasePlan decode;
+};
+
+int head_region(const PhasePlan& p);
+int region_of_layer(const PhasePlan& p, int layer);
+
+}  // namespace wafer

@@ -1,0 +1,47 @@
+// Chooses a plan: mesh, regions, layers of each, chunk. Rules until the search of time() is there:
+//
+// Without a mesh: the smallest square side P, at most min(device sides, dim), whose single region holds the whole model with its KV; if
+// none, equal square regions of the largest P that lets all layers and the head region be placed row by row on the device. Prefill and
+// decode each by the same rule. With a mesh: every region has that size; layers are dealt to as many regions as the bytes need.
+#pragma once
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "device/device.h"
+#include "mesh/bytes.h"
+#include "mesh/verify.h"
+#include "model/model.h"
+#include "plan/placement.h"
+#include "plan/plan.h"
+
+namespace wafer {
+
+struct PlanRequest {
+  std::string plan = "waferllm";
+  Numerics numerics = Numerics::mixed;
+  int64_t context = 0;      // positions of KV: prompt + generated tokens
+  int64_t max_prompt = 0;   // tokens of the longest prompt; 0: context
+  int64_t chunk = 0;        // 0: the longest prompt if its activations fit, else the longest chunk that does
+  std::optional<mesh::Extent> prefill_mesh;  // of every region; none: the planner's choice
+  std::optional<mesh::Extent> decode_mesh;
+  bool host_choice = false;
+};
+
+struct PlanResult {
+  Plan plan;
+  bool fits = true;           // bytes of every core; false only where the user gave the mesh, else plan_for throws
+  std::string reason;         // why it does not fit: the fullest core, its bytes by kind
+  bool fits_measured_code = true;  // also with code_and_system_bytes_measured
+  std::vector<mesh::PhaseBytes> bytes;  // by phase and region
+  mesh::PhaseBytes fullest;
+};
+
+// Throws Error for a request that the device cannot take (a mesh larger than the device, a prompt longer than the context, ...).
+// Where no plan fits and no mesh was given: fits = false, and the reason says by how much.
+PlanResult make_plan(const ModelConfig& config, const WeightTypes& types, const Device& device, const PlanRequest& request);
+
+mesh::Limits limits_of(const Device& device);
+WeightTypes types_of(const Model& model);
+
+}  // namespace wafer
