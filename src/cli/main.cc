@@ -12,10 +12,13 @@
 #include "base/error.h"
 #include "cli/commands.h"
 #include "cli/output.h"
+#include "model/gguf.h"
+#include "text/utf8.h"
 
 namespace wafer::cli {
 namespace {
 
+constexpr const char* kCommands = "run, plan, inspect, devices or tokenize";
 constexpr int kDone = 0, kOurFault = 1, kBadInput = 2;
 
 CLI::Option* text_option(CLI::App* app, const std::string& names, std::string& target, const std::string& value, const std::string& help) {
@@ -93,7 +96,7 @@ void add_plan(CLI::App& app, PlanCommandArguments& a) {
 
 void add_inspect(CLI::App& app, InspectArguments& a) {
   CLI::App* inspect = app.add_subcommand("inspect", "show what a model's file holds: config, tokenizer, tensors");
-  text_option(inspect, "MODEL,-m,--model", a.model, "FILE", "a checkpoint (GGUF) or a shape (TOML)")->required();
+  text_option(inspect, "MODEL,-m,--model", a.model, "", "a checkpoint (GGUF) or a shape (TOML)")->required();
   inspect->add_flag("--json", a.json, "one JSON object");
   inspect->footer("Example:\n  waferllm inspect model.gguf --json | jq .totals");
   inspect->callback([&a] { inspect_command(a); });
@@ -101,7 +104,7 @@ void add_inspect(CLI::App& app, InspectArguments& a) {
 
 void add_devices(CLI::App& app, DevicesArguments& a) {
   CLI::App* devices = app.add_subcommand("devices", "list the devices, or every number of one with unit and source");
-  text_option(devices, "NAME", a.name, "NAME", "a device, or the path of a device file; without it all devices are listed");
+  text_option(devices, "NAME", a.name, "", "a device, or the path of a device file; without it all devices are listed");
   devices->add_flag("--json", a.json, "one JSON object");
   devices->footer("Examples:\n  waferllm devices\n  waferllm devices wse2");
   devices->callback([&a] { devices_command(a); });
@@ -126,7 +129,7 @@ std::string one_line(std::string text) {
   for (char& c : text)
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
   while (text.ends_with(' ') || text.ends_with('.')) text.pop_back();
-  return text;
+  return to_valid_utf8(text);
 }
 
 int parse_and_run(int argc, char** argv) {
@@ -150,8 +153,9 @@ int parse_and_run(int argc, char** argv) {
     write_out(app.help());
   } catch (const CLI::ParseError& e) {
     const auto chosen = app.get_subcommands();
-    write_err(
-        fmt::format("waferllm: {}; see waferllm {}--help\n", one_line(e.what()), chosen.empty() ? "" : chosen.front()->get_name() + " "));
+    if (chosen.empty())
+      throw Error{{.where = "command line", .found = argc > 1 ? wafer::quoted(argv[1]) : "no command", .expected = kCommands, .fix = "see waferllm --help"}};
+    write_err(fmt::format("waferllm: {}; see waferllm {} --help\n", one_line(e.what()), chosen.front()->get_name()));
     return kBadInput;
   }
   return kDone;
@@ -173,7 +177,7 @@ int main(int argc, char** argv) {
   try {
     return parse_and_run(argc, argv);
   } catch (const wafer::Error& e) {
-    write_err(fmt::format("waferllm: {}\n", e.what()));
+    write_err(fmt::format("waferllm: {}\n", wafer::to_valid_utf8(e.what())));
     return kBadInput;
   } catch (const std::bad_alloc&) {
     write_err("waferllm: the host has not enough memory for this\n");

@@ -16,6 +16,11 @@ void write_err(std::string_view text);
 // One line on stderr, rewritten in place, for work longer than two seconds; only where stderr is a terminal.
 class Progress {
  public:
+  Progress() = default;
+  ~Progress() { clear(); }  // an error message begins on a line of its own
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
   void show(const std::string& what, double share);  // share done, 0 .. 1
   void clear();                                      // takes the line away; before other output
   void stop();                                       // no line from here on: text streams to the same terminal

@@ -2,10 +2,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
-#include <fstream>
-#include <iostream>
-#include <iterator>
+#include <cstdio>
+#include <cstring>
 
 #include "base/error.h"
 #include "base/isa.h"
@@ -35,14 +35,21 @@ void refuse_conflicts(const RunArguments& a) {
     throw Error{{.where = "--all-logits", .found = "no --logits beside it", .expected = "--logits FILE, where they go", .fix = "add it"}};
 }
 
+constexpr size_t kMostPromptBytes = size_t{1} << 28;  // encode() takes no more
+
+// Pipes too: a FILE, not a map.
 std::string read_prompt_file(const std::string& path) {
-  std::ifstream file;
-  if (path != "-") file.open(path, std::ios::binary);
-  std::istream& in = path == "-" ? std::cin : file;
-  std::string text(std::istreambuf_iterator<char>(in), {});
-  if (!in || (path != "-" && !file.is_open()))
-    throw Error{
-        {.where = "-f " + path, .found = "a file that cannot be read", .expected = "a text file, or - for stdin", .fix = "check the path"}};
+  const bool from_stdin = path == "-";
+  std::FILE* file = from_stdin ? stdin : std::fopen(path.c_str(), "rb");
+  std::string text;
+  char block[1 << 16];
+  for (size_t n = 1; file != nullptr && n > 0 && text.size() <= kMostPromptBytes;)
+    text.append(block, n = std::fread(block, 1, sizeof block, file));
+  const bool failed = file == nullptr || std::ferror(file) != 0;
+  const int fault = errno;
+  if (file != nullptr && !from_stdin) std::fclose(file);
+  if (failed)
+    throw Error{{.where = "-f " + path, .found = std::strerror(fault), .expected = "a text file, or - for stdin", .fix = "check the path"}};
   return text;
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "report/text.h"
 #include "text/utf8.h"
@@ -25,6 +26,27 @@ Json summary_json(const Device& d) {
           {"power_watts", d.power_watts}};
 }
 
+// A list of numbers with its runs written short: "0 1 2 3 7" -> "0-3 7".
+std::string short_list(const std::string& value) {
+  std::istringstream in(value);
+  std::vector<int64_t> numbers;
+  for (int64_t n; in >> n;) numbers.push_back(n);
+  if (!in.eof() || numbers.size() < 2) return value;
+  std::string out;
+  for (size_t i = 0; i < numbers.size();) {
+    size_t end = i + 1;
+    while (end < numbers.size() && numbers[end] == numbers[end - 1] + 1) end++;
+    if (!out.empty()) out += ' ';
+    if (end - i >= 3) {
+      out += fmt::format("{}-{}", numbers[i], numbers[end - 1]);
+      i = end;
+    } else {
+      out += fmt::format("{}", numbers[i++]);
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string devices_text(const std::vector<Device>& devices) {
@@ -44,7 +66,7 @@ std::string devices_json(const std::vector<Device>& devices) {
 
 std::string device_text(const Device& d) {
   std::vector<Row> rows = {{"number", "value", "unit", "source"}};
-  for (const DeviceRow& r : device_rows(d)) rows.push_back({r.name, r.value, r.unit, r.source});
+  for (const DeviceRow& r : device_rows(d)) rows.push_back({r.name, short_list(r.value), r.unit, r.source});
   return fmt::format("{}: {}\n{}\n\n", d.name, d.description, d.file) + table(rows, "lrll");
 }
 
