@@ -1,6 +1,7 @@
 #include "base/mmap.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <filesystem>
@@ -12,7 +13,7 @@ namespace wafer {
 namespace {
 
 std::string temporary(const std::string& name, const std::string& content) {
-  const std::string path = testing::TempDir() + "wafer_" + std::to_string(::testing::UnitTest::GetInstance()->random_seed()) + name;
+  const std::string path = testing::TempDir() + "wafer_" + std::to_string(::getpid()) + "_" + name;
   std::ofstream(path, std::ios::binary) << content;
   return path;
 }

@@ -32,6 +32,10 @@ constexpr Unsupported kUnsupported[] = {
                .fix = "this kind of model is not supported yet"}};
 }
 
+[[noreturn]] void missing_tensor(const Gguf& g, const std::string& name, const std::string& shape) {
+  throw Error{{.where = g.path, .found = fmt::format("no tensor {}", name), .expected = shape, .fix = "use a complete checkpoint (one file, with its weights)"}};
+}
+
 // A number that some architectures give once for each layer; here all layers are equal.
 int64_t need_scalar(const Gguf& g, const std::string& key) {
   const GgufValue* v = find_value(g, key);
@@ -111,6 +115,7 @@ ModelConfig read_config(const Gguf& g) {
   const GgufTensor* embedding = find_tensor(g, "token_embd.weight");
   const GgufValue* tokens = find_value(g, "tokenizer.ggml.tokens");
   c.vocab = embedding ? embedding->shape[1] : tokens ? static_cast<int64_t>(tokens->count) : get_int(g, arch + "vocab_size").value_or(0);
+  if (c.vocab == 0) missing_tensor(g, "token_embd.weight", "[vocab x dim]");
   if (tokens && static_cast<int64_t>(tokens->count) != c.vocab)
     throw Error{{.where = fmt::format("{}, tensor token_embd.weight", g.path), .found = fmt::format("{} rows", c.vocab),
                  .expected = fmt::format("one for each of the {} tokens", tokens->count), .fix = "convert the model again"}};
@@ -130,12 +135,11 @@ struct Taker {
 TensorView take(Taker& taker, const std::string& name, int64_t rows, int64_t cols) {
   const Gguf& g = taker.gguf;
   const GgufTensor* t = find_tensor(g, name);
-  if (!t)
-    throw Error{{.where = g.path, .found = fmt::format("no tensor {}", name), .expected = rows == 1 ? fmt::format("[{}]", cols) : fmt::format("[{} x {}]", rows, cols),
-                 .fix = "use a complete checkpoint (one file, with its weights)"}};
+  const std::string expected = rows == 1 ? fmt::format("[{}]", cols) : fmt::format("[{} x {}]", rows, cols);
+  if (!t) missing_tensor(g, name, expected);
   if (t->shape[0] != cols || t->shape[1] != rows || t->shape[2] != 1 || t->shape[3] != 1)
     throw Error{{.where = fmt::format("{}, tensor {}", g.path, name), .found = fmt::format("[{}]", fmt::join(t->shape.rend() - t->dimensions, t->shape.rend(), " x ")),
-                 .expected = rows == 1 ? fmt::format("[{}]", cols) : fmt::format("[{} x {}]", rows, cols), .fix = "convert the model again"}};
+                 .expected = expected, .fix = "convert the model again"}};
   taker.taken.insert(t->name);
   return {.name = name, .type = t->type, .rows = rows, .cols = cols, .bytes = t->bytes};
 }
