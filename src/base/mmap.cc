@@ -21,10 +21,10 @@ MappedFile::MappedFile(const std::string& path) : path_(path) {
   const bool known = ::fstat(fd, &info) == 0;
   if (!known || !S_ISREG(info.st_mode) || info.st_size == 0) {
     ::close(fd);
-    const char* found = !known                     ? "a file of unknown size"
-                        : S_ISDIR(info.st_mode)    ? "a directory"
+    const char* found = !known                   ? "a file of unknown size"
+                        : S_ISDIR(info.st_mode)  ? "a directory"
                         : !S_ISREG(info.st_mode) ? "a pipe or device"
-                                                   : "an empty file";
+                                                 : "an empty file";
     throw Error{{.where = path, .found = found, .expected = "a regular file with something in it", .fix = "check the path"}};
   }
   const size_t size = static_cast<size_t>(info.st_size);

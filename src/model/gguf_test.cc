@@ -6,11 +6,9 @@
 #include <cstring>
 
 #include "base/error.h"
-#include "base/rng.h"
 #include "model/model.h"
 #include "support/gguf_writer.h"
 #include "support/oracle.h"
-#include "text/tokenizer.h"
 
 namespace wafer {
 namespace {
@@ -151,7 +149,8 @@ TEST(Gguf, SaysWhatIsWrongWithATensor) {
   const std::string name = counted("tensor");
   EXPECT_EQ(parse(with_tensor(name + le32(1) + le64(16) + le32(0) + le64(0))).tensors.size(), 1u);
   EXPECT_EQ(parse(with_tensor(name + le32(1) + le64(8) + le32(0) + le64(32))).tensors.size(), 1u);
-  expect_error(with_tensor(name + le32(1) + le64(17) + le32(0) + le64(0)), "tensor \"tensor\": found 68 bytes at byte 64 + 0 of a file of 128");
+  expect_error(with_tensor(name + le32(1) + le64(17) + le32(0) + le64(0)),
+               "tensor \"tensor\": found 68 bytes at byte 64 + 0 of a file of 128");
   expect_error(with_tensor(name + le32(1) + le64(16) + le32(0) + le64(32)), "inside the file");
   expect_error(with_tensor(name + le32(1) + le64(16) + le32(0) + le64(UINT64_MAX - 31)), "inside the file");
   expect_error(with_tensor(name + le32(1) + le64(1) + le32(0) + le64(4)), "offset 4, expected a multiple of 32");
@@ -160,7 +159,8 @@ TEST(Gguf, SaysWhatIsWrongWithATensor) {
   expect_error(with_tensor(name + le32(1) + le64(0) + le32(0) + le64(0)), "extent 0");
   expect_error(with_tensor(name + le32(2) + le64(uint64_t{1} << 32) + le64(uint64_t{1} << 32) + le32(0) + le64(0)), "2^48");
   expect_error(with_tensor(name + le32(1) + le64(33) + le32(8) + le64(0)), "a multiple of 32, a block of q8_0");
-  expect_error(with_tensor(name + le32(1) + le64(256) + le32(12) + le64(0)), "tensor \"tensor\": found tensor type Q4_K (ggml type 12), expected F32, F16, BF16, Q8_0 or Q4_0");
+  expect_error(with_tensor(name + le32(1) + le64(256) + le32(12) + le64(0)),
+               "tensor \"tensor\": found tensor type Q4_K (ggml type 12), expected F32, F16, BF16, Q8_0 or Q4_0");
   expect_error(with_tensor(name + le32(1) + le64(256) + le32(14) + le64(0)), "Q6_K");
   expect_error(with_tensor(name + le32(1) + le64(32) + le32(3) + le64(0)), "Q4_1");
   expect_error(with_tensor(name + le32(1) + le64(32) + le32(6) + le64(0)), "Q5_0");
@@ -181,52 +181,6 @@ TEST(Gguf, RealFilesOfOtherTypesAreNamed) {
     EXPECT_NE(std::string(e.what()).find("Q4_K"), std::string::npos) << e.what();
     EXPECT_NE(std::string(e.what()).find("token_embd.weight"), std::string::npos) << e.what();
   }
-}
-
-// Whatever the bytes: a model and a tokenizer, or an Error.
-bool loads(std::span<const char> bytes) {
-  try {
-    const Gguf g = parse_gguf(std::as_bytes(bytes), "test");
-    const Model m = load_model(g);
-    std::vector<float> row(static_cast<size_t>(m.config.dim));
-    row_to_f32(m.output, m.config.vocab - 1, row.data());
-    encode(load_tokenizer(g), "Once upon a time\xff", {.parse_special = true});
-    for (const GgufPair& p : g.metadata) EXPECT_FALSE(to_text(p.value).empty());
-    return true;
-  } catch (const Error& e) {
-    for (const char* c = e.what(); *c; c++) EXPECT_GE(static_cast<unsigned char>(*c), 0x20);
-    return false;
-  }
-}
-
-// The bytes are given to the parser in a buffer of exactly their size, so that a sanitizer sees every step past the end.
-TEST(Gguf, ACutFileIsAnErrorWhereverItIsCut) {
-  const std::string file = shared_path("models/stories260K.q4_0.gguf");
-  if (!exists(file)) GTEST_SKIP() << "no " << file;
-  const std::string whole = read_maybe_gz(file);
-  EXPECT_TRUE(loads(whole));
-  for (size_t n = 0; n < whole.size() - 32; n += n < 20000 ? 97 : 997) {
-    const std::vector<char> cut(whole.begin(), whole.begin() + static_cast<ptrdiff_t>(n));
-    EXPECT_FALSE(loads(cut)) << n;
-  }
-}
-
-TEST(Gguf, FlippedBytesAreNeverFatal) {
-  const std::string file = shared_path("models/stories260K.q4_0.gguf");
-  if (!exists(file)) GTEST_SKIP() << "no " << file;
-  const std::string whole = read_maybe_gz(file);
-  const size_t head = 20000;  // metadata and tensor records lie before it
-  Rng rng(11);
-  int loaded = 0;
-  for (int round = 0; round < 1000; round++) {
-    std::string bytes = whole;
-    for (uint64_t flips = 1 + next_below(rng, 4); flips > 0; flips--) {
-      char& c = bytes[next_below(rng, head)];
-      c = static_cast<char>(round % 2 ? next_below(rng, 256) : static_cast<uint64_t>(static_cast<unsigned char>(c)) ^ (uint64_t{1} << next_below(rng, 8)));
-    }
-    loaded += loads(bytes);
-  }
-  RecordProperty("loaded", loaded);
 }
 
 }  // namespace

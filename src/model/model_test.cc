@@ -126,10 +126,15 @@ TEST(Model, ChecksEveryShape) {
 }
 
 TEST(Model, RefusesNonsenseInTheConfig) {
-  for (auto change : {+[](ModelConfig& c) { c.layers = 0; }, +[](ModelConfig& c) { c.heads = 0; }, +[](ModelConfig& c) { c.kv_heads = 0; },
-                      +[](ModelConfig& c) { c.kv_heads = 3; }, +[](ModelConfig& c) { c.head_dim = 15; }, +[](ModelConfig& c) { c.dim = int64_t{1} << 40; },
-                      +[](ModelConfig& c) { c.vocab = -1; }, +[](ModelConfig& c) { c.context = 0; }, +[](ModelConfig& c) { c.norm_epsilon = NAN; },
-                      +[](ModelConfig& c) { c.rope_base = 0; }, +[](ModelConfig& c) { c.rope_factors = {1, 2}; }, +[](ModelConfig& c) { c.rope_factors.assign(8, 0); }}) {
+  for (auto change :
+       {+[](ModelConfig& c) { c.layers = 0; }, +[](ModelConfig& c) { c.heads = 0; }, +[](ModelConfig& c) { c.kv_heads = 0; },
+        +[](ModelConfig& c) { c.kv_heads = 3; }, +[](ModelConfig& c) { c.head_dim = 15; },
+        +[](ModelConfig& c) { c.dim = int64_t{1} << 40; }, +[](ModelConfig& c) { c.vocab = -1; }, +[](ModelConfig& c) { c.context = 0; },
+        +[](ModelConfig& c) { c.norm_epsilon = NAN; }, +[](ModelConfig& c) { c.rope_base = 0; },
+        +[](ModelConfig& c) {
+          c.rope_factors = {1, 2};
+        },
+        +[](ModelConfig& c) { c.rope_factors.assign(8, 0); }}) {
     ModelConfig c = small_config();
     EXPECT_NO_THROW(validate(c, "test"));
     change(c);
@@ -176,7 +181,8 @@ std::string file_with(const std::string& name, const std::string& content) {
 }
 
 TEST(Files, AreToldApart) {
-  const std::string toml = file_with("a.toml", "layers = 1\n"), zip = file_with("a.bin", "PK\3\4 and more"), gguf = file_with("misnamed.toml", write({}));
+  const std::string toml = file_with("a.toml", "layers = 1\n"), zip = file_with("a.bin", "PK\3\4 and more"),
+                    gguf = file_with("misnamed.toml", write({}));
   EXPECT_EQ(kind_of(toml), ModelKind::shape);
   EXPECT_EQ(kind_of(gguf), ModelKind::checkpoint);  // by what it is, not by its name
   try {
@@ -203,7 +209,9 @@ TEST(Shapes, TheBundledOnesLoad) {
 }
 
 TEST(Shapes, SayWhatIsWrong) {
-  const std::string good = "layers = 2\ndim = 64\nheads = 4\nkv_heads = 2\nhead_dim = 16\nffn = 96\nvocab = 40\ncontext = 128\nnorm_epsilon = 1e-5\nrope_base = 10000\n";
+  const std::string good =
+      "layers = 2\ndim = 64\nheads = 4\nkv_heads = 2\nhead_dim = 16\nffn = 96\nvocab = 40\ncontext = 128\nnorm_epsilon = 1e-5\nrope_base = "
+      "10000\n";
   const auto message = [](const std::string& text) -> std::string {
     const std::string path = file_with("shape.toml", text);
     try {
@@ -223,7 +231,10 @@ TEST(Shapes, SayWhatIsWrong) {
   EXPECT_NE(message("layers = = 2").find("expected TOML"), std::string::npos);
   EXPECT_NE(message("\xff\xfe\n").find("expected TOML"), std::string::npos);
   EXPECT_NE(message(good + "kv_heads = 2\n").find("expected TOML"), std::string::npos);  // twice
-  EXPECT_NE(message("layers = 2\ndim = 64\nheads = 4\nkv_heads = 3\nhead_dim = 16\nffn = 96\nvocab = 40\ncontext = 128\nnorm_epsilon = 1e-5\nrope_base = 1e4\n").find("multiple of kv_heads"), std::string::npos);
+  EXPECT_NE(message("layers = 2\ndim = 64\nheads = 4\nkv_heads = 3\nhead_dim = 16\nffn = 96\nvocab = 40\ncontext = 128\nnorm_epsilon = "
+                    "1e-5\nrope_base = 1e4\n")
+                .find("multiple of kv_heads"),
+            std::string::npos);
   std::filesystem::remove(file_with("shape.toml", ""));
 }
 

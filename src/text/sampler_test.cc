@@ -64,7 +64,8 @@ TEST(Sampler, TopPKeepsTheSmallestSetThatReachesIt) {
 
 TEST(Sampler, TheSameSeedGivesTheSameTokens) {
   const std::vector<float> logits(1000, 0.0f);
-  Sampler a = make_sampler({.temperature = 1, .seed = 5}), b = make_sampler({.temperature = 1, .seed = 5}), c = make_sampler({.temperature = 1, .seed = 6});
+  Sampler a = make_sampler({.temperature = 1, .seed = 5}), b = make_sampler({.temperature = 1, .seed = 5}),
+          c = make_sampler({.temperature = 1, .seed = 6});
   int equal = 0;
   for (int i = 0; i < 100; i++) {
     const int32_t x = sample(a, logits);
@@ -80,13 +81,16 @@ TEST(Sampler, SmallestTemperatureIsGreedyAndMinusInfinityIsNeverDrawn) {
 }
 
 TEST(Sampler, RefusesWrongOptionsAndBrokenLogits) {
-  for (const SamplerOptions& o : {SamplerOptions{.temperature = -1}, SamplerOptions{.temperature = kNan}, SamplerOptions{.temperature = kInf},
-                                  SamplerOptions{.top_k = -1}, SamplerOptions{.top_p = 0}, SamplerOptions{.top_p = 1.5}, SamplerOptions{.top_p = kNan}})
+  for (const SamplerOptions& o :
+       {SamplerOptions{.temperature = -1}, SamplerOptions{.temperature = kNan}, SamplerOptions{.temperature = kInf},
+        SamplerOptions{.top_k = -1}, SamplerOptions{.top_p = 0}, SamplerOptions{.top_p = 1.5}, SamplerOptions{.top_p = kNan}})
     EXPECT_THROW(make_sampler(o), Error);
   EXPECT_THROW(greedy(std::vector<float>{0, kNan}), Error);
   EXPECT_THROW(greedy(std::vector<float>{kNan, 0}), Error);
   EXPECT_THROW(greedy(std::vector<float>{-kInf, -kInf}), Error);
-  EXPECT_THROW(greedy(std::vector<float>{0, kInf}), Error);
+  EXPECT_EQ(greedy(std::vector<float>{0, kInf, kInf}), 1);
+  Sampler s = make_sampler({.temperature = 1});
+  EXPECT_THROW(sample(s, std::vector<float>{0, kInf}), Error);
 }
 
 }  // namespace
