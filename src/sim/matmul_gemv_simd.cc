@@ -13,8 +13,12 @@
 HWY_BEFORE_NAMESPACE();
 namespace wafer::sim::HWY_NAMESPACE {
 
-// Registers for accumulators; a quantised type needs as many again for the sums of a piece.
+// Registers for accumulators.
 constexpr int kAccumulators = kLanes == 16 ? 16 : 8;
+// Vectors of lanes at once; those of q4_0 need a register more for their words.
+constexpr int vectors_at_once(PanelType type, int batch) {
+  return std::clamp(kAccumulators / batch / (type == PanelType::q4_0 && kLanes == 8 ? 2 : 1), 1, 8);
+}
 // Rows that stay in L1 while all lanes and all of the batch go over them.
 constexpr int64_t kRowsAtATime = 32;
 // How far ahead memory is asked for: a few times latency x bandwidth of one core, found by measurement.
@@ -60,13 +64,19 @@ HWY_INLINE void run_plain(const std::byte* panel, int64_t lane, int64_t begin, i
   }
 }
 
-// S of one piece [begin, end) inside one block whose integers start at `block`.
+// S of one piece [begin, end) inside the block at `block`. Only lane 0 asks for memory ahead.
 template <PanelType type, int kVecs, int kBatch>
-HWY_INLINE void run_piece(const std::byte* block, int64_t begin, int64_t end, const float* x, int64_t x_stride, V (&sum)[kBatch][kVecs]) {
+HWY_INLINE void run_piece(const std::byte* block, int64_t lane, int64_t begin, int64_t end, const float* x, int64_t x_stride,
+                          V (&sum)[kBatch][kVecs]) {
+  const std::byte* integers = block + 2 * kPanelLanes;
   if constexpr (type == PanelType::q8_0) {
-    const auto* q = reinterpret_cast<const int8_t*>(block);
+    const auto* q = reinterpret_cast<const int8_t*>(integers) + lane;
     for (int64_t k = begin; k < end; k++) {
       const int64_t row = k % kQuantBlock;
+      if (lane == 0) {
+        hwy::Prefetch(integers + row * kPanelLanes + kPrefetchBytes);
+        hwy::Prefetch(integers + row * kPanelLanes + kPrefetchBytes + 64);
+      }
       WAFER_UNROLL
       for (int v = 0; v < kVecs; v++) {
         const V w = from_int8(q + row * kPanelLanes + v * kLanes);
@@ -75,7 +85,7 @@ HWY_INLINE void run_piece(const std::byte* block, int64_t begin, int64_t end, co
       }
     }
   } else {
-    const auto* words = reinterpret_cast<const uint32_t*>(block);
+    const auto* words = reinterpret_cast<const uint32_t*>(integers) + lane;
     for (int64_t k = begin; k < end;) {
       const int64_t stop = std::min(end, (k / 8 + 1) * 8);
       VUint word[kVecs];
@@ -86,6 +96,7 @@ HWY_INLINE void run_piece(const std::byte* block, int64_t begin, int64_t end, co
         for (int v = 0; v < kVecs; v++) word[v] = hn::ShiftRightSame(word[v], static_cast<int>(k % 8 * 4));
       }
       for (; k < stop; k++) {
+        if (lane == 0) hwy::Prefetch(integers + k % kQuantBlock * 64 + kPrefetchBytes);
         WAFER_UNROLL
         for (int v = 0; v < kVecs; v++) {
           const V w = from_low_nibble(word[v]);
@@ -98,22 +109,16 @@ HWY_INLINE void run_piece(const std::byte* block, int64_t begin, int64_t end, co
   }
 }
 
+// The registers hold the sums of one piece; the totals stay in `acc`, in L1.
 template <PanelType type, int kVecs, int kBatch>
 HWY_INLINE void run_quantised(const std::byte* panel, int64_t lane, int64_t begin, int64_t end, const float* x, int64_t x_stride,
                               bool first, float* acc) {
   constexpr int64_t block_bytes = type == PanelType::q8_0 ? kQ8BlockBytes : kQ4BlockBytes;
-  constexpr int64_t lane_bytes = type == PanelType::q8_0 ? 1 : 4;
-  V total[kBatch][kVecs];
-  WAFER_UNROLL
-  for (int b = 0; b < kBatch; b++) {
-    WAFER_UNROLL
-    for (int v = 0; v < kVecs; v++) total[b][v] = first ? hn::Zero(D()) : hn::Load(D(), acc + b * kPanelLanes + lane + v * kLanes);
-  }
-  for (int64_t k = begin; k < end;) {
+  for (int64_t k = begin; k < end; first = false) {
     const int64_t stop = std::min(end, (k / kQuantBlock + 1) * kQuantBlock);
     const std::byte* block = panel + k / kQuantBlock * block_bytes;
-    if (lane == 0) {
-      for (int64_t i = 0; i < block_bytes; i += 64) hwy::Prefetch(block + kPrefetchBytes + i);
+    if (lane == 0 && k % kQuantBlock == 0) {
+      for (int64_t i = 0; i < 2 * kPanelLanes; i += 64) hwy::Prefetch(block + kPrefetchBytes + i);
     }
     V sum[kBatch][kVecs];
     WAFER_UNROLL
@@ -121,26 +126,24 @@ HWY_INLINE void run_quantised(const std::byte* panel, int64_t lane, int64_t begi
       WAFER_UNROLL
       for (int v = 0; v < kVecs; v++) sum[b][v] = hn::Zero(D());
     }
-    run_piece<type, kVecs, kBatch>(block + 2 * kPanelLanes + lane * lane_bytes, k, stop, x, x_stride, sum);
+    run_piece<type, kVecs, kBatch>(block, lane, k, stop, x, x_stride, sum);
     WAFER_UNROLL
     for (int v = 0; v < kVecs; v++) {
       const V scale = from_f16(reinterpret_cast<const uint16_t*>(block) + lane + v * kLanes);
       WAFER_UNROLL
-      for (int b = 0; b < kBatch; b++) total[b][v] = hn::MulAdd(scale, sum[b][v], total[b][v]);
+      for (int b = 0; b < kBatch; b++) {
+        float* total = acc + b * kPanelLanes + lane + v * kLanes;
+        hn::Store(hn::MulAdd(scale, sum[b][v], first ? hn::Zero(D()) : hn::Load(D(), total)), D(), total);
+      }
     }
     k = stop;
-  }
-  WAFER_UNROLL
-  for (int b = 0; b < kBatch; b++) {
-    WAFER_UNROLL
-    for (int v = 0; v < kVecs; v++) hn::Store(total[b][v], D(), acc + b * kPanelLanes + lane + v * kLanes);
   }
 }
 
 template <PanelType type, Numerics numerics, int kBatch>
 void run_batch(const std::byte* panel, int64_t begin, int64_t end, const float* x, int64_t x_stride, bool first, float* acc) {
   constexpr bool quantised = type == PanelType::q8_0 || type == PanelType::q4_0;
-  constexpr int kVecs = std::clamp(kAccumulators / kBatch / (quantised ? 2 : 1), 1, 8);
+  constexpr int kVecs = vectors_at_once(type, kBatch);
   for (int64_t lane = 0; lane < kPanelLanes; lane += kVecs * kLanes) {
     if constexpr (quantised) {
       run_quantised<type, kVecs, kBatch>(panel, lane, begin, end, x, x_stride, first, acc);
@@ -152,6 +155,10 @@ void run_batch(const std::byte* panel, int64_t begin, int64_t end, const float* 
 
 template <PanelType type, Numerics numerics>
 void segment(const std::byte* panel, int64_t begin, int64_t end, const float* x, int64_t x_stride, int batch, bool first, float* acc) {
+  // One pass over the rows if the registers hold all lanes.
+  if (batch == 1 && vectors_at_once(type, 1) * kLanes == kPanelLanes) {
+    return run_batch<type, numerics, 1>(panel, begin, end, x, x_stride, first, acc);
+  }
   while (begin < end) {
     // Quantised pieces must not be cut: rows end at a multiple of the block.
     const int64_t stop = std::min(end, (begin / kRowsAtATime + 1) * kRowsAtATime);
