@@ -4,6 +4,9 @@
 #define HWY_TARGET_INCLUDE "sim/matmul_gemm_simd.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 
+#include <algorithm>
+#include <type_traits>
+
 #include "base/check.h"
 #include "base/half.h"
 #include "sim/matmul_simd-inl.h"
@@ -157,14 +160,20 @@ HWY_INLINE V weight(const std::byte* panel, int64_t k, int64_t lane) {
     const std::byte* block = panel + k / kQuantBlock * kQ8BlockBytes + 2 * kPanelLanes;
     return from_int8(reinterpret_cast<const int8_t*>(block) + k % kQuantBlock * kPanelLanes + lane);
   } else {
+    // Requires that no lane lies in the next 16: other runs go one by one.
     const std::byte* block = panel + k / kQuantBlock * kQ4BlockBytes + 2 * kPanelLanes;
-    const VUint word = hn::LoadU(DUint(), reinterpret_cast<const uint32_t*>(block) + k % kQuantBlock / 8 * kPanelLanes + lane);
-    return from_low_nibble(hn::ShiftRightSame(word, static_cast<int>(k % 8 * 4)));
+    const VUint word = hn::LoadU(DUint(), reinterpret_cast<const uint32_t*>(block) + k % kQuantBlock * 16 + lane % 16);
+    return from_low_nibble(hn::ShiftRightSame(word, static_cast<int>(lane / 16 * 4)));
   }
 }
 
 template <PanelType type>
 void unpack(const std::byte* panel, int lane, int count, int64_t begin, int64_t end, float* to, int64_t stride) {
+  if (type == PanelType::q4_0 && lane % 16 + std::min(count, 16) > 16) {  // cut where the words begin again
+    const int here = 16 - lane % 16;
+    unpack<type>(panel, lane, here, begin, end, to, stride);
+    return unpack<type>(panel, lane + here, count - here, begin, end, to + here, stride);
+  }
   const int whole = count / kLanes * kLanes;
   const auto rest = hn::FirstN(D(), static_cast<size_t>(count - whole));
   for (int64_t k = begin; k < end; k++, to += stride) {

@@ -20,8 +20,8 @@ float weight(PanelType type, const std::byte* panel, int64_t k, int64_t lane) {
     }
     case PanelType::q4_0: {
       const std::byte* block = panel + k / kQuantBlock * kQ4BlockBytes + 2 * kPanelLanes;
-      const uint32_t word = reinterpret_cast<const uint32_t*>(block)[k % kQuantBlock / 8 * kPanelLanes + lane];
-      return static_cast<float>(static_cast<int>(word >> (k % 8 * 4) & 15u) - 8);
+      const uint32_t word = reinterpret_cast<const uint32_t*>(block)[k % kQuantBlock * 16 + lane % 16];
+      return static_cast<float>(static_cast<int>(word >> (lane / 16 * 4) & 15u) - 8);
     }
   }
   return 0;

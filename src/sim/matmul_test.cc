@@ -73,8 +73,8 @@ Plain plain(const PanelMatrix& m) {
       if (m.type == PanelType::q8_0) {
         p.value.push_back(reinterpret_cast<const int8_t*>(block + 256)[k % 32 * 128 + lane]);
       } else {
-        const uint32_t word = reinterpret_cast<const uint32_t*>(block + 256)[k % 32 / 8 * 128 + lane];
-        p.value.push_back(static_cast<float>(static_cast<int>((word >> (4 * (k % 8))) % 16) - 8));
+        const uint32_t word = reinterpret_cast<const uint32_t*>(block + 256)[k % 32 * 16 + lane % 16];
+        p.value.push_back(static_cast<float>(static_cast<int>((word >> (4 * (lane / 16))) % 16) - 8));
       }
     }
   }

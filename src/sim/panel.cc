@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cmath>
 #include <cstring>
 #include <vector>
 
@@ -60,7 +59,7 @@ void read_values(const std::byte* row, SourceType type, int64_t k, int64_t count
 
 int64_t count_infinite(const float* values, int64_t count) {
   int64_t found = 0;
-  for (int64_t i = 0; i < count; i++) found += std::isinf(values[i]);
+  for (int64_t i = 0; i < count; i++) found += (std::bit_cast<uint32_t>(values[i]) & 0x7fffffffu) == 0x7f800000u;
   return found;
 }
 
@@ -116,14 +115,15 @@ void pack_q4(std::byte* panel, int64_t lane, const std::byte* row, int64_t k, in
     const std::byte* from = row + b * kSourceQ4Bytes;
     std::byte* to = panel + b * kQ4BlockBytes;
     reinterpret_cast<uint16_t*>(to)[lane] = load<uint16_t>(from);
-    auto* words = reinterpret_cast<uint32_t*>(to + 2 * kPanelLanes);
-    for (int64_t w = 0; w < 4; w++) {
-      uint32_t word = 0;
-      for (int64_t i = 0; i < 8; i++) {
-        const uint32_t byte = load<uint8_t>(from + 2 + (w % 2) * 8 + i);
-        word |= (w < 2 ? byte & 15u : byte >> 4) << (4 * i);
-      }
-      words[w * kPanelLanes + lane] = word;
+    auto* words = reinterpret_cast<uint32_t*>(to + 2 * kPanelLanes) + lane % 16;
+    const int shift = static_cast<int>(lane / 16 * 4);
+    const uint32_t others = ~(15u << shift);
+    for (int64_t i = 0; i < 16; i++) {
+      const uint32_t byte = load<uint8_t>(from + 2 + i);
+      uint32_t& low = words[i * 16];
+      uint32_t& high = words[(i + 16) * 16];
+      low = (low & others) | (byte & 15u) << shift;
+      high = (high & others) | (byte >> 4) << shift;
     }
   }
 }

@@ -7,8 +7,8 @@
 //   f32   float    [k][128]
 //   f16   uint16_t [k][128]
 //   q8_0  for each 32 k: { uint16_t scale[128]; int8_t q[32][128]; }                    4352 bytes
-//   q4_0  for each 32 k: { uint16_t scale[128]; uint32_t q[4][128]; }                   2304 bytes
-//         a q4_0 word holds 8 successive k of one output, 4 bits each, the lowest k in the lowest bits, value q - 8
+//   q4_0  for each 32 k: { uint16_t scale[128]; uint32_t q[32][16]; }                   2304 bytes
+//         bits 4i to 4i + 3 of word j of a row are lane 16 i + j, value q - 8: one vector of words is a whole row
 // Scales are fp16. The storage has 64 spare bytes at its end, so that a vector load may pass the last lane.
 #pragma once
 #include <cstddef>
