@@ -1,5 +1,5 @@
-// How fast the matrix products of sim/ run on this machine, beside what the memory allows: bench_matmul [rounds] [all|gemv|gemm|pack] [threads]
-// On one thread the time of the CPU is taken, which other work on the machine disturbs less, else that of the clock.
+// How fast the matrix products of sim/ run on this machine, beside what the memory allows: bench_matmul [rounds] [all|gemv|gemm|pack]
+// [threads] On one thread the time of the CPU is taken, which other work on the machine disturbs less, else that of the clock.
 //
 // GEMV: matrices of 4096 x 4096, as many as no cache can hold, each read once; every round times the pure read and every case after
 // each other, so that a ratio compares neighbours in time. GEMM: 512 x 4096 x 4096 in the cyclic order of 360 x 360 cores.
@@ -147,7 +147,8 @@ void bench_gemv(int rounds) {
     list.push_back({"q8_0, mixed", 1, Numerics::mixed, p, 1, {}, {}});
     list.push_back({"q4_0, mixed", 2, Numerics::mixed, p, 1, {}, {}});
   }
-  for (size_t s = 0; s < 3; s++) list.push_back({s == 0 ? "f16, mixed" : s == 1 ? "q8_0, mixed" : "q4_0, mixed", s, Numerics::mixed, 360, 4, {}, {}});
+  for (size_t s = 0; s < 3; s++)
+    list.push_back({s == 0 ? "f16, mixed" : s == 1 ? "q8_0, mixed" : "q4_0, mixed", s, Numerics::mixed, 360, 4, {}, {}});
   std::vector<float> x(8 * kSide), y(8 * kSide);
   for (size_t i = 0; i < x.size(); i++) x[i] = round_f16(std::sin(static_cast<float>(i)));
   std::vector<double> reads;

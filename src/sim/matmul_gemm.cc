@@ -3,7 +3,8 @@
 // Every core goes round the same circle of parts, each from its own start. Rows and outputs are sorted by their part, so the starts
 // inside a tile of tile_rows x tile_lanes outputs lie close together: counted from the earliest start, an element is active in steps
 // [o, o + L) where o = (i + j) - (i0 + j0). Steps up to the latest start and after the first end are masked, all between are plain.
-// There is no blocking over k: the accumulators stay in registers for the whole chain. (A prototype reached 96 % of a tuned sgemm with this.)
+// There is no blocking over k: the accumulators stay in registers for the whole chain. (A prototype reached 96 % of a tuned sgemm with
+// this.)
 #include <algorithm>
 #include <cstring>
 #include <numeric>
@@ -19,17 +20,17 @@ namespace {
 
 constexpr int kMaxTileRows = 12;
 constexpr int kMaxTileLanes = 32;
-constexpr int64_t kRowTilesPerTask = 24;           // the unpacking of a strip of B is shared by so many tiles
-constexpr int64_t kBytesOfA = int64_t{64} << 20;   // packed at a time
+constexpr int64_t kRowTilesPerTask = 24;          // the unpacking of a strip of B is shared by so many tiles
+constexpr int64_t kBytesOfA = int64_t{64} << 20;  // packed at a time
 
 // The circle: all ranges of all parts one after the other, and where each part starts in it.
 struct Circle {
   int parts = 0;
-  int64_t size = 0;              // number of k's
-  std::vector<KRange> ranges;    // none empty
-  std::vector<int64_t> start;    // [parts + 1], steps along the circle
-  std::vector<int64_t> bounds;   // quantised: the pieces, as steps along the circle; [pieces + 1]
-  std::vector<int64_t> piece_k;  // first k of each piece
+  int64_t size = 0;                  // number of k's
+  std::vector<KRange> ranges;        // none empty
+  std::vector<int64_t> start;        // [parts + 1], steps along the circle
+  std::vector<int64_t> bounds;       // quantised: the pieces, as steps along the circle; [pieces + 1]
+  std::vector<int64_t> piece_k;      // first k of each piece
   std::vector<int64_t> piece_start;  // [parts + 1], the first piece of each part
 };
 
@@ -123,7 +124,8 @@ void fill_strip(Strip& strip, const PanelMatrix& b, const Circle& circle, const 
   float* to = strip.weights.as<float>();
   for (const KRange& range : circle.ranges) {
     for (const auto& run : strip.runs) {
-      unpack(panel_data(b, run.n / kPanelLanes), static_cast<int>(run.n % kPanelLanes), run.count, range.begin, range.end, to + run.lane, width);
+      unpack(panel_data(b, run.n / kPanelLanes), static_cast<int>(run.n % kPanelLanes), run.count, range.begin, range.end, to + run.lane,
+             width);
     }
     to += (range.end - range.begin) * width;
   }
@@ -265,7 +267,8 @@ void gemm(const float* a, int64_t lda, const PanelMatrix& b, const GemmOrder& or
           }
           for (int r = 0; r < row_tile.rows; r++) {
             float* row = c + rows[row_tile.first + r] * ldc;
-            for (const auto& run : strip.runs) std::memcpy(row + run.n, tile + r * kernels.tile_lanes + run.lane, sizeof(float) * run.count);
+            for (const auto& run : strip.runs)
+              std::memcpy(row + run.n, tile + r * kernels.tile_lanes + run.lane, sizeof(float) * run.count);
           }
         }
       }

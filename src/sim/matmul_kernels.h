@@ -27,8 +27,8 @@ struct TileSpan {
 using TileProduct = void (*)(const float* a, int rows, const float* b, const TileSpan* spans, int64_t span_count, float* tile);
 
 // The same where spans count pieces: piece p is steps [bounds[p], bounds[p + 1]) with scales[p][tile_lanes], b holds the integers.
-using TileQuantProduct = void (*)(const float* a, int rows, const float* b, const int64_t* bounds, const float* scales, const TileSpan* spans,
-                                  int64_t span_count, float* tile);
+using TileQuantProduct = void (*)(const float* a, int rows, const float* b, const int64_t* bounds, const float* scales,
+                                  const TileSpan* spans, int64_t span_count, float* tile);
 
 // Weights of lanes [lane, lane + count) of a panel as floats (the integers of quantised types): to[(k - begin) * stride + i].
 using UnpackLanes = void (*)(const std::byte* panel, int lane, int count, int64_t begin, int64_t end, float* to, int64_t stride);
