@@ -211,10 +211,22 @@ int64_t pack_rows(PanelMatrix& m, int64_t first_output, const std::byte* rows, S
 
 void pack_columns(PanelMatrix& m, const float* matrix, int64_t stride) {
   CHECK(m.type == PanelType::f32, "type {}", static_cast<int>(m.type));
-  for (int64_t p = 0; p < panel_count(m); p++) {
-    float* panel = m.storage.as<float>() + p * m.k * kPanelLanes;
-    const int64_t lanes = std::min(kPanelLanes, m.n - p * kPanelLanes);
-    for (int64_t k = 0; k < m.k; k++) std::memcpy(panel + k * kPanelLanes, matrix + k * stride + p * kPanelLanes, 4 * lanes);
+  parallel_for(0, m.k, std::max<int64_t>(1, 65536 / std::max<int64_t>(m.n, 1)), [&](int64_t begin, int64_t end) {
+    for (int64_t k = begin; k < end; k++) store_input(m, k, matrix + k * stride);
+  });
+}
+
+void store_input(PanelMatrix& m, int64_t k, const float* values) {
+  CHECK(!is_quantised(m.type) && k >= 0 && k < m.k, "type {}, k {} of {}", static_cast<int>(m.type), k, m.k);
+  const GemmKernels& kernels = gemm_kernels(current_isa());
+  for (int64_t n = 0; n < m.n; n += kPanelLanes) {
+    std::byte* panel = m.storage.as<std::byte>() + n / kPanelLanes * panel_bytes(m.type, m.k);
+    const int64_t lanes = std::min(kPanelLanes, m.n - n);
+    if (m.type == PanelType::f32) {
+      std::memcpy(reinterpret_cast<float*>(panel) + k * kPanelLanes, values + n, sizeof(float) * lanes);
+    } else {
+      kernels.f32_to_f16(values + n, reinterpret_cast<uint16_t*>(panel) + k * kPanelLanes, lanes);
+    }
   }
 }
 

@@ -59,6 +59,10 @@ int64_t pack_rows(PanelMatrix& m, int64_t first_output, const std::byte* rows, S
 // Packs a host matrix [k][n], rows `stride` floats apart, into f32 panels unchanged.
 void pack_columns(PanelMatrix& m, const float* matrix, int64_t stride);
 
+// Sets the weights of one k for all outputs, rounded to fp16 in an f16 matrix: how a V cache grows, k being the position. (A K cache grows
+// by pack_rows of one row, n being the position; m.n may be any number up to what was made, as the layout does not depend on it.)
+void store_input(PanelMatrix& m, int64_t k, const float* values);
+
 // One weight as a float: its exact value for f32 and f16, scale * q in fp32 for the quantised types. For tests and small jobs.
 float panel_value(const PanelMatrix& m, int64_t k, int64_t n);
 

@@ -136,6 +136,16 @@ TEST(Panel, PacksColumns) {
   }
 }
 
+TEST(Panel, StoresOneInput) {
+  std::vector<float> values(200);
+  for (size_t i = 0; i < values.size(); i++) values[i] = 1.0f + static_cast<float>(i) * 0x1p-12f;
+  for (PanelType type : {PanelType::f32, PanelType::f16}) {
+    PanelMatrix m = make_panels(type, 3, 200);
+    store_input(m, 2, values.data());
+    for (int64_t n = 0; n < 200; n++) EXPECT_EQ(panel_value(m, 2, n), type == PanelType::f16 ? round_f16(values[n]) : values[n]);
+  }
+}
+
 TEST(Panel, HalfWeightsMayLieInFloatPanels) {
   std::mt19937 random(5);
   const std::vector<std::byte> rows = any_rows(random, SourceType::f16, 40, 3);
