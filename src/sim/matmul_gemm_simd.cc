@@ -73,21 +73,59 @@ HWY_INLINE void clear(V (&acc)[kRows][kTileVecs]) {
   }
 }
 
-template <Numerics numerics, int kRows>
-void tile_of(const float* a, const float* b, const TileSpan* spans, int64_t span_count, float* tile) {
-  V acc[kRows][kTileVecs];
-  clear(acc);
-  for (int64_t s = 0; s < span_count; s++) {
-    if (spans[s].masks == nullptr) {
-      multiply<numerics, kRows>(a, b, spans[s].begin, spans[s].end, acc);
-    } else {
-      multiply_active<numerics, kRows>(a, b, spans[s], acc);
-    }
+template <int kRows>
+HWY_INLINE void load(const float* tile, V (&acc)[kRows][kTileVecs]) {
+  WAFER_UNROLL
+  for (int r = 0; r < kRows; r++) {
+    WAFER_UNROLL
+    for (int v = 0; v < kTileVecs; v++) acc[r][v] = hn::Load(D(), tile + r * kTileLanes + v * kLanes);
   }
+}
+
+template <int kRows>
+HWY_INLINE void store(const V (&acc)[kRows][kTileVecs], float* tile) {
   WAFER_UNROLL
   for (int r = 0; r < kRows; r++) {
     WAFER_UNROLL
     for (int v = 0; v < kTileVecs; v++) hn::Store(acc[r][v], D(), tile + r * kTileLanes + v * kLanes);
+  }
+}
+
+template <Numerics numerics, int kRows>
+HWY_NOINLINE void plain_span(const float* a, const float* b, const TileSpan& span, float* tile) {
+  V acc[kRows][kTileVecs];
+  load(tile, acc);
+  multiply<numerics, kRows>(a, b, span.begin, span.end, acc);
+  store(acc, tile);
+}
+
+template <Numerics numerics, int kRows>
+HWY_NOINLINE void active_span(const float* a, const float* b, const TileSpan& span, float* tile) {
+  V acc[kRows][kTileVecs];
+  load(tile, acc);
+  multiply_active<numerics, kRows>(a, b, span, acc);
+  store(acc, tile);
+}
+
+template <Numerics numerics, int kRows>
+void tile_of(const float* a, const float* b, const TileSpan* spans, int64_t span_count, float* tile) {
+  if constexpr (kLanes == 8) {
+    // 16 registers are too few to keep the accumulators from one span to the next: masks in vectors would push them out.
+    std::memset(tile, 0, sizeof(float) * kRows * kTileLanes);
+    for (int64_t s = 0; s < span_count; s++) {
+      spans[s].masks == nullptr ? plain_span<numerics, kRows>(a, b, spans[s], tile) : active_span<numerics, kRows>(a, b, spans[s], tile);
+    }
+  } else {
+    V acc[kRows][kTileVecs];
+    clear(acc);
+    for (int64_t s = 0; s < span_count; s++) {
+      if (spans[s].masks == nullptr) {
+        multiply<numerics, kRows>(a, b, spans[s].begin, spans[s].end, acc);
+      } else {
+        multiply_active<numerics, kRows>(a, b, spans[s], acc);
+      }
+    }
+    store(acc, tile);
   }
 }
 
