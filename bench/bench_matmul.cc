@@ -80,9 +80,13 @@ PanelMatrix any_panels(SourceType source, Numerics numerics, int64_t k, int64_t 
   return m;
 }
 
-Lines even_lines(int positions, int64_t k) {
-  Lines lines;
-  for (int p = 0; p < positions; p++) lines.parts.push_back({{k * p / positions, k * (p + 1) / positions}});
+// k in `heads` equal pieces, each cut for all positions: the output projection of attention has a range for each head.
+Lines even_lines(int positions, int64_t k, int64_t heads = 1) {
+  Lines lines{.parts = std::vector<std::vector<KRange>>(positions)};
+  const int64_t size = k / heads;
+  for (int64_t p = 0; p < positions; p++) {
+    for (int64_t h = 0; h < heads; h++) lines.parts[p].push_back({h * size + size * p / positions, h * size + size * (p + 1) / positions});
+  }
   return lines;
 }
 
@@ -122,6 +126,7 @@ struct GemvCase {
   Numerics numerics;
   int positions;
   int batch;
+  int heads;
   std::vector<double> rates, ratios;
 };
 
@@ -142,13 +147,15 @@ void bench_gemv(int rounds) {
   }
   std::vector<GemvCase> list;
   for (int p : {32, 128, 360}) {
-    list.push_back({"f16, mixed", 0, Numerics::mixed, p, 1, {}, {}});
-    list.push_back({"f16, fp16", 0, Numerics::fp16, p, 1, {}, {}});
-    list.push_back({"q8_0, mixed", 1, Numerics::mixed, p, 1, {}, {}});
-    list.push_back({"q4_0, mixed", 2, Numerics::mixed, p, 1, {}, {}});
+    list.push_back({"f16, mixed", 0, Numerics::mixed, p, 1, 1, {}, {}});
+    list.push_back({"f16, fp16", 0, Numerics::fp16, p, 1, 1, {}, {}});
+    list.push_back({"q8_0, mixed", 1, Numerics::mixed, p, 1, 1, {}, {}});
+    list.push_back({"q4_0, mixed", 2, Numerics::mixed, p, 1, 1, {}, {}});
   }
   for (size_t s = 0; s < 3; s++)
-    list.push_back({s == 0 ? "f16, mixed" : s == 1 ? "q8_0, mixed" : "q4_0, mixed", s, Numerics::mixed, 360, 4, {}, {}});
+    list.push_back({s == 0 ? "f16, mixed" : s == 1 ? "q8_0, mixed" : "q4_0, mixed", s, Numerics::mixed, 360, 4, 1, {}, {}});
+  list.push_back({"f16, 32 heads", 0, Numerics::mixed, 64, 1, 32, {}, {}});
+  list.push_back({"f16, 32 heads", 0, Numerics::mixed, 360, 1, 32, {}, {}});
   std::vector<float> x(8 * kSide), y(8 * kSide);
   for (size_t i = 0; i < x.size(); i++) x[i] = round_f16(std::sin(static_cast<float>(i)));
   std::vector<double> reads;
@@ -156,7 +163,7 @@ void bench_gemv(int rounds) {
     for (GemvCase& c : list) {
       const auto& matrices = sets[c.set].matrices;
       const double bytes = static_cast<double>(matrices.size()) * panel_count(matrices[0]) * panel_bytes(matrices[0].type, kSide);
-      const GemvOrder order = make_gemv_order(even_lines(c.positions, kSide), two_level_tree(c.positions));
+      const GemvOrder order = make_gemv_order(even_lines(c.positions, kSide, c.heads), two_level_tree(c.positions));
       const auto product = [&] {
         for (const PanelMatrix& m : matrices) gemv(m, order, c.numerics, c.batch, x.data(), kSide, y.data(), kSide);
       };
