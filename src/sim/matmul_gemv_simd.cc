@@ -19,7 +19,7 @@ constexpr int vectors_at_once(int batch) { return std::clamp(kAccumulators / bat
 // Rows that stay in L1 while all lanes and all of the batch go over them.
 constexpr int64_t kRowsAtATime = 32;
 // How far ahead memory is asked for: a few times latency x bandwidth of one core, found by measurement.
-constexpr int64_t kPrefetchBytes = 4096;
+constexpr int64_t kPrefetchBytes = 8192;
 
 template <PanelType type>
 HWY_INLINE V weight(const std::byte* panel, int64_t k, int64_t lane) {
