@@ -112,20 +112,30 @@ void pack_q8(std::byte* panel, int64_t lane, const std::byte* row, int64_t k, in
   }
 }
 
-void pack_q4(std::byte* panel, int64_t lane, const std::byte* row, int64_t k, int64_t count) {
+// Blocks of lanes [first, last) of a panel; `rows` is that of lane `first`. Staged as bytes, so that the words of a row are made at once.
+void pack_q4(std::byte* panel, int64_t first, int64_t last, const std::byte* rows, int64_t row_bytes, int64_t k, int64_t count) {
+  uint32_t others[16];  // bits of each word that belong to other lanes
+  std::fill_n(others, 16, ~0u);
+  for (int64_t lane = first; lane < last; lane++) others[lane % 16] &= ~(15u << (lane / 16 * 4));
+  uint8_t staged[kQuantBlock][kPanelLanes] = {};
   for (int64_t b = k / kQuantBlock; b < (k + count) / kQuantBlock; b++) {
-    const std::byte* from = row + b * kSourceQ4Bytes;
     std::byte* to = panel + b * kQ4BlockBytes;
-    reinterpret_cast<uint16_t*>(to)[lane] = load<uint16_t>(from);
-    auto* words = reinterpret_cast<uint32_t*>(to + 2 * kPanelLanes) + lane % 16;
-    const int shift = static_cast<int>(lane / 16 * 4);
-    const uint32_t others = ~(15u << shift);
-    for (int64_t i = 0; i < 16; i++) {
-      const uint32_t byte = load<uint8_t>(from + 2 + i);
-      uint32_t& low = words[i * 16];
-      uint32_t& high = words[(i + 16) * 16];
-      low = (low & others) | (byte & 15u) << shift;
-      high = (high & others) | (byte >> 4) << shift;
+    for (int64_t lane = first; lane < last; lane++) {
+      const std::byte* from = rows + (lane - first) * row_bytes + b * kSourceQ4Bytes;
+      reinterpret_cast<uint16_t*>(to)[lane] = load<uint16_t>(from);
+      for (int64_t i = 0; i < 16; i++) {
+        const auto byte = load<uint8_t>(from + 2 + i);
+        staged[i][lane] = byte & 15u;
+        staged[i + 16][lane] = byte >> 4;
+      }
+    }
+    auto* words = reinterpret_cast<uint32_t*>(to + 2 * kPanelLanes);
+    for (int64_t i = 0; i < kQuantBlock; i++) {
+      uint32_t row[16] = {};
+      for (int64_t group = 0; group < 8; group++) {
+        for (int64_t j = 0; j < 16; j++) row[j] |= static_cast<uint32_t>(staged[i][16 * group + j]) << (4 * group);
+      }
+      for (int64_t j = 0; j < 16; j++) words[i * 16 + j] = (words[i * 16 + j] & others[j]) | row[j];
     }
   }
 }
@@ -191,12 +201,14 @@ int64_t pack_rows(PanelMatrix& m, int64_t first_output, const std::byte* rows, S
       const int64_t from = std::max(first_output, base), to = std::min(last, base + kPanelLanes);
       for (int64_t k = 0; k < m.k; k += kChunk) {
         const int64_t count = std::min(kChunk, m.k - k);
+        if (m.type == PanelType::q4_0) {
+          pack_q4(panel, from - base, to - base, rows + (from - first_output) * row_bytes, row_bytes, k, count);
+          continue;
+        }
         for (int64_t n = from; n < to; n++) {
           const std::byte* row = rows + (n - first_output) * row_bytes;
           if (m.type == PanelType::q8_0) {
             pack_q8(panel, n - base, row, k, count);
-          } else if (m.type == PanelType::q4_0) {
-            pack_q4(panel, n - base, row, k, count);
           } else {
             overflows[p] += pack_values(m, panel, n - base, row, source, k, count, numerics, kernels);
           }
