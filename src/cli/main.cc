@@ -154,7 +154,10 @@ int parse_and_run(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     const auto chosen = app.get_subcommands();
     if (chosen.empty())
-      throw Error{{.where = "command line", .found = argc > 1 ? wafer::quoted(argv[1]) : "no command", .expected = kCommands, .fix = "see waferllm --help"}};
+      throw Error{{.where = "command line",
+                   .found = argc > 1 ? wafer::quoted(argv[1]) : "no command",
+                   .expected = kCommands,
+                   .fix = "see waferllm --help"}};
     write_err(fmt::format("waferllm: {}; see waferllm {} --help\n", one_line(e.what()), chosen.front()->get_name()));
     return kBadInput;
   }

@@ -122,8 +122,10 @@ void run_command(const RunArguments& a) {
   refuse_conflicts(a);
   SessionOptions options{
       .device = a.plan.device, .plan = plan_request(a.plan), .clock_hz = clock_of(a.plan), .code_bytes = code_bytes_of(a.plan)};
-  GenerateOptions generation{
-      .max_tokens = integer_of("-n", a.tokens, 0, kMostTokens), .sampler = sampler_of(a), .all_logits = a.all_logits};
+  GenerateOptions generation{.max_tokens = integer_of("-n", a.tokens, 0, kMostTokens),
+                             .sampler = sampler_of(a),
+                             .all_logits = a.all_logits,
+                             .token_by_token = a.token_by_token};
   if (a.threads) set_thread_count(static_cast<int>(integer_of("--threads", *a.threads, 1, 1024)));
   const Isa isa = current_isa();
 
@@ -141,7 +143,7 @@ void run_command(const RunArguments& a) {
   refuse_long(prompt_length, generation.max_tokens, config.context);
   options.plan.context = prompt_length + generation.max_tokens;
   options.plan.max_prompt = prompt_length;
-  options.plan.host_choice = generation.sampler.temperature > 0;
+  options.plan.host_choice = generation.sampler.temperature > 0 || a.token_by_token;  // the host feeds the next token
   Session session = open_session(std::move(checkpoint), options);
   if (!session.plan.fits) {
     progress.clear();

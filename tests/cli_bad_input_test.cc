@@ -1,0 +1,186 @@
+// Bad input of every kind: one line on stderr that begins with "waferllm: ", nothing on stdout, exit status 2; never a crash.
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "support/checkpoint.h"
+#include "support/command.h"
+
+namespace wafer {
+namespace {
+
+struct CliBadInput : testing::Test {
+  CliBadInput() : model(folder.path + "/talking.gguf") { write_file(model, talking_checkpoint()); }
+  std::string file(const std::string& name, const std::string& bytes) const {
+    write_file(folder.path + "/" + name, bytes);
+    return folder.path + "/" + name;
+  }
+  TemporaryFolder folder;
+  std::string model;
+};
+
+// `part` must be in the message.
+void expect_refused(std::vector<std::string> words, const std::string& part, const std::string& in = "") {
+  words.insert(words.begin(), WAFER_BINARY);
+  const CommandResult r = run_program(words, {.in = in});
+  std::string line;
+  for (const std::string& word : words) line += word + " ";
+  EXPECT_EQ(r.status, 2) << line << r.err;
+  EXPECT_EQ(r.out, "") << line;
+  EXPECT_TRUE(r.err.starts_with("waferllm: ")) << line << r.err;
+  EXPECT_EQ(std::count(r.err.begin(), r.err.end(), '\n'), 1) << line << r.err;
+  EXPECT_TRUE(r.err.ends_with('\n')) << line << r.err;
+  EXPECT_NE(r.err.find(part), std::string::npos) << line << r.err;
+}
+
+TEST_F(CliBadInput, ModelFilesThatAreNone) {
+  const std::string whole = talking_checkpoint();
+  const std::string empty = file("empty.gguf", ""), text = file("text.gguf", "once upon a time, there was a file"),
+                    zip = file("model.zip", "PK\x03\x04 and more");
+  const std::string unreadable = file("unreadable.gguf", whole);
+  chmod(unreadable.c_str(), 0);
+  for (const std::string command : {"run", "plan", "inspect"}) {
+    const auto refused = [&](const std::string& path, const std::string& part) {
+      std::vector<std::string> words = {command, "-m", path};
+      if (command == "run") words.insert(words.end(), {"-p", "a"});
+      expect_refused(words, part);
+    };
+    refused(folder.path + "/missing.gguf", "No such file");
+    refused(folder.path + "/missing.toml", "No such file");
+    refused(folder.path, "a directory");
+    refused(empty, "an empty file");
+    refused(text, "expected a GGUF checkpoint");
+    refused(zip, "zip archive");
+    refused("/dev/null", "device");
+    if (geteuid() != 0) refused(unreadable, "Permission denied");
+    for (const size_t length : {4, 10, 24, 100, 1000, 5000})
+      if (length < whole.size()) refused(file("cut.gguf", whole.substr(0, length)), "cut.gguf");
+    refused(file("cut.gguf", whole.substr(0, whole.size() - 1)), "cut.gguf");
+  }
+  expect_refused({"run", "-m", file("shape.toml", "layers = 3"), "-p", "a"}, "no weights");
+  expect_refused({"plan", "-m", file("broken.toml", "layers = = 3")}, "broken.toml");
+  expect_refused({"tokenize", "-m", text}, "text.gguf");
+}
+
+TEST_F(CliBadInput, DevicesAndMeshes) {
+  for (const std::string command : {"run", "plan"}) {
+    const auto refused = [&](const std::vector<std::string>& more, const std::string& part) {
+      std::vector<std::string> words = {command, "-m", model};
+      if (command == "run") words.insert(words.end(), {"-p", "a", "-n", "1"});
+      words.insert(words.end(), more.begin(), more.end());
+      expect_refused(words, part);
+    };
+    refused({"--device", "wse9"}, "wse2");
+    refused({"--device", folder.path}, "device file");
+    refused({"--device", "./missing.toml"}, "no such file");
+    refused({"--device", "tiny", "--mesh", "17x12"}, "16x12");
+    refused({"--device", "tiny", "--mesh", "16x13"}, "16x12");
+    refused({"--mesh", "751x1"}, "750x994");
+    refused({"--prefill-mesh", "1x995"}, "--prefill-mesh");
+    refused({"--decode-mesh", "1x995"}, "--decode-mesh");
+    for (const char* mesh : {"8", "8x", "x8", "0x8", "8x0", "-8x8", "8x8x8", "8*8", "", "99999999999x1", "8 x 8", "axb"})
+      refused({"--mesh", mesh}, "WxH");
+    refused({"--mesh", "8x8", "--prefill-mesh", "8x8"}, "beside it");
+    refused({"--mesh", "8x8", "--decode-mesh", "8x8"}, "beside it");
+    refused({"--plan", "fused"}, "waferllm, the only plan");
+    refused({"--numerics", "fp8"}, "mixed, fp16 or fp32");
+    refused({"--chunk", "0"}, "--chunk");
+    refused({"--clock", "fast"}, "--clock");
+    refused({"--clock", "nan"}, "--clock");
+    refused({"--clock", "-1"}, "--clock");
+    refused({"--code-bytes", "-1"}, "--code-bytes");
+    refused({"--code-bytes", "49152"}, "--code-bytes");
+  }
+}
+
+TEST_F(CliBadInput, PromptsAndLengths) {
+  const auto refused = [&](const std::vector<std::string>& more, const std::string& part) {
+    std::vector<std::string> words = {"run", "-m", model};
+    words.insert(words.end(), more.begin(), more.end());
+    expect_refused(words, part);
+  };
+  refused({}, "expected one of -p, -f and --prompt-ids");
+  refused({"-p", "a", "--prompt-ids", "1"}, "more than one");
+  refused({"-p", "a", "-f", model}, "more than one");
+  refused({"-f", folder.path + "/missing"}, "No such file");
+  refused({"-f", folder.path}, "directory");
+  std::string ids = "1";
+  for (int i = 1; i < 129; i++) ids += " 5";
+  refused({"--prompt-ids", ids, "-n", "0"}, "129 tokens, expected at most 128");
+  refused({"-p", std::string(4000, 'a'), "-n", "1"}, "expected at most 128");
+  refused({"-p", "a"}, "131 in all, expected at most 128");
+  refused({"-p", "a", "-n", "2147483648"}, "give -n 125 or less");
+  for (const char* bad : {"", " ", "[]", "x", "1 40", "-1", "1.5", "1;2", "99999999999", "1 2 0x3"})
+    refused({"--prompt-ids", bad, "-n", "1"}, "--prompt-ids");
+}
+
+TEST_F(CliBadInput, Numbers) {
+  const auto refused = [&](const std::vector<std::string>& more, const std::string& part) {
+    std::vector<std::string> words = {"run", "-m", model, "-p", "a"};
+    words.insert(words.end(), more.begin(), more.end());
+    expect_refused(words, part);
+  };
+  for (const char* n : {"-1", "x", "1.5", "", "1e3", "99999999999999999999"}) refused({"-n", n}, "-n: found");
+  for (const char* t : {"0", "-1", "x", "100000"}) refused({"-n", "1", "--threads", t}, "--threads");
+  for (const char* t : {"nan", "-1", "inf", "x", "", "-nan"}) refused({"-n", "1", "--temperature", t}, "temperature");
+  for (const char* p : {"0", "1.1", "nan", "-0.5", "x"}) refused({"-n", "1", "--top-p", p}, "top-p");
+  for (const char* k : {"-1", "x", "0.5"}) refused({"-n", "1", "--top-k", k}, "top-k");
+  for (const char* s : {"-1", "x", "18446744073709551616"}) refused({"-n", "1", "--seed", s}, "--seed");
+}
+
+TEST_F(CliBadInput, LogitsFiles) {
+  expect_refused({"run", "-m", model, "-p", "a", "-n", "1", "--logits", folder.path}, "directory");
+  expect_refused({"run", "-m", model, "-p", "a", "-n", "1", "--logits", folder.path + "/no/such"}, "No such file");
+  expect_refused({"run", "-m", model, "-p", "a", "-n", "1", "--logits", model}, "the model's own file");
+  expect_refused({"run", "-m", model, "-p", "a", "-n", "1", "--all-logits"}, "--logits");
+  const CommandResult full = run_program({WAFER_BINARY, "run", "-m", model, "-p", "a", "-n", "1", "--logits", "/dev/full"});
+  EXPECT_EQ(full.status, 2);
+  EXPECT_NE(full.err.find("No space left"), std::string::npos) << full.err;
+  EXPECT_EQ(read_file(model), talking_checkpoint());
+}
+
+TEST_F(CliBadInput, CommandLines) {
+  expect_refused({}, "run, plan, inspect, devices or tokenize");
+  expect_refused({"walk"}, "\"walk\"");
+  expect_refused({"--version"}, "--version");
+  expect_refused({"run"}, "--model is required");
+  expect_refused({"run", "-m", model, "-p"}, "--prompt");
+  expect_refused({"run", "-m", model, "-p", "a", "--speed", "9"}, "--speed");
+  expect_refused({"run", "-m", model, "-p", "a", "-p", "b"}, "--prompt");
+  expect_refused({"run", "-m", model, "-p", "a", "stray\nword"}, "stray word");
+  expect_refused({"plan", "-m", model, "--context", "0"}, "--context");
+  expect_refused({"plan", "-m", model, "--context", "129"}, "1 to 128");
+  expect_refused({"inspect"}, "--model is required");
+  expect_refused({"devices", "wse9"}, "tiny, wse2");
+}
+
+TEST_F(CliBadInput, LinesForTheTokenizer) {
+  const auto refused = [&](const std::vector<std::string>& more, const std::string& in, const std::string& part) {
+    std::vector<std::string> words = {"tokenize", "-m", model};
+    words.insert(words.end(), more.begin(), more.end());
+    expect_refused(words, part, in);
+  };
+  for (const char* line : {"", "abc", "\"a", "[1]", "1", "null", "\"\xff\"", "\"\\ud800\"", "\"a\" \"b\"", "'a'", "\"a\tb\""})
+    refused({}, std::string(line) + "\n", "stdin, line 1: found ");
+  for (const char* line : {"", "\"a\"", "[1", "[1.5]", "[-1]", "[40]", "[18446744073709551615]", "[null]", "[[1]]", "{}", "[1]]"})
+    refused({"--decode"}, std::string(line) + "\n", "stdin, line 1: found ");
+  refused({"--decode", "--bos"}, "[1]\n", "--bos");
+}
+
+TEST_F(CliBadInput, LinesBeforeABadOneAreAnswered) {
+  const CommandResult r = run_program({WAFER_BINARY, "tokenize", "-m", model}, {.in = "\"ab\"\n\"c\"\noops\n\"d\"\n"});
+  EXPECT_EQ(r.status, 2);
+  EXPECT_EQ(r.out, "[4,0]\n[4,7]\n");
+  EXPECT_NE(r.err.find("line 3"), std::string::npos) << r.err;
+}
+
+TEST_F(CliBadInput, UnknownInstructionSet) {
+  const CommandResult r = run_program({WAFER_BINARY, "run", "-m", model, "-p", "a", "-n", "1"}, {.environment = {"WAFER_ISA=sse9"}});
+  EXPECT_EQ(r.status, 2) << r.err;
+  EXPECT_TRUE(r.err.starts_with("waferllm: WAFER_ISA")) << r.err;
+}
+
+}  // namespace
+}  // namespace wafer

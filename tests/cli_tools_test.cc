@@ -1,0 +1,178 @@
+// `waferllm plan`, `inspect`, `devices`, `tokenize` and --help as a user runs them.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "support/checkpoint.h"
+#include "support/command.h"
+#include "support/oracle.h"
+
+namespace wafer {
+namespace {
+
+using Json = nlohmann::json;
+
+std::string source(const std::string& path) { return std::string(WAFER_SOURCE_DIR) + "/" + path; }
+
+// Fails where the command does or prints to stderr.
+std::string output_of(std::vector<std::string> words, const std::string& in = "") {
+  words.insert(words.begin(), WAFER_BINARY);
+  const CommandResult r = run_program(words, {.in = in});
+  EXPECT_EQ(r.status, 0) << words[1] << " " << r.err;
+  EXPECT_EQ(r.err, "") << words[1];
+  return r.out;
+}
+Json json_of(const std::vector<std::string>& words) { return Json::parse(output_of(words)); }
+
+// ---- plan ------------------------------------------------------------------------------------------------------------------------
+
+TEST(CliPlan, LargeShapeFitsTheWafer) {
+  const Json j = json_of({"plan", "-m", source("models/llama3-8b.toml"), "--device", "wse2", "--context", "4096", "--json"});
+  EXPECT_TRUE(j["fits"].get<bool>());
+  EXPECT_TRUE(j["reason"].is_null());
+  EXPECT_EQ(j["context"], 4096);
+  int layers_of_decode = 0, heads_of_decode = 0;
+  for (const Json& region : j["regions"]) {
+    EXPECT_LE(region["x"].get<int>() + region["width"].get<int>(), 750);
+    EXPECT_LE(region["y"].get<int>() + region["height"].get<int>(), 994);
+    if (region["phase"] != "decode") continue;
+    EXPECT_EQ(region["first_layer"].get<int>(), layers_of_decode);
+    layers_of_decode += region["layers"].get<int>();
+    heads_of_decode += region["head"].get<bool>() ? 1 : 0;
+  }
+  EXPECT_EQ(layers_of_decode, 32);
+  EXPECT_EQ(heads_of_decode, 1);
+  for (const char* part : {"prefill", "transition", "decode"}) {
+    const Json& bytes = j[part]["bytes"];
+    int64_t sum = 0;
+    for (const char* kind : {"weights", "kv_cache", "activations", "partials", "staging", "code_and_system"})
+      sum += bytes[kind].get<int64_t>();
+    EXPECT_EQ(bytes["total"].get<int64_t>(), sum) << part;
+    EXPECT_LE(sum, j["sram_limit"].get<int64_t>()) << part;
+    EXPECT_LE(j[part]["colours"].get<int>(), j["colours_limit"].get<int>()) << part;
+  }
+  EXPECT_GT(j["decode"]["bytes"]["weights"].get<int64_t>(), 0);
+  EXPECT_GT(j["decode"]["colours"].get<int>(), 0);
+}
+
+TEST(CliPlan, TooLargeAShapeIsAnAnswer) {
+  const Json j = json_of({"plan", "-m", source("models/qwen2-72b.toml"), "--json"});
+  EXPECT_FALSE(j["fits"].get<bool>());
+  EXPECT_NE(j["reason"].get<std::string>().find("GB too much"), std::string::npos) << j["reason"];
+  EXPECT_NE(output_of({"plan", "-m", source("models/qwen2-72b.toml")}).find("\nfits    no: "), std::string::npos);
+}
+
+TEST(CliPlan, GivenMeshIsUsed) {
+  const Json j =
+      json_of({"plan", "-m", source("models/llama3-8b.toml"), "--prefill-mesh", "660x660", "--decode-mesh", "360x360", "--json"});
+  EXPECT_EQ(j["prefill"]["mesh"], "660x660");
+  EXPECT_EQ(j["decode"]["mesh"], "360x360");
+  EXPECT_EQ(j["fits"].get<bool>(), !j["memory"].contains("excess_bytes"));
+}
+
+TEST(CliPlan, DefaultContextIsTheModelsUpTo4096) {
+  const TemporaryFolder folder;
+  const std::string model = folder.path + "/talking.gguf";
+  write_file(model, talking_checkpoint());
+  EXPECT_EQ(json_of({"plan", "-m", model, "--json"})["context"], 128);
+  EXPECT_EQ(json_of({"plan", "-m", source("models/llama3-8b.toml"), "--json"})["context"], 4096);
+  EXPECT_NE(output_of({"plan", "-m", model}).find("KV cache for 128 positions"), std::string::npos);
+}
+
+// ---- inspect, devices, help --------------------------------------------------------------------------------------------------------
+
+TEST(CliInspect, Checkpoint) {
+  const TemporaryFolder folder;
+  const std::string model = folder.path + "/talking.gguf";
+  write_file(model, talking_checkpoint());
+  const Json j = json_of({"inspect", model, "--json"});
+  EXPECT_EQ(j["config"]["layers"], 2);
+  EXPECT_EQ(j["config"]["kv_heads"], 2);
+  EXPECT_EQ(j["tokenizer"]["tokens"], 40);
+  EXPECT_EQ(j["tokenizer"]["bos"], 1);
+  EXPECT_EQ(j["tensors"].size(), 21u);
+  EXPECT_EQ(j["tensors"][0], Json::parse(R"({"name": "token_embd.weight", "type": "f16", "shape": [40, 64], "bytes": 5120})"));
+  EXPECT_EQ(j["totals"]["tensors"], 21);
+  int64_t bytes = 0;
+  for (const Json& tensor : j["tensors"]) bytes += tensor["bytes"].get<int64_t>();
+  EXPECT_EQ(j["totals"]["bytes"], bytes);
+  EXPECT_NE(output_of({"inspect", "-m", model}).find("token_embd.weight"), std::string::npos);
+}
+
+TEST(CliInspect, Shape) {
+  const Json j = json_of({"inspect", source("models/llama3-8b.toml"), "--json"});
+  EXPECT_EQ(j["format"], "shape");
+  EXPECT_EQ(j["totals"]["parameters"], 8030261248);  // 8.03 billion, as the model's card says
+  EXPECT_TRUE(j["tokenizer"].is_null());
+}
+
+TEST(CliDevices, AllAndOne) {
+  const std::string all = output_of({"devices"});
+  for (const char* part : {"tiny", "wse2", "wse3", "750x994", "49,152"}) EXPECT_NE(all.find(part), std::string::npos) << all;
+  EXPECT_EQ(json_of({"devices", "--json"})["devices"].size(), 3u);
+  const Json j = json_of({"devices", "wse2", "--json"});
+  EXPECT_EQ(j["mesh"], "750x994");
+  bool hop = false;
+  for (const Json& row : j["rows"]) {
+    hop = hop || row["name"] == "hop_cycles";
+    EXPECT_FALSE(row["unit"].get<std::string>().empty()) << row;
+    EXPECT_FALSE(row["source"].get<std::string>().empty()) << row;
+  }
+  EXPECT_TRUE(hop);
+  EXPECT_NE(output_of({"devices", "wse2"}).find("hop_cycles"), std::string::npos);
+}
+
+TEST(CliHelp, EveryCommandHasExamples) {
+  EXPECT_NE(output_of({"--help"}).find("tokenize"), std::string::npos);
+  for (const std::string command : {"run", "plan", "inspect", "devices", "tokenize"})
+    EXPECT_NE(output_of({command, "--help"}).find(" waferllm " + command + " "), std::string::npos) << command;
+}
+
+// ---- tokenize ----------------------------------------------------------------------------------------------------------------------
+
+struct CliTokenize : testing::Test {
+  CliTokenize() : model(folder.path + "/talking.gguf") { write_file(model, talking_checkpoint()); }
+  std::string tokenize(std::vector<std::string> more, const std::string& in) const {
+    more.insert(more.begin(), {"tokenize", "-m", model});
+    return output_of(more, in);
+  }
+  TemporaryFolder folder;
+  std::string model;
+};
+
+TEST_F(CliTokenize, StringsToIds) {
+  EXPECT_EQ(tokenize({}, "\"xyz\"\n\"\"\n \"a\" \r\n"), "[4,28,29,30]\n[]\n[4,5]\n");
+  EXPECT_EQ(tokenize({}, "\"xyz\""), "[4,28,29,30]\n") << "the last line may have no end";
+  EXPECT_EQ(tokenize({"--bos"}, "\"a\"\n"), "[1,4,5]\n");
+  EXPECT_EQ(tokenize({}, ""), "");
+}
+
+TEST_F(CliTokenize, SpecialTokensAreRecognisedUnlessTold) {
+  EXPECT_EQ(tokenize({}, "\"<s>a\"\n"), "[1,4,5]\n");
+  EXPECT_EQ(tokenize({"--no-special"}, "\"<s>a\"\n"), "[4,3,23,3,5]\n");
+  EXPECT_EQ(tokenize({"--decode"}, "[1,4,5]\n"), "\"<s>a\"\n");
+  EXPECT_EQ(tokenize({"--decode", "--no-special"}, "[1,4,5]\n"), "\"a\"\n");
+}
+
+TEST_F(CliTokenize, IdsToStrings) { EXPECT_EQ(tokenize({"--decode"}, "[4,28,29,30]\n[]\n[4, 0]\n"), "\"xyz\"\n\"\"\n\"ab\"\n"); }
+
+TEST(CliTokenizeOracle, EveryTextAsLlamaCppAndBack) {
+  const std::string model = shared_path("models/stories260K.f32.gguf"), texts = shared_path("oracle/tok/texts.jsonl.gz");
+  if (!exists(model) || !exists(texts)) GTEST_SKIP() << "no " << texts;
+  const std::string in = read_maybe_gz(texts);
+  const std::string ids = output_of({"tokenize", "-m", model, "--no-special"}, in);
+  std::istringstream ours(ids), theirs(read_maybe_gz(shared_path("oracle/tok/tok512.jsonl.gz")));
+  int lines = 0;
+  for (std::string a, b; std::getline(theirs, b); lines++) {
+    ASSERT_TRUE(std::getline(ours, a)) << lines;
+    ASSERT_EQ(Json::parse(a), Json::parse(b)) << "line " << lines + 1;
+  }
+  EXPECT_GT(lines, 900);
+  const std::string back = output_of({"tokenize", "-m", model, "--decode", "--no-special"}, ids);
+  EXPECT_EQ(std::count(back.begin(), back.end(), '\n'), lines);
+}
+
+}  // namespace
+}  // namespace wafer
