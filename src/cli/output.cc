@@ -48,7 +48,7 @@ void Progress::show(const std::string& what, double share) {
   const Clock::time_point now = Clock::now();
   if (now - start_ < std::chrono::seconds(2) || now - last_ < std::chrono::milliseconds(100)) return;
   last_ = now;
-  const std::string line = fmt::format("{} {:.0f} %", what, 100 * std::clamp(share, 0.0, 1.0));
+  const std::string line = fmt::format("waferllm: {} {:.0f} %", what, 100 * std::clamp(share, 0.0, 1.0));
   if (line == shown_) return;
   shown_ = line;
   write_err("\r\x1b[K" + line);

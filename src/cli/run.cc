@@ -1,5 +1,6 @@
 // waferllm run: a prompt in, text out; then the report.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -158,9 +159,12 @@ void run_command(const RunArguments& a) {
     };
   }
   TextOut out{.tokenizer = session.tokenizer, .previous = prompt.back(), .print = !a.plan.json};
+  const bool seen = out.print && ::isatty(STDOUT_FILENO) == 1;  // text that streams to a terminal is its own progress
+  int64_t count = 0;
   generation.on_token = [&](int32_t token) {
-    if (out.print) progress.stop();
+    if (seen) progress.stop();
     put_token(out, token);
+    progress.show("tokens", static_cast<double>(++count) / static_cast<double>(generation.max_tokens));
   };
   const Generation result = generate(session, prompt, generation);
   progress.stop();

@@ -11,12 +11,13 @@ namespace wafer {
 
 std::string run_text(const RunReport& r) {
   const auto prompt = static_cast<int64_t>(r.prompt_tokens.size());
+  const std::string how = r.prefill_chunks > 0 ? "in " + counted(r.prefill_chunks, "chunk") : "one by one through decode";
   std::vector<Row> rows = {
       {"text", fmt::format("{} after a prompt of {}{}", counted(static_cast<int64_t>(r.tokens.size()), "token"), prompt,
                            r.stopped ? ", ended by a stop token" : "")},
       {"host", fmt::format("{}, {}, {} s in all", r.isa, counted(r.threads, "thread"), significant(r.seconds))},
-      {"  prefill", fmt::format("{} in {}, {} s, {} tokens/s", counted(prompt, "token"), counted(r.prefill_chunks, "chunk"),
-                                significant(r.prefill_seconds), per_second(prompt, r.prefill_seconds))},
+      {"  prefill", fmt::format("{} {}, {} s, {} tokens/s", counted(prompt, "token"), how, significant(r.prefill_seconds),
+                                per_second(prompt, r.prefill_seconds))},
       {"  decode", fmt::format("{}, {} s, {} tokens/s", counted(r.decode_steps, "step"), significant(r.decode_seconds),
                                per_second(r.decode_steps, r.decode_seconds))},
   };
