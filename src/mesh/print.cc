@@ -67,8 +67,6 @@ std::string cut_text(const Cut& c) {
   return "?";
 }
 
-std::string size_text(const Size& s) { return fmt::format("{}{}", s.kind == SizeKind::fixed ? "" : "up to ", s.limit); }
-
 std::string runs_text(const std::vector<Range>& runs) {
   if (runs.size() < 2) return "";
   Span s{runs[0].size(), 0};
@@ -101,9 +99,11 @@ struct Printer {
 
   const Tensor& tensor_of(const Buffer& b) const { return at(p.tensors, b.tensor); }
 
+  int64_t limit(const Buffer& b, size_t d) const { return b.limits.empty() ? tensor_of(b).dims[d].size.limit : b.limits[d]; }
+
   // What a core holds of dimension d of a buffer: the product over the cuts of that dimension, of which there is at most one.
   Span held(const Buffer& b, size_t d) const {
-    const int64_t n = at(tensor_of(b).dims, static_cast<int>(d)).size.limit;
+    const int64_t n = limit(b, d);
     for (const DimCut& c : b.cuts)
       if (c.dim == static_cast<int>(d)) return held_along(c, n);
     return {n, n};
@@ -143,7 +143,8 @@ struct Printer {
     const Tensor& t = tensor_of(b);
     std::string dims, more;
     for (size_t d = 0; d < t.dims.size(); d++) {
-      dims += fmt::format("{}{} {} of {}", d > 0 ? ", " : "", t.dims[d].name, held(b, d).text(), size_text(t.dims[d].size));
+      const bool grows = t.dims[d].size.kind != SizeKind::fixed;
+      dims += fmt::format("{}{} {} of {}{}", d > 0 ? ", " : "", t.dims[d].name, held(b, d).text(), grows ? "up to " : "", limit(b, d));
       for (const DimCut& c : b.cuts)
         if (c.dim == static_cast<int>(d)) dims += fmt::format(" /{} {}", name(c.axis), cut_text(c.cut));
     }
@@ -259,8 +260,8 @@ struct Printer {
       if (last == nullptr || last->dim < c.dim) last = &c;
     }
     if (last != nullptr) {
-      const int64_t limit = at(tensor_of(b).dims, last->dim).size.limit,
-                    n = last->cut.kind == CutKind::chunks ? std::min(limit, last->cut.chunk) : limit;
+      const int64_t all = limit(b, static_cast<size_t>(last->dim)),
+                    n = last->cut.kind == CutKind::chunks ? std::min(all, last->cut.chunk) : all;
       Span tile{n, 0};
       for (const Range& run : s.runs)
         for (const auto& held_there :
