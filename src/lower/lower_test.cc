@@ -143,5 +143,23 @@ TEST(Lower, ColoursOnAWideMesh) {
   EXPECT_EQ(count(dp.head), 14u);
 }
 
+// What verify() is for: trees of three levels ask for more than the device has.
+TEST(Lower, ThreeLevelsOfTreesNeedTooManyColours) {
+  Rng rng(9);
+  Case c = random_case(rng, {60, 48}, {60, 48});
+  c.config.kv_heads = 2;
+  c.config.heads = 4;
+  c.plan.tree_levels = 3;
+  const Lowered lowered = lower(c.config, c.types, c.plan, kMesh);
+  EXPECT_EQ(colours_max(lowered.program()), 23);
+  std::set<std::string> phases;
+  for (const Diagnostic& d : verify(lowered.program(), kLimits))
+    if (d.rule != Rule::bytes) {
+      EXPECT_EQ(d.rule, Rule::colours);
+      phases.insert(d.where.substr(0, d.where.find(',')));
+    }
+  EXPECT_EQ(phases, (std::set<std::string>{"phase prefill.attention", "phase decode.layer"}));
+}
+
 }  // namespace
 }  // namespace wafer
