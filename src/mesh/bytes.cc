@@ -99,9 +99,9 @@ Classes classes(const std::vector<Separable>& parts, bool along_x, int positions
   return c;
 }
 
-CoreBytes sum_at(const std::vector<Separable>& parts, int x, int y, int64_t code_bytes) {
+CoreBytes sum_at(const std::vector<const Separable*>& parts, int x, int y, int64_t code_bytes) {
   CoreBytes c{.code = code_bytes};
-  for (const Separable& s : parts) c.by_kind[static_cast<size_t>(s.kind)] += s.common * s.fx[static_cast<size_t>(x)] * s.fy[static_cast<size_t>(y)];
+  for (const Separable* s : parts) c.by_kind[static_cast<size_t>(s->kind)] += s->common * s->fx[static_cast<size_t>(x)] * s->fy[static_cast<size_t>(y)];
   return c;
 }
 
@@ -123,19 +123,26 @@ CoreBytes core_bytes(const Program& program, int region, int phase, int x, int y
 
 std::vector<PhaseBytes> phase_bytes(const Program& program, int64_t code_bytes) {
   std::vector<PhaseBytes> rows;
-  for (int phase = 0; phase < static_cast<int>(program.phases.size()); phase++) {
-    for (int region = 0; region < static_cast<int>(program.regions.size()); region++) {
-      std::vector<Separable> parts;
-      for (const Buffer& b : program.buffers)
-        if (b.region == region && lives_in(b, phase)) parts.push_back(separable(program, b));
-      if (parts.empty()) continue;
-      const Rect rect = program.regions[static_cast<size_t>(region)].rect;
-      const Classes cx = classes(parts, true, rect.w), cy = classes(parts, false, rect.h);
+  for (int region = 0; region < static_cast<int>(program.regions.size()); region++) {
+    std::vector<Separable> parts;
+    std::vector<const Buffer*> buffers;
+    for (const Buffer& b : program.buffers) {
+      if (b.region != region) continue;
+      parts.push_back(separable(program, b));
+      buffers.push_back(&b);
+    }
+    const Rect rect = program.regions[static_cast<size_t>(region)].rect;
+    const Classes cx = classes(parts, true, rect.w), cy = classes(parts, false, rect.h);
+    for (int phase = 0; phase < static_cast<int>(program.phases.size()); phase++) {
+      std::vector<const Separable*> live;
+      for (size_t i = 0; i < parts.size(); i++)
+        if (lives_in(*buffers[i], phase)) live.push_back(&parts[i]);
+      if (live.empty()) continue;
       PhaseBytes row{.phase = phase, .region = region, .cores = int64_t{rect.w} * rect.h};
       double sum = 0;
       for (size_t i = 0; i < cx.first.size(); i++) {
         for (size_t j = 0; j < cy.first.size(); j++) {
-          const CoreBytes c = sum_at(parts, cx.first[i], cy.first[j], code_bytes);
+          const CoreBytes c = sum_at(live, cx.first[i], cy.first[j], code_bytes);
           sum += static_cast<double>(c.total()) * static_cast<double>(cx.members[i]) * static_cast<double>(cy.members[j]);
           if (row.fullest.total() < c.total()) {
             row.fullest = c;
