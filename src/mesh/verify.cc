@@ -273,6 +273,7 @@ void check_waits(const Program& p, const Entry& entry, std::vector<Diagnostic>& 
     for (const Event& e : lists[l]) {
       if (e.send || sends[e.move] == receives[e.move]) continue;
       report(Rule::receive_without_send, l, e, fmt::format("move {} is received {} times and sent {} times", p.moves[static_cast<size_t>(e.move)].name, receives[e.move], sends[e.move]));
+      sends[e.move] = receives[e.move];  // once is enough
       matched = false;
     }
   if (!matched) return;
