@@ -23,7 +23,7 @@ std::vector<float> joined(const std::vector<std::vector<float>>& rows) {
 // Prompt, transition, decode: the logits after every token.
 std::vector<std::vector<float>> logits_of_mesh(const BuiltCase& b) {
   const MeshCase& c = b.what;
-  NaiveExecutor mesh(b.lowered, b.model.model);
+  NaiveExecutor mesh(b.lowered, b.model);
   std::vector<std::vector<float>> out;
   for (mesh::Params p : prefill_chunks(c)) {
     mesh.run("prefill", p, std::span(b.tokens).subspan(static_cast<size_t>(p.cached), static_cast<size_t>(p.rows)));
@@ -43,7 +43,7 @@ std::vector<std::vector<float>> logits_of_mesh(const BuiltCase& b) {
 }
 
 std::vector<std::vector<float>> logits_of_reference(const BuiltCase& b) {
-  Reference reference{.model = b.model.model};
+  Reference reference{.model = b.model};
   std::vector<std::vector<float>> out;
   for (int32_t token : b.tokens) out.push_back(step(reference, token));
   return out;
@@ -64,8 +64,9 @@ TEST_P(NaiveExecutorIs, TheModelOnRandomMeshes) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Numerics, NaiveExecutorIs, testing::Values(Numerics::fp32, Numerics::mixed, Numerics::fp16),
-                         [](const auto& test) { return test.param == Numerics::fp32 ? "fp32" : test.param == Numerics::mixed ? "mixed" : "fp16"; });
+INSTANTIATE_TEST_SUITE_P(Numerics, NaiveExecutorIs, testing::Values(Numerics::fp32, Numerics::mixed, Numerics::fp16), [](const auto& test) {
+  return test.param == Numerics::fp32 ? "fp32" : test.param == Numerics::mixed ? "mixed" : "fp16";
+});
 
 }  // namespace
 }  // namespace wafer

@@ -32,12 +32,13 @@ MeshCase random_case(uint64_t seed, Numerics numerics, int max_side);
 
 // A checked set of shapes with a simple model; the base of hand-made cases.
 ModelConfig tiny_config(int64_t heads, int64_t kv_heads, int64_t head_dim, int64_t dim, int64_t ffn, int64_t vocab, int64_t layers);
-MeshCase make_case(const ModelConfig& config, Numerics numerics, const PhaseShape& prefill, const PhaseShape& decode, int64_t chunk, int64_t prompt, int64_t decode_tokens);
+MeshCase make_case(const ModelConfig& config, Numerics numerics, const PhaseShape& prefill, const PhaseShape& decode, int64_t chunk,
+                   int64_t prompt, int64_t decode_tokens);
 
 // A model, its program and a prompt.
 struct BuiltCase {
   MeshCase what;
-  RandomModel model;
+  Model model;
   Lowered lowered;
   std::vector<int32_t> tokens;  // [prompt + decode]
 };

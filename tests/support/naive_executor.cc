@@ -62,7 +62,8 @@ void run_reduce(State& s, const Reduce& op, int region, const Context& context) 
         const Range r = op.forest.runs[run];
         if (op.forest.trees[run].size != r.size()) s.fail("a tree of another size than its run");
         std::vector<Holding*> cores;
-        for (int64_t p = r.begin; p < r.end; p++) cores.push_back(&on_line(s, buffer, s.copy_of(buffer, context), op.axis, line, static_cast<int>(p)));
+        for (int64_t p = r.begin; p < r.end; p++)
+          cores.push_back(&on_line(s, buffer, s.copy_of(buffer, context), op.axis, line, static_cast<int>(p)));
         reduce_run(s, op, buffer, cores, op.forest.trees[run]);
       }
 }
@@ -131,7 +132,8 @@ std::map<int64_t, Element> collect(const State& s, int buffer, int copy) {
         const Element& e = *h.find(i);
         const auto [it, fresh] = all.try_emplace(i, e);
         if (!fresh && (!same_bits(it->second.value, e.value) || !same_bits(it->second.scale, e.scale)))
-          s.fail(fmt::format("core ({},{}) has {} for element {} of buffer {}, another core {}", x, y, e.value, i, s.buffer(buffer).name, it->second.value));
+          s.fail(fmt::format("core ({},{}) has {} for element {} of buffer {}, another core {}", x, y, e.value, i, s.buffer(buffer).name,
+                             it->second.value));
       }
     }
   return all;
@@ -142,7 +144,8 @@ std::map<int64_t, Element> collect(const State& s, int buffer, int copy) {
 void run_send(State& s, int id, const Context& context) {
   const Move& move = move_of(s, id);
   const Buffer& b = s.buffer(move.source);
-  if (s.aligned[static_cast<size_t>(move.source)]) s.fail(fmt::format("buffer {} is sent where its tiles lie aligned for a product", b.name));
+  if (s.aligned[static_cast<size_t>(move.source)])
+    s.fail(fmt::format("buffer {} is sent where its tiles lie aligned for a product", b.name));
   const int copy = moved_copy(s, move.source, move);
   Message message{.elements = collect(s, move.source, copy)};
   if (move.kind == MoveKind::row_out) {
@@ -267,7 +270,17 @@ void enter_phase(State& s, int region, int phase) {
 }
 
 void host(State& s, const Host& h, int region, const Context& context) {
-  if (h.to_host) return;
+  if (h.to_host) {
+    const std::map<int64_t, Element> all = collect(s, h.buffer, 0);
+    if (s.tensor(h.buffer).dtype == Dtype::best) {
+      s.chosen = static_cast<int32_t>(all.at(0).scale);
+      return;
+    }
+    // The host picks the first of the largest logits.
+    const auto less = [](const auto& a, const auto& b) { return a.second.value < b.second.value; };
+    s.chosen = static_cast<int32_t>(std::max_element(all.begin(), all.end(), less)->first);
+    return;
+  }
   const Rect r = s.rect(region);
   const size_t at = static_cast<size_t>(context.row);
   if (at >= s.tokens.size()) s.fail("the host has no token for this row");
@@ -376,12 +389,7 @@ void NaiveExecutor::run(const std::string& entry_name, const Params& params, std
 
 std::vector<float> NaiveExecutor::logits() const { return gather(state_->tensor(state_->head->logits).name, 0, {}); }
 
-int32_t NaiveExecutor::chosen() const {
-  const State& s = *state_;
-  if (!s.lowered.placement.plan.host_choice) return static_cast<int32_t>(s.holding(s.head->best, 0, 0, 0).find(0)->scale);
-  const std::vector<float> l = logits();
-  return static_cast<int32_t>(std::max_element(l.begin(), l.end()) - l.begin());
-}
+int32_t NaiveExecutor::chosen() const { return state_->chosen; }
 
 namespace {
 
@@ -410,7 +418,9 @@ std::vector<float> gather_any(const State& s, const std::string& name, int copy,
 
 }  // namespace
 
-bool NaiveExecutor::holds(const std::string& tensor, int copy, const Params& params) const { return !gather_any(*state_, tensor, copy, params).empty(); }
+bool NaiveExecutor::holds(const std::string& tensor, int copy, const Params& params) const {
+  return !gather_any(*state_, tensor, copy, params).empty();
+}
 
 std::vector<float> NaiveExecutor::gather(const std::string& tensor, int copy, const Params& params) const {
   std::vector<float> out = gather_any(*state_, tensor, copy, params);

@@ -1,7 +1,7 @@
 // The naive executor: walks a mesh program core by core in plain loops, as a wafer would, and calls nothing of src/sim. It is the oracle of
-// run(): the same bits. And it proves locality: a core reads only what it holds. A read of anything else, a transfer over more than two hops
-// inside a ring, a buffer that does not hold what its placement says, a buffer used in a phase in which it has no bytes, a receive that no
-// send ever answers: each throws std::logic_error naming step, core, buffer and index.
+// run(): the same bits. And it proves locality: a core reads only what it holds. A read of anything else, a transfer over more than two
+// hops inside a ring, a buffer that does not hold what its placement says, a buffer used in a phase in which it has no bytes, a receive
+// that no send ever answers: each throws std::logic_error naming step, core, buffer and index.
 #pragma once
 #include <cstdint>
 #include <memory>

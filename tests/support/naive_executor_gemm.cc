@@ -3,6 +3,7 @@
 // live in the slots only.
 #include <algorithm>
 #include <cstdlib>
+#include <memory>
 
 #include "base/half.h"
 #include "support/naive_executor_state.h"
@@ -58,12 +59,16 @@ struct Rectangle {
 
 Rectangle rectangle(Range run, int h) { return {.run = run, .h = h, .L = std::max(static_cast<int>(run.size()), h)}; }
 
-// A tile that travels: block (row, column) of its matrix, elements row-major.
+// A tile that travels: block (row, column) of its matrix, elements row-major. What is on its way is the whole tile, never changed.
 struct Tile {
   int row = 0;
   int column = 0;
-  std::vector<Element> elements;
+  std::shared_ptr<const std::vector<Element>> elements;
 };
+
+Tile tile(int row, int column, std::vector<Element> elements) {
+  return {.row = row, .column = column, .elements = std::make_shared<const std::vector<Element>>(std::move(elements))};
+}
 
 using Slots = std::vector<std::vector<Tile>>;  // [L][L]
 
@@ -73,7 +78,7 @@ struct Product {
   const Group& group;
   const Context& context;
   Rectangle at;
-  int head = -1;  // attention: the KV head
+  int head = -1;               // attention: the KV head
   Tiles rows, inner, columns;  // of C's rows, of k, of C's columns, by logical position
   Slots a{}, b{};
   int64_t turn = 0;  // of the innermost loop
@@ -85,8 +90,8 @@ struct Product {
   void take(Slots& to, int i, int j, const Slots& from, int from_i, int from_j, Axis axis) const {
     const int dx = std::abs(at.column(j) - at.column(from_j)), dy = std::abs(at.row(i) - at.row(from_i));
     if ((axis == Axis::x ? dy : dx) != 0 || dx + dy > 2)
-      state.fail(fmt::format("a tile goes from core ({},{}) to ({},{}), which are no ring neighbours along {}", at.column(from_j), at.row(from_i), at.column(j),
-                             at.row(i), name(axis)));
+      state.fail(fmt::format("a tile goes from core ({},{}) to ({},{}), which are no ring neighbours along {}", at.column(from_j),
+                             at.row(from_i), at.column(j), at.row(i), name(axis)));
     to[static_cast<size_t>(i)][static_cast<size_t>(j)] = from[static_cast<size_t>(from_i)][static_cast<size_t>(from_j)];
   }
 
@@ -135,10 +140,11 @@ struct RowsOfB {
 };
 
 RowsOfB rows_of_b(const State& s, int b, const Context& c) {
-  const Cut cut = cut_of(s.buffer(b), 0).cut;
+  const Cut& cut = cut_of(s.buffer(b), 0).cut;
   if (cut.kind != CutKind::chunks) return {.cut = cut, .n = size_of(s.tensor(b).dims[0], c), .offset = 0};
   const int64_t begin = c.chunk * c.params.chunk;
-  return {.cut = ring_cut(cut.positions, cut.logical), .n = std::min(c.params.chunk, c.params.cached + c.params.rows - begin), .offset = begin};
+  return {
+      .cut = ring_cut(cut.positions, cut.logical), .n = std::min(c.params.chunk, c.params.cached + c.params.rows - begin), .offset = begin};
 }
 
 // Heads whose products run in a rectangle; -1: the product is not one of attention.
@@ -160,16 +166,15 @@ void read_tiles(Product& p, bool a_placed, bool b_placed) {
     for (int j = 0; j < p.L(); j++) {
       const int k_of_a = a_placed ? p.wrap(i + j) : j, k_of_b = b_placed ? p.wrap(i + j) : i;
       const CoreTile a = core_tile(s, p.group.a, p.at.column(k_of_a), p.at.row(i), p.context);
-      Tile& ta = p.a[static_cast<size_t>(i)][static_cast<size_t>(j)];
-      ta = {.row = i, .column = k_of_a, .elements = {}};
+      std::vector<Element> ta, tb;
       for (int64_t r : p.rows[static_cast<size_t>(i)])
-        for (int64_t k : p.inner[static_cast<size_t>(k_of_a)]) ta.elements.push_back(p.head < 0 ? a.element({r, k}) : a.element({p.head, r, k}));
+        for (int64_t k : p.inner[static_cast<size_t>(k_of_a)]) ta.push_back(p.head < 0 ? a.element({r, k}) : a.element({p.head, r, k}));
       const CoreTile b = core_tile(s, p.group.b, p.at.column(j), p.at.row(k_of_b), p.context);
-      Tile& tb = p.b[static_cast<size_t>(i)][static_cast<size_t>(j)];
-      tb = {.row = k_of_b, .column = j, .elements = {}};
       const int64_t offset = rows_of_b(s, p.group.b, p.context).offset;
       for (int64_t k : p.inner[static_cast<size_t>(k_of_b)])
-        for (int64_t n : p.columns[static_cast<size_t>(j)]) tb.elements.push_back(b.element({k + offset, n}));
+        for (int64_t n : p.columns[static_cast<size_t>(j)]) tb.push_back(b.element({k + offset, n}));
+      p.a[static_cast<size_t>(i)][static_cast<size_t>(j)] = tile(i, k_of_a, std::move(ta));
+      p.b[static_cast<size_t>(i)][static_cast<size_t>(j)] = tile(k_of_b, j, std::move(tb));
     }
 }
 
@@ -181,16 +186,15 @@ void tile_fma(Product& p) {
       const Tile &a = p.a[static_cast<size_t>(i)][static_cast<size_t>(j)], &b = p.b[static_cast<size_t>(i)][static_cast<size_t>(j)];
       const int kb = p.wrap(i + j + static_cast<int>(p.turn));
       if (a.row != i || b.column != j || a.column != kb || b.row != kb)
-        s.fail(fmt::format("slot ({},{}) has A block ({},{}) and B block ({},{}) at step {}", i, j, a.row, a.column, b.row, b.column, p.turn));
-      const Indices &rows = p.rows[static_cast<size_t>(i)], &ks = p.inner[static_cast<size_t>(kb)], &columns = p.columns[static_cast<size_t>(j)];
+        s.fail(
+            fmt::format("slot ({},{}) has A block ({},{}) and B block ({},{}) at step {}", i, j, a.row, a.column, b.row, b.column, p.turn));
+      const Indices &rows = p.rows[static_cast<size_t>(i)], &ks = p.inner[static_cast<size_t>(kb)],
+                    &columns = p.columns[static_cast<size_t>(j)];
       CoreTile c = core_tile(s, p.group.c, p.at.column(j), p.at.row(i), p.context);
-      // dot() wants the indices of k, for the blocks of quantised weights; elements lie by their place in the tile.
-      std::map<int64_t, size_t> place;
-      for (size_t k = 0; k < ks.size(); k++) place[ks[k]] = k;
       for (size_t r = 0; r < rows.size(); r++)
         for (size_t n = 0; n < columns.size(); n++) {
-          const auto weight = [&](int64_t k) -> const Element& { return b.elements[place[k] * columns.size() + n]; };
-          const auto input = [&](int64_t k) { return a.elements[r * ks.size() + place[k]].value; };
+          const auto weight = [&](size_t k) -> const Element& { return (*b.elements)[k * columns.size() + n]; };
+          const auto input = [&](size_t k) { return (*a.elements)[r * ks.size() + k].value; };
           c.write({rows[r], columns[n]}, dot(s, weights, ks, weight, input, c.read({rows[r], columns[n]})));
         }
     }
@@ -238,7 +242,8 @@ void run_gemm(State& s, const Group& g, int region, const Context& context) {
   const Rect r = s.rect(region);
   const std::string group_name = s.step;
   const bool aligns_a = contains_shift(g.body, ShiftKind::align_rows), aligns_b = contains_shift(g.body, ShiftKind::align_cols);
-  if (g.aligned != s.aligned[static_cast<size_t>(g.a)]) s.fail(fmt::format("buffer {} is {}aligned", s.buffer(g.a).name, g.aligned ? "not " : ""));
+  if (g.aligned != s.aligned[static_cast<size_t>(g.a)])
+    s.fail(fmt::format("buffer {} is {}aligned", s.buffer(g.a).name, g.aligned ? "not " : ""));
   const int rows_dim = static_cast<int>(s.tensor(g.a).dims.size()) - 2;
   const int64_t rows = size_of(s.tensor(g.c).dims[0], context), columns = size_of(s.tensor(g.c).dims[1], context);
   for (int y = 0; y < r.h; y++)
@@ -255,7 +260,7 @@ void run_gemm(State& s, const Group& g, int region, const Context& context) {
       Product p{.state = s, .group = g, .context = context, .at = at, .head = head, .rows = {}, .inner = {}, .columns = {}};
       p.rows = tiles_of(cut_of(s.buffer(g.a), rows_dim).cut, rows, at.L, {0, r.h});
       p.inner = inner_tiles(s, g, at, context);
-      const Cut columns_x = cut_of(s.buffer(g.c), 1).cut;
+      const Cut& columns_x = cut_of(s.buffer(g.c), 1).cut;
       const int64_t head_dim = g.heads == 0 ? 0 : columns / g.heads;
       p.columns = head < 0 ? tiles_of(columns_x, columns, at.L, run)
                            : tiles_of_head(columns_x, columns, at.L, run, {head * head_dim, (head + 1) * head_dim});
@@ -306,10 +311,10 @@ void read_keys(Scores& p) {
     for (int c = 0; c < p.at.w(); c++) {
       const int x = static_cast<int>(p.at.run.begin) + c;
       const CoreTile b = core_tile(p.state, p.group.b, x, p.at.row(i), p.context);
-      Tile tile{.row = i, .column = c, .elements = {}};
+      std::vector<Element> elements;
       for (int64_t key : p.keys[static_cast<size_t>(i)])
-        for (int64_t d : p.dims(x)) tile.elements.push_back(b.element({key + rows.offset, p.head * p.head_dim + d}));
-      p.b[static_cast<size_t>(i)].push_back(std::move(tile));
+        for (int64_t d : p.dims(x)) elements.push_back(b.element({key + rows.offset, p.head * p.head_dim + d}));
+      p.b[static_cast<size_t>(i)].push_back(tile(i, c, std::move(elements)));
     }
 }
 
@@ -331,14 +336,15 @@ void tile_fma_t(Scores& p) {
         for (size_t key = 0; key < keys; key++) {
           float sum = 0;
           for (size_t d = 0; d < dims.size(); d++)
-            sum = multiply_add(s, a.read({row, query_head * p.head_dim + dims[d]}), b.elements[key * dims.size() + d].value, sum);
+            sum = multiply_add(s, a.read({row, query_head * p.head_dim + dims[d]}), (*b.elements)[key * dims.size() + d].value, sum);
           out.values.push_back(rounded(s.tensor(p.group.c).dtype, sum));
         }
     }
 }
 
 void shift_keys(Scores& p, const Shift& shift) {
-  if (shift.kind != ShiftKind::ring_down || shift.axis != Axis::y || shift.buffer != p.group.b) p.state.fail("an unknown shift inside a GEMM-T");
+  if (shift.kind != ShiftKind::ring_down || shift.axis != Axis::y || shift.buffer != p.group.b)
+    p.state.fail("an unknown shift inside a GEMM-T");
   const auto before = p.b;
   for (int i = 0; i < p.at.L; i++) {
     const int from = (i + 1) % p.at.L;

@@ -41,10 +41,11 @@ void normalise(Core& c) {
 
 void mat_vec(Core& c) {
   const CoreTile &w = c.in[0], &x = c.in[1];
+  const std::vector<int64_t>& ks = w.own[0];
   for (int64_t n : c.out[0].own[0]) {
-    const auto weight = [&](int64_t k) -> const Element& { return w.element({k, n}); };
-    const auto input = [&](int64_t k) { return x.read({k}); };
-    c.out[0].write({n}, dot(c.state, c.state.tensor(w.buffer).dtype, w.own[0], weight, input, 0.0f));
+    const auto weight = [&](size_t i) -> const Element& { return w.element({ks[i], n}); };
+    const auto input = [&](size_t i) { return x.read({ks[i]}); };
+    c.out[0].write({n}, dot(c.state, c.state.tensor(w.buffer).dtype, ks, weight, input, 0.0f));
   }
 }
 
@@ -81,7 +82,8 @@ void row_dots(Core& c) {
     for (int64_t t : c.out[0].own[1]) {
       float s = 0;
       for (int64_t i : q.own[0])
-        if (i / c.op.head_dim == h) s = multiply_add(c.state, q.read({i}), keys.read({t, h / c.op.group * c.op.head_dim + i % c.op.head_dim}), s);
+        if (i / c.op.head_dim == h)
+          s = multiply_add(c.state, q.read({i}), keys.read({t, h / c.op.group * c.op.head_dim + i % c.op.head_dim}), s);
       c.out[0].write({h, t}, s);
     }
 }
@@ -142,7 +144,8 @@ void weigh_rows(Core& c) {
   for (int64_t i : c.out[0].own[0]) {
     const int64_t h = i / c.op.head_dim;
     float o = 0;
-    for (int64_t t : values.own[0]) o = multiply_add(c.state, p.read({h, t}), values.read({t, h / c.op.group * c.op.head_dim + i % c.op.head_dim}), o);
+    for (int64_t t : values.own[0])
+      o = multiply_add(c.state, p.read({h, t}), values.read({t, h / c.op.group * c.op.head_dim + i % c.op.head_dim}), o);
     c.out[0].write({i}, o);
   }
 }
@@ -243,14 +246,17 @@ bool keeps_out(const Core& c) {
   }
 }
 
-bool writes_all(const Core& c) { return c.op.op != LocalOp::look_up && (c.op.op != LocalOp::divide || c.context.member == c.op.group - 1 || !c.in[0].has_rows()); }
+bool writes_all(const Core& c) {
+  return c.op.op != LocalOp::look_up && (c.op.op != LocalOp::divide || c.context.member == c.op.group - 1 || !c.in[0].has_rows());
+}
 
 }  // namespace
 
 void run_local(State& state, const Local& op, int region, const Context& context) {
   const Rect r = state.rect(region);
   for (int b : op.in)
-    if (state.aligned[static_cast<size_t>(b)]) state.fail(fmt::format("buffer {} is read where its tiles lie aligned for a product", state.buffer(b).name));
+    if (state.aligned[static_cast<size_t>(b)])
+      state.fail(fmt::format("buffer {} is read where its tiles lie aligned for a product", state.buffer(b).name));
   for (int b : op.out) state.aligned[static_cast<size_t>(b)] = false;
   for (int y = 0; y < r.h; y++)
     for (int x = 0; x < r.w; x++) {

@@ -64,22 +64,24 @@ std::vector<int64_t> sizes_of(const Tensor& tensor, const Context& context) {
 
 std::vector<int64_t> flatten(const std::vector<Range>& ranges) {
   std::vector<int64_t> out;
+  out.reserve(static_cast<size_t>(count(ranges)));
   for (const Range& r : ranges)
     for (int64_t i = r.begin; i < r.end; i++) out.push_back(i);
   return out;
 }
 
-DimCut cut_of(const Buffer& buffer, int dim) {
+const DimCut& cut_of(const Buffer& buffer, int dim) {
+  static const DimCut whole{.dim = 0, .axis = Axis::x, .cut = whole_cut()};
   for (const DimCut& c : buffer.cuts)
     if (c.dim == dim) return c;
-  return {.dim = dim, .axis = Axis::x, .cut = whole_cut()};
+  return whole;
 }
 
 std::vector<std::vector<int64_t>> own_indices(const Program& program, const Buffer& buffer, int x, int y, const Context& context) {
   const Tensor& t = program.tensors[static_cast<size_t>(buffer.tensor)];
   std::vector<std::vector<int64_t>> own;
   for (size_t d = 0; d < t.dims.size(); d++) {
-    const DimCut c = cut_of(buffer, static_cast<int>(d));
+    const DimCut& c = cut_of(buffer, static_cast<int>(d));
     own.push_back(flatten(ranges_at(c.cut, size_of(t.dims[d], context), c.axis == Axis::x ? x : y)));
   }
   return own;
@@ -129,7 +131,8 @@ int64_t CoreTile::flat(std::initializer_list<int64_t> index) const {
   int64_t at = 0;
   size_t d = 0;
   for (int64_t i : index) {
-    if (i < 0 || i >= sizes[d]) state.fail(fmt::format("index {} of {} in dimension {} of buffer {}", i, sizes[d], d, state.buffer(buffer).name));
+    if (i < 0 || i >= sizes[d])
+      state.fail(fmt::format("index {} of {} in dimension {} of buffer {}", i, sizes[d], d, state.buffer(buffer).name));
     at = at * sizes[d++] + i;
   }
   return at;
@@ -138,18 +141,21 @@ int64_t CoreTile::flat(std::initializer_list<int64_t> index) const {
 const Element& CoreTile::element(std::initializer_list<int64_t> index) const {
   const Element* e = holding.find(flat(index));
   if (!e)
-    state.fail(fmt::format("core ({},{}) reads element [{}] of buffer {}, which it does not hold", x, y, fmt::join(index, ","), state.buffer(buffer).name));
+    state.fail(fmt::format("core ({},{}) reads element [{}] of buffer {}, which it does not hold", x, y, fmt::join(index, ","),
+                           state.buffer(buffer).name));
   return *e;
 }
 
-void CoreTile::write(std::initializer_list<int64_t> index, float value) { holding.put(flat(index), rounded(state.tensor(buffer).dtype, value)); }
+void CoreTile::write(std::initializer_list<int64_t> index, float value) {
+  holding.put(flat(index), rounded(state.tensor(buffer).dtype, value));
+}
 
 void CoreTile::check_complete() const {
   int64_t n = 1;
   for (const auto& o : own) n *= static_cast<int64_t>(o.size());
   const auto complain = [&](int64_t index) {
-    state.fail(fmt::format("core ({},{}) holds {} elements of buffer {}, its placement says {}; first fault at flat index {}", x, y, holding.count(),
-                           state.buffer(buffer).name, n, index));
+    state.fail(fmt::format("core ({},{}) holds {} elements of buffer {}, its placement says {}; first fault at flat index {}", x, y,
+                           holding.count(), state.buffer(buffer).name, n, index));
   };
   std::vector<size_t> at(own.size(), 0);
   for (int64_t i = 0; i < n; i++) {
@@ -168,9 +174,13 @@ void CoreTile::check_complete() const {
 
 float rounded(Dtype dtype, float value) { return dtype == Dtype::f16 ? round_f16(value) : value; }
 
-float multiply_add(const State& state, float a, float b, float acc) { return state.program.numerics == Numerics::fp16 ? fma_f16(a, b, acc) : fma(a, b, acc); }
+float multiply_add(const State& state, float a, float b, float acc) {
+  return state.program.numerics == Numerics::fp16 ? fma_f16(a, b, acc) : fma(a, b, acc);
+}
 
-bool is_quantised(const State& state, Dtype dtype) { return state.program.numerics != Numerics::fp16 && (dtype == Dtype::q8_0 || dtype == Dtype::q4_0); }
+bool is_quantised(const State& state, Dtype dtype) {
+  return state.program.numerics != Numerics::fp16 && (dtype == Dtype::q8_0 || dtype == Dtype::q4_0);
+}
 
 // ---- weights ---------------------------------------------------------------------------------------------------------------------
 
@@ -210,9 +220,9 @@ const TensorView* view_of(const Model& m, const std::string& name, int layer) {
   if (name == "output") return &m.output;
   if (name == "output_norm") return &m.output_norm;
   const LayerTensors& l = m.layers[static_cast<size_t>(layer)];
-  const std::pair<const char*, const TensorView*> layer_tensors[] = {{"attn_norm", &l.attn_norm}, {"wq", &l.q},       {"wk", &l.k},
-                                                                     {"wv", &l.v},               {"wo", &l.o},       {"ffn_norm", &l.ffn_norm},
-                                                                     {"wgate", &l.gate},         {"wup", &l.up},     {"wdown", &l.down}};
+  const std::pair<const char*, const TensorView*> layer_tensors[] = {
+      {"attn_norm", &l.attn_norm}, {"wq", &l.q},       {"wk", &l.k},   {"wv", &l.v},      {"wo", &l.o},
+      {"ffn_norm", &l.ffn_norm},   {"wgate", &l.gate}, {"wup", &l.up}, {"wdown", &l.down}};
   for (const auto& [known, view] : layer_tensors)
     if (name == known) return view;
   return nullptr;

@@ -50,7 +50,7 @@ std::vector<int64_t> sizes_of(const Tensor& tensor, const Context& context);
 std::vector<std::vector<int64_t>> own_indices(const Program& program, const Buffer& buffer, int x, int y, const Context& context);
 std::vector<int64_t> flatten(const std::vector<Range>& ranges);
 // The cut of a dimension; whole where the buffer has none.
-DimCut cut_of(const Buffer& buffer, int dim);
+const DimCut& cut_of(const Buffer& buffer, int dim);
 
 struct Message {
   std::map<int64_t, Element> elements;  // by flat index in the source tensor
@@ -66,6 +66,7 @@ struct State {
   std::map<int, std::deque<Message>> in_flight;             // [move]
   std::span<const int32_t> tokens;
   const HeadBuffers* head = nullptr;  // of the last entry
+  int32_t chosen = -1;                // the latest choice
   std::string step;                   // for messages
 
   State(const Lowered& l, const Model& m);
@@ -106,7 +107,8 @@ CoreTile core_tile(State& state, int buffer, int x, int y, const Context& contex
 float rounded(Dtype dtype, float value);  // to the dtype of an activation
 // acc + a * b in the program's numerics.
 float multiply_add(const State& state, float a, float b, float acc);
-// Continues the sum over `ks` (the indices of w's inputs, in order) of weight(k) * x(k). Quantised weights are summed piece by piece.
+// Continues the sum over `ks` (indices of the weight's inputs, in order) of weight(i) * input(i), i a place in ks. Quantised weights are
+// summed piece by piece.
 template <class Weight, class Input>
 float dot(const State& state, Dtype weight_dtype, const std::vector<int64_t>& ks, Weight weight, Input input, float acc);
 
@@ -126,16 +128,16 @@ bool is_quantised(const State& state, Dtype dtype);
 template <class Weight, class Input>
 float dot(const State& state, Dtype weight_dtype, const std::vector<int64_t>& ks, Weight weight, Input input, float acc) {
   if (!is_quantised(state, weight_dtype)) {
-    for (int64_t k : ks) acc = multiply_add(state, weight(k).value, input(k), acc);
+    for (size_t i = 0; i < ks.size(); i++) acc = multiply_add(state, weight(i).value, input(i), acc);
     return acc;
   }
   // A piece: successive k inside one block of 32.
   for (size_t i = 0; i < ks.size();) {
     float sum = 0;
-    const float scale = weight(ks[i]).scale;
+    const float scale = weight(i).scale;
     const size_t begin = i;
     do {
-      sum = fma(weight(ks[i]).value, input(ks[i]), sum);
+      sum = fma(weight(i).value, input(i), sum);
       i++;
     } while (i < ks.size() && ks[i] == ks[i - 1] + 1 && ks[i] / 32 == ks[begin] / 32);
     acc = fma(scale, sum, acc);

@@ -1,8 +1,13 @@
 #include "support/random_model.h"
 
+#include <stdlib.h>
+#include <unistd.h>
+
 #include <cmath>
 #include <cstring>
+#include <filesystem>
 #include <map>
+#include <stdexcept>
 
 #include "base/half.h"
 #include "base/rng.h"
@@ -51,15 +56,28 @@ std::string random_data(Rng& rng, TensorType type, int64_t elements, float ampli
   return out;
 }
 
+// Loads the bytes through a file, whose name is gone when the model has mapped it.
+Model from_file(const std::string& bytes) {
+  std::string path = std::filesystem::temp_directory_path() / "random-XXXXXX";
+  const int fd = mkstemp(path.data());
+  if (fd < 0 || ::write(fd, bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size()))
+    throw std::runtime_error("cannot write " + path);
+  close(fd);
+  Model model = load_model(path);
+  std::filesystem::remove(path);
+  return model;
+}
+
 }  // namespace
 
-RandomModel random_model(const ModelConfig& config, const WeightTypes& types, uint64_t seed) {
+Model random_model(const ModelConfig& config, const WeightTypes& types, uint64_t seed) {
   GgufWriter w = zero_llama(config);
   add_int(w, "llama.attention.key_length", static_cast<uint32_t>(config.head_dim));
   add_int(w, "llama.attention.value_length", static_cast<uint32_t>(config.head_dim));
-  const std::map<std::string, TensorType> by_name = {{"attn_q", types.q},   {"attn_k", types.k},          {"attn_v", types.v},
-                                                     {"attn_output", types.o}, {"ffn_gate", types.gate},  {"ffn_up", types.up},
-                                                     {"ffn_down", types.down}, {"token_embd", types.embedding}, {"output", types.output}};
+  const std::map<std::string, TensorType> by_name = {
+      {"attn_q", types.q},      {"attn_k", types.k},  {"attn_v", types.v},      {"attn_output", types.o},
+      {"ffn_gate", types.gate}, {"ffn_up", types.up}, {"ffn_down", types.down}, {"token_embd", types.embedding},
+      {"output", types.output}};
   Rng rng(seed);
   for (GgufWriter::Tensor& t : w.tensors) {
     const std::string stem = t.name.substr(0, t.name.rfind('.'));
@@ -77,9 +95,7 @@ RandomModel random_model(const ModelConfig& config, const WeightTypes& types, ui
     const float amplitude = name == "token_embd" ? 1.0f : std::sqrt(3.0f / static_cast<float>(t.shape[0]));
     t.data = random_data(rng, t.type, elements, amplitude);
   }
-  RandomModel out{.bytes = std::make_unique<std::string>(write(w)), .model = {}};
-  out.model = load_model(parse_gguf(std::as_bytes(std::span(*out.bytes)), "random.gguf"));
-  return out;
+  return from_file(write(w));
 }
 
 }  // namespace wafer
