@@ -21,10 +21,10 @@ MappedFile::MappedFile(const std::string& path) : path_(path) {
   const bool known = ::fstat(fd, &info) == 0;
   if (!known || !S_ISREG(info.st_mode) || info.st_size == 0) {
     ::close(fd);
-    const char* found = !known                     ? "a file of unknown size"
-                        : S_ISDIR(info.st_mode)    ? "a directory"
+    const char* found = !known                   ? "a file of unknown size"
+                        : S_ISDIR(info.st_mode)  ? "a directory"
                         : !S_ISREG(info.st_mode) ? "a pipe or device"
-                                                   : "an empty file";
+                                                 : "an empty file";
     throw Error{{.where = path, .found = found, .expected = "a regular file with something in it", .fix = "check the path"}};
   }
   const size_t size = static_cast<size_t>(info.st_size);
@@ -39,6 +39,7 @@ MappedFile::MappedFile(const std::string& path) : path_(path) {
 MappedFile::~MappedFile() { ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size()); }
 
 void MappedFile::drop(std::span<const std::byte> part) const {
+  if (part.empty()) return;
   CHECK(part.data() >= bytes_.data() && part.data() + part.size() <= bytes_.data() + bytes_.size(), "not a part of {}", path_);
   const uintptr_t page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
   const uintptr_t first = (reinterpret_cast<uintptr_t>(part.data()) + page - 1) / page * page;

@@ -25,12 +25,14 @@ int64_t quantised_bytes(Dtype t, const std::vector<Range>& ranges) {
   return n;
 }
 
+int64_t limit(const Tensor& tensor, const Buffer& buffer, size_t d) { return buffer.limits.empty() ? tensor.dims[d].size.limit : buffer.limits[d]; }
+
 // The factor that each position along an axis puts into a buffer's element (or byte) count.
 std::vector<int64_t> factors(const Tensor& tensor, const Buffer& buffer, Axis axis, int positions) {
   std::vector<int64_t> f(static_cast<size_t>(positions), 1);
   for (const DimCut& cut : buffer.cuts) {
     if (cut.axis != axis) continue;
-    const int64_t n = tensor.dims[static_cast<size_t>(cut.dim)].size.limit;
+    const int64_t n = limit(tensor, buffer, static_cast<size_t>(cut.dim));
     const bool packed = quantised(tensor.dtype) && cut.dim == tensor.quantised_dim;
     for (int p = 0; p < positions; p++)
       f[static_cast<size_t>(p)] *= packed ? quantised_bytes(tensor.dtype, ranges_at(cut.cut, n, p)) : count_at(cut.cut, n, p);
@@ -43,7 +45,7 @@ int64_t common_factor(const Tensor& tensor, const Buffer& buffer) {
   int64_t f = int64_t{buffer.copies} * buffer.slots;
   bool packed_dim_cut = false;
   for (size_t d = 0; d < tensor.dims.size(); d++) {
-    const int64_t n = tensor.dims[d].size.limit;
+    const int64_t n = limit(tensor, buffer, d);
     const bool cut = std::any_of(buffer.cuts.begin(), buffer.cuts.end(), [&](const DimCut& c) { return c.dim == static_cast<int>(d); });
     const bool packed = quantised(tensor.dtype) && static_cast<int>(d) == tensor.quantised_dim;
     if (cut) {

@@ -112,11 +112,13 @@ int64_t count_at(const Cut& cut, int64_t n, int position) {
 
 std::vector<std::vector<Range>> logical_tiles(const Cut& cut, int64_t n, int L) { return logical_tiles(cut, n, L, {0, cut.positions}); }
 
-std::vector<std::vector<Range>> logical_tiles(const Cut& cut, int64_t n, int L, Range run) {
+std::vector<std::vector<Range>> logical_tiles(const Cut& cut, int64_t n, int L, Range run) { return logical_tiles(cut, n, L, run, {0, n}); }
+
+std::vector<std::vector<Range>> logical_tiles(const Cut& cut, int64_t n, int L, Range run, Range within) {
   std::vector<std::vector<Range>> out(static_cast<size_t>(L));
   const int S = static_cast<int>(run.size());
   CHECK(L >= S && S >= 1, "L = {}, S = {}", L, S);
-  const bool natural = cut.kind == CutKind::ring && cut.logical == L && S == cut.positions;
+  const bool natural = cut.kind == CutKind::ring && cut.logical == L && S == cut.positions && within == Range{0, n};
   for (int c = 0; c < S; c++) {
     const Range mine = logical_positions(c, S, L);
     if (natural) {
@@ -124,7 +126,9 @@ std::vector<std::vector<Range>> logical_tiles(const Cut& cut, int64_t n, int L, 
       continue;
     }
     const int position = static_cast<int>(run.begin) + ring_to_position(c, S);
-    auto tiles = split(ranges_at(cut, n, position), static_cast<int>(mine.size()));
+    std::vector<Range> held;
+    for (const Range& r : ranges_at(cut, n, position)) append(held, {std::max(r.begin, within.begin), std::min(r.end, within.end)});
+    auto tiles = split(held, static_cast<int>(mine.size()));
     for (int64_t l = mine.begin; l < mine.end; l++) out[static_cast<size_t>(l)] = std::move(tiles[static_cast<size_t>(l - mine.begin)]);
   }
   return out;

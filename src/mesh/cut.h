@@ -68,8 +68,9 @@ inline Range logical_positions(int ring, int S, int L) { return {static_cast<int
 // The tiles of a product on a side of S = cut.positions cores with L logical positions: tile l is what the core that owns logical
 // position l holds, cut evenly among that core's logical positions in order (for a ring cut with the same L: the L parts themselves).
 std::vector<std::vector<Range>> logical_tiles(const Cut& cut, int64_t n, int L);
-// The same inside a run of positions [run.begin, run.end).
+// The same inside a run of positions [run.begin, run.end), and of the indices in `within` only: one head of the several that a core may hold.
 std::vector<std::vector<Range>> logical_tiles(const Cut& cut, int64_t n, int L, Range run);
+std::vector<std::vector<Range>> logical_tiles(const Cut& cut, int64_t n, int L, Range run, Range within);
 
 // Head runs: `heads` heads on W positions. Where W >= heads, head h owns the positions [W*h/heads, W*(h+1)/heads); else position x owns
 // the whole heads [heads*x/W, heads*(x+1)/W).

@@ -57,12 +57,22 @@ struct Dim {
   Size size;
 };
 
+enum class LoopVar : uint8_t {
+  layer,     // layers of a region
+  member,    // query heads of a group, one after the other
+  chunk,     // chunks of keys, from the first to the current one
+  row,       // rows of the chunk
+  ring_step  // compute-shift steps of a product, steps of an alignment
+};
+const char* name(LoopVar v);
+
 struct Tensor {
   std::string name;
   Dtype dtype = Dtype::f32;
   std::vector<Dim> dims;
-  int copies = 1;        // one for each layer, where the tensor belongs to a layer
-  int quantised_dim = 0; // q8_0, q4_0: the dimension along which blocks of 32 run
+  int copies = 1;                       // one for each layer, where the tensor belongs to a layer; for each chunk, where to one of keys
+  LoopVar copies_by = LoopVar::layer;   // the loop whose index picks the copy
+  int quantised_dim = 0;                // q8_0, q4_0: the dimension along which blocks of 32 run
 };
 
 // ---- placement -------------------------------------------------------------------------------------------------------------------
@@ -91,6 +101,7 @@ struct Buffer {
   int first_copy = 0;        // copies [first_copy, first_copy + copies) of the tensor lie in this region
   int copies = 1;
   int slots = 1;             // 2: double-buffered while it shifts
+  std::vector<int64_t> limits;  // [dims] the largest sizes here, where they are smaller than the tensor's; empty: the tensor's
   std::vector<int> phases;   // the phases in which its bytes are occupied
 };
 
@@ -231,14 +242,6 @@ struct Host {
 struct Step;
 using Steps = std::vector<Step>;
 
-enum class LoopVar : uint8_t {
-  layer,     // the buffers with several copies are taken at this layer
-  member,    // query heads of a group, one after the other
-  chunk,     // chunks of keys, from the first to the current one
-  row,       // rows of the chunk
-  ring_step  // compute-shift steps of a product, steps of an alignment
-};
-const char* name(LoopVar v);
 enum class CountKind : uint8_t {
   fixed,
   chunks,  // chunks up to and with the current one
@@ -270,7 +273,9 @@ struct Group {
   int c = -1;
   std::vector<Range> runs;
   bool aligned = false;  // A is aligned already by an earlier product
-  int heads = 0;         // attention: KV heads, each with a product of its own inside its run; 0: one product on the whole region
+  // attention: KV heads, each with a product of its own inside its run, one after the other where a column has several; only the dims of
+  // that head count, also where tiles are cut. 0: one product on the whole region
+  int heads = 0;
 };
 
 struct Step {

@@ -1,13 +1,12 @@
 #include "model/config.h"
 
 #include <fmt/format.h>
+#include <toml++/toml.h>
 
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <iterator>
-
-#include <toml++/toml.h>
 
 #include "base/check.h"
 #include "base/error.h"
@@ -96,7 +95,8 @@ std::string at(const std::string& path, const toml::node& node) { return fmt::fo
 template <class T>
 T read(const toml::table& table, const std::string& path, const char* key, const char* kind) {
   const toml::node* node = table.get(key);
-  if (!node) throw Error{{.where = path, .found = fmt::format("no key {}", key), .expected = kind, .fix = fmt::format("add \"{} = ...\"", key)}};
+  if (!node)
+    throw Error{{.where = path, .found = fmt::format("no key {}", key), .expected = kind, .fix = fmt::format("add \"{} = ...\"", key)}};
   // No conversions: 32.0 is no count. An integer is accepted for a real number.
   if constexpr (std::is_same_v<T, double>)
     if (node->is_integer()) return static_cast<double>(**node->as_integer());
@@ -108,18 +108,23 @@ toml::table parse(std::string_view text, const std::string& path) {
   try {
     return toml::parse(text, path);
   } catch (const toml::parse_error& e) {
-    throw Error{{.where = fmt::format("{}:{}:{}", path, e.source().begin.line, e.source().begin.column), .found = std::string(e.description()),
-                 .expected = "TOML", .fix = "correct the shape file"}};
+    throw Error{{.where = fmt::format("{}:{}:{}", path, e.source().begin.line, e.source().begin.column),
+                 .found = std::string(e.description()),
+                 .expected = "TOML",
+                 .fix = "correct the shape file"}};
   }
 }
 
 void check_keys(const toml::table& table, const std::string& path) {
-  constexpr std::string_view kKeys[] = {"name", "architecture", "layers", "dim", "heads", "kv_heads", "head_dim", "ffn", "vocab", "context",
-                                        "norm_epsilon", "rope_base", "rope_factors", "tied_embedding", "weights"};
+  constexpr std::string_view kKeys[] = {"name",   "architecture", "layers",  "dim",          "heads",     "kv_heads",     "head_dim",
+                                        "ffn",    "vocab",        "context", "norm_epsilon", "rope_base", "rope_factors", "tied_embedding",
+                                        "weights"};
   for (const auto& [key, node] : table)
     if (std::find(std::begin(kKeys), std::end(kKeys), key.str()) == std::end(kKeys))
-      throw Error{{.where = at(path, node), .found = fmt::format("key {}", std::string_view(key.str())),
-                   .expected = fmt::format("one of {}", fmt::join(kKeys, ", ")), .fix = "correct or remove it"}};
+      throw Error{{.where = at(path, node),
+                   .found = fmt::format("key {}", std::string_view(key.str())),
+                   .expected = fmt::format("one of {}", fmt::join(kKeys, ", ")),
+                   .fix = "correct or remove it"}};
 }
 
 std::vector<float> read_factors(const toml::table& table, const std::string& path) {
@@ -131,7 +136,8 @@ std::vector<float> read_factors(const toml::table& table, const std::string& pat
     for (const toml::node& item : *array)
       if (const auto number = item.value<double>()) factors.push_back(static_cast<float>(*number));
   if (!array || factors.size() != array->size() || factors.empty())
-    throw Error{{.where = at(path, *node), .found = "rope_factors of another type", .expected = "an array of head_dim / 2 numbers", .fix = ""}};
+    throw Error{
+        {.where = at(path, *node), .found = "rope_factors of another type", .expected = "an array of head_dim / 2 numbers", .fix = ""}};
   return factors;
 }
 
@@ -141,7 +147,10 @@ ModelConfig load_shape(const std::string& path) {
   const MappedFile file(path);
   const std::string_view text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
   if (text.size() > (1 << 20))
-    throw Error{{.where = path, .found = fmt::format("{} bytes", text.size()), .expected = "a shape file of at most 1 MB", .fix = "name a .toml of models/"}};
+    throw Error{{.where = path,
+                 .found = fmt::format("{} bytes", text.size()),
+                 .expected = "a shape file of at most 1 MB",
+                 .fix = "name a .toml of models/"}};
   const toml::table table = parse(text, path);
   check_keys(table, path);
 

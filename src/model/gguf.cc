@@ -13,14 +13,15 @@ namespace {
 
 constexpr std::string_view kTypeNames[] = {"u8", "i8", "u16", "i16", "u32", "i32", "f32", "bool", "string", "array", "u64", "i64", "f64"};
 constexpr uint64_t kTypeBytes[] = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};  // 0: of no fixed size
-constexpr int kDeepestArray = 4;    // arrays in arrays; real files have none
-constexpr uint64_t kLongestName = 65535;  // of a key or tensor; the format's own bound for keys
+constexpr int kDeepestArray = 4;                                            // arrays in arrays; real files have none
+constexpr uint64_t kLongestName = 65535;                                    // of a key or tensor; the format's own bound for keys
 
 // ggml's numbers of tensor types, for messages; holes are types that were removed.
-constexpr std::string_view kGgmlTypes[] = {"F32",     "F16",    "Q4_0",    "Q4_1",  "(removed)", "(removed)", "Q5_0",  "Q5_1", "Q8_0",  "Q8_1",
-                                           "Q2_K",    "Q3_K",   "Q4_K",    "Q5_K",  "Q6_K",      "Q8_K",      "IQ2_XXS", "IQ2_XS", "IQ3_XXS", "IQ1_S",
-                                           "IQ4_NL",  "IQ3_S",  "IQ2_S",   "IQ4_XS", "I8",       "I16",       "I32",   "I64",  "F64",   "IQ1_M",
-                                           "BF16",    "(removed)", "(removed)", "(removed)", "TQ1_0", "TQ2_0", "(removed)", "(removed)", "(removed)", "MXFP4"};
+constexpr std::string_view kGgmlTypes[] = {"F32",       "F16",       "Q4_0",    "Q4_1",  "(removed)", "(removed)", "Q5_0",      "Q5_1",
+                                           "Q8_0",      "Q8_1",      "Q2_K",    "Q3_K",  "Q4_K",      "Q5_K",      "Q6_K",      "Q8_K",
+                                           "IQ2_XXS",   "IQ2_XS",    "IQ3_XXS", "IQ1_S", "IQ4_NL",    "IQ3_S",     "IQ2_S",     "IQ4_XS",
+                                           "I8",        "I16",       "I32",     "I64",   "F64",       "IQ1_M",     "BF16",      "(removed)",
+                                           "(removed)", "(removed)", "TQ1_0",   "TQ2_0", "(removed)", "(removed)", "(removed)", "MXFP4"};
 
 // A position in the file; every read checks what is left first.
 struct Reader {
@@ -29,8 +30,12 @@ struct Reader {
   size_t offset = 0;
 };
 
-[[noreturn]] void fail(const Reader& r, size_t offset, std::string found, std::string expected, std::string fix = "get the file again, it is damaged") {
-  throw Error{{.where = fmt::format("{}, byte {}", r.path, offset), .found = std::move(found), .expected = std::move(expected), .fix = std::move(fix)}};
+[[noreturn]] void fail(const Reader& r, size_t offset, std::string found, std::string expected,
+                       std::string fix = "get the file again, it is damaged") {
+  throw Error{{.where = fmt::format("{}, byte {}", r.path, offset),
+               .found = std::move(found),
+               .expected = std::move(expected),
+               .fix = std::move(fix)}};
 }
 
 size_t left(const Reader& r) { return r.bytes.size() - r.offset; }
@@ -52,7 +57,9 @@ T load(std::span<const std::byte> bytes, size_t index = 0) {
 }
 
 template <class T>
-T number(Reader& r, std::string_view what) { return load<T>(take(r, sizeof(T), what)); }
+T number(Reader& r, std::string_view what) {
+  return load<T>(take(r, sizeof(T), what));
+}
 
 std::string_view as_text(std::span<const std::byte> bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 
@@ -61,7 +68,8 @@ std::string_view text(Reader& r, std::string_view what) { return as_text(take(r,
 std::string_view name(Reader& r, std::string_view what) {
   const size_t start = r.offset;
   const std::string_view s = text(r, what);
-  if (s.empty() || s.size() > kLongestName) fail(r, start, fmt::format("a {} of {} bytes", what, s.size()), fmt::format("1 to {}", kLongestName));
+  if (s.empty() || s.size() > kLongestName)
+    fail(r, start, fmt::format("a {} of {} bytes", what, s.size()), fmt::format("1 to {}", kLongestName));
   return s;
 }
 
@@ -91,7 +99,8 @@ void skip_elements(Reader& r, const GgufValue& array, int depth) {
   } else {
     const uint64_t size = kTypeBytes[static_cast<size_t>(array.element)];
     if (array.count > left(r) / size)
-      fail(r, r.offset, fmt::format("an array of {} {}", array.count, name_of(array.element)), fmt::format("at most the {} bytes that are left", left(r)));
+      fail(r, r.offset, fmt::format("an array of {} {}", array.count, name_of(array.element)),
+           fmt::format("at most the {} bytes that are left", left(r)));
     take(r, array.count * size, "array");
   }
 }
@@ -124,7 +133,8 @@ Counts header(Reader& r, Gguf& g) {
   r.offset = 4;
   g.version = number<uint32_t>(r, "version");
   if (g.version != 0 && (g.version & 0xffffu) == 0)
-    fail(r, 4, fmt::format("version {:#x}, so a big-endian file", g.version), "little endian", "convert the model for little-endian machines");
+    fail(r, 4, fmt::format("version {:#x}, so a big-endian file", g.version), "little endian",
+         "convert the model for little-endian machines");
   if (g.version != 2 && g.version != 3) fail(r, 4, fmt::format("GGUF version {}", g.version), "version 2 or 3", "convert the model again");
   Counts c;
   c.tensors = number<uint64_t>(r, "tensor count");
@@ -134,33 +144,43 @@ Counts header(Reader& r, Gguf& g) {
 
 void metadata(Reader& r, Gguf& g, uint64_t count) {
   // The smallest pair: a key of one byte, a type, a value of one byte.
-  if (count > left(r) / 14) fail(r, 16, fmt::format("{} metadata pairs", count), fmt::format("at most {} in a file of this size", left(r) / 14));
+  if (count > left(r) / 14)
+    fail(r, 16, fmt::format("{} metadata pairs", count), fmt::format("at most {} in a file of this size", left(r) / 14));
   g.metadata.reserve(count);
   for (uint64_t i = 0; i < count; i++) {
     const size_t start = r.offset;
     const std::string_view key = name(r, "metadata key");
     const GgufValue v = value(r);
-    if (!g.metadata_index.emplace(key, g.metadata.size()).second) fail(r, start, fmt::format("the key {} twice", quoted(key)), "each key once");
+    if (!g.metadata_index.emplace(key, g.metadata.size()).second)
+      fail(r, start, fmt::format("the key {} twice", quoted(key)), "each key once");
     g.metadata.push_back({key, v});
   }
   if (const GgufValue* alignment = find_value(g, "general.alignment")) {
     if (alignment->type != GgufType::u32 || !std::has_single_bit(load<uint32_t>(alignment->bytes)))
-      throw Error{{.where = r.path + ", general.alignment", .found = to_text(*alignment), .expected = "a u32 that is a power of two", .fix = ""}};
+      throw Error{
+          {.where = r.path + ", general.alignment", .found = to_text(*alignment), .expected = "a u32 that is a power of two", .fix = ""}};
     g.alignment = load<uint32_t>(alignment->bytes);
   }
 }
 
 TensorType tensor_type(uint32_t ggml, std::string_view tensor, const std::string& path) {
   switch (ggml) {
-    case 0: return TensorType::f32;
-    case 1: return TensorType::f16;
-    case 2: return TensorType::q4_0;
-    case 8: return TensorType::q8_0;
-    case 30: return TensorType::bf16;
+    case 0:
+      return TensorType::f32;
+    case 1:
+      return TensorType::f16;
+    case 2:
+      return TensorType::q4_0;
+    case 8:
+      return TensorType::q8_0;
+    case 30:
+      return TensorType::bf16;
   }
   const std::string_view known = ggml < std::size(kGgmlTypes) ? kGgmlTypes[ggml] : "unknown";
-  throw Error{{.where = fmt::format("{}, tensor {}", path, quoted(tensor)), .found = fmt::format("tensor type {} (ggml type {})", known, ggml),
-               .expected = "F32, F16, BF16, Q8_0 or Q4_0", .fix = "convert or quantise the model to one of these"}};
+  throw Error{{.where = fmt::format("{}, tensor {}", path, quoted(tensor)),
+               .found = fmt::format("tensor type {} (ggml type {})", known, ggml),
+               .expected = "F32, F16, BF16, Q8_0 or Q4_0",
+               .fix = "convert or quantise the model to one of these"}};
 }
 
 // Reads one tensor's record. Its data follow later: `offset` is counted from the start of the data.
@@ -169,19 +189,30 @@ GgufTensor tensor(Reader& r, uint64_t& offset) {
   t.name = name(r, "tensor name");
   const std::string where = fmt::format("{}, tensor {}", r.path, quoted(t.name));
   const uint32_t dimensions = number<uint32_t>(r, "number of dimensions");
-  if (dimensions < 1 || dimensions > 4) throw Error{{.where = where, .found = fmt::format("{} dimensions", dimensions), .expected = "1 to 4", .fix = "get the file again, it is damaged"}};
+  if (dimensions < 1 || dimensions > 4)
+    throw Error{{.where = where,
+                 .found = fmt::format("{} dimensions", dimensions),
+                 .expected = "1 to 4",
+                 .fix = "get the file again, it is damaged"}};
   t.dimensions = static_cast<int>(dimensions);
   int64_t elements = 1;
   for (uint32_t d = 0; d < dimensions; d++) {
     const uint64_t extent = number<uint64_t>(r, "dimension");
     // 2^48 elements: no file is larger, and the bytes of every type still fit.
-    if (extent < 1 || extent > (uint64_t{1} << 48) || __builtin_mul_overflow(elements, static_cast<int64_t>(extent), &elements) || elements > (int64_t{1} << 48))
-      throw Error{{.where = where, .found = fmt::format("extent {} in dimension {}", extent, d), .expected = "at least 1 and at most 2^48 elements in all", .fix = "get the file again, it is damaged"}};
+    if (extent < 1 || extent > (uint64_t{1} << 48) || __builtin_mul_overflow(elements, static_cast<int64_t>(extent), &elements) ||
+        elements > (int64_t{1} << 48))
+      throw Error{{.where = where,
+                   .found = fmt::format("extent {} in dimension {}", extent, d),
+                   .expected = "at least 1 and at most 2^48 elements in all",
+                   .fix = "get the file again, it is damaged"}};
     t.shape[d] = static_cast<int64_t>(extent);
   }
   t.type = tensor_type(number<uint32_t>(r, "tensor type"), t.name, r.path);
   if (t.shape[0] % block_elements(t.type) != 0)
-    throw Error{{.where = where, .found = fmt::format("rows of {} elements", t.shape[0]), .expected = fmt::format("a multiple of {}, a block of {}", block_elements(t.type), name_of(t.type)), .fix = "get the file again, it is damaged"}};
+    throw Error{{.where = where,
+                 .found = fmt::format("rows of {} elements", t.shape[0]),
+                 .expected = fmt::format("a multiple of {}, a block of {}", block_elements(t.type), name_of(t.type)),
+                 .fix = "get the file again, it is damaged"}};
   offset = number<uint64_t>(r, "tensor offset");
   return t;
 }
@@ -203,12 +234,17 @@ void tensors(Reader& r, Gguf& g, uint64_t count) {
     GgufTensor& t = g.tensors[i];
     const std::string where = fmt::format("{}, tensor {}", r.path, quoted(t.name));
     if (offsets[i] % g.alignment != 0)
-      throw Error{{.where = where, .found = fmt::format("offset {}", offsets[i]), .expected = fmt::format("a multiple of {}", g.alignment), .fix = "get the file again, it is damaged"}};
+      throw Error{{.where = where,
+                   .found = fmt::format("offset {}", offsets[i]),
+                   .expected = fmt::format("a multiple of {}", g.alignment),
+                   .fix = "get the file again, it is damaged"}};
     const uint64_t size = static_cast<uint64_t>(bytes_of(t.type, t.shape[0] * t.shape[1] * t.shape[2] * t.shape[3]));
     const uint64_t room = data < r.bytes.size() ? r.bytes.size() - data : 0;
     if (offsets[i] > room || size > room - offsets[i])
-      throw Error{{.where = where, .found = fmt::format("{} bytes at byte {} + {} of a file of {}", size, data, offsets[i], r.bytes.size()),
-                   .expected = "the tensor to lie inside the file", .fix = "get the file again, it is cut short or damaged"}};
+      throw Error{{.where = where,
+                   .found = fmt::format("{} bytes at byte {} + {} of a file of {}", size, data, offsets[i], r.bytes.size()),
+                   .expected = "the tensor to lie inside the file",
+                   .fix = "get the file again, it is cut short or damaged"}};
     t.bytes = r.bytes.subspan(data + offsets[i], size);
   }
 }

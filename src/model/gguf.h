@@ -64,8 +64,8 @@ Gguf load_gguf(const std::string& path, GgufPart part = GgufPart::all);
 // The same of bytes in memory, which must outlive the result; `path` is for messages.
 Gguf parse_gguf(std::span<const std::byte> bytes, const std::string& path, GgufPart part = GgufPart::all);
 
-const GgufValue* find_value(const Gguf& gguf, std::string_view key);      // null: no such key
-const GgufTensor* find_tensor(const Gguf& gguf, std::string_view name);   // null: no such tensor
+const GgufValue* find_value(const Gguf& gguf, std::string_view key);     // null: no such key
+const GgufTensor* find_tensor(const Gguf& gguf, std::string_view name);  // null: no such tensor
 
 // The value of a key, nothing where there is no such key. A value of another type, or one that does not fit, is an Error.
 std::optional<int64_t> get_int(const Gguf& gguf, std::string_view key);

@@ -19,25 +19,35 @@ T load(const GgufValue& v, uint64_t index) {
 std::string_view text_of(const GgufValue& v) { return {reinterpret_cast<const char*>(v.bytes.data()), v.bytes.size()}; }
 
 [[noreturn]] void wrong_type(const Gguf& g, std::string_view key, const GgufValue& v, const char* expected) {
-  throw Error{{.where = fmt::format("{}, {}", g.path, key), .found = fmt::format("{} of type {}", to_text(v), name_of(v.type)),
-               .expected = expected, .fix = "convert the model again"}};
+  throw Error{{.where = fmt::format("{}, {}", g.path, key),
+               .found = fmt::format("{} of type {}", to_text(v), name_of(v.type)),
+               .expected = expected,
+               .fix = "convert the model again"}};
 }
 
 // Element `i` as an integer, nothing if it is none or does not fit.
 std::optional<int64_t> integer(const GgufValue& v, GgufType type, uint64_t i) {
   switch (type) {
-    case GgufType::u8: return load<uint8_t>(v, i);
-    case GgufType::i8: return load<int8_t>(v, i);
-    case GgufType::u16: return load<uint16_t>(v, i);
-    case GgufType::i16: return load<int16_t>(v, i);
-    case GgufType::u32: return load<uint32_t>(v, i);
-    case GgufType::i32: return load<int32_t>(v, i);
-    case GgufType::i64: return load<int64_t>(v, i);
+    case GgufType::u8:
+      return load<uint8_t>(v, i);
+    case GgufType::i8:
+      return load<int8_t>(v, i);
+    case GgufType::u16:
+      return load<uint16_t>(v, i);
+    case GgufType::i16:
+      return load<int16_t>(v, i);
+    case GgufType::u32:
+      return load<uint32_t>(v, i);
+    case GgufType::i32:
+      return load<int32_t>(v, i);
+    case GgufType::i64:
+      return load<int64_t>(v, i);
     case GgufType::u64: {
       const uint64_t x = load<uint64_t>(v, i);
       return x <= static_cast<uint64_t>(INT64_MAX) ? std::optional(static_cast<int64_t>(x)) : std::nullopt;
     }
-    default: return {};
+    default:
+      return {};
   }
 }
 
@@ -51,7 +61,8 @@ std::optional<double> real(const GgufValue& v, GgufType type, uint64_t i) {
 template <class T>
 T need(const Gguf& g, std::string_view key, const std::optional<T>& value) {
   if (value) return *value;
-  throw Error{{.where = g.path, .found = fmt::format("no metadata key {}", key), .expected = "it to be there", .fix = "convert the model again"}};
+  throw Error{
+      {.where = g.path, .found = fmt::format("no metadata key {}", key), .expected = "it to be there", .fix = "convert the model again"}};
 }
 
 }  // namespace
@@ -136,13 +147,20 @@ std::string_view need_string(const Gguf& g, std::string_view key) { return need(
 
 std::string to_text(const GgufValue& v) {
   switch (v.type) {
-    case GgufType::array: return fmt::format("[{} x {}]", v.count, name_of(v.element));
-    case GgufType::string: return quoted(text_of(v));
-    case GgufType::boolean: return load<uint8_t>(v, 0) ? "true" : "false";
-    case GgufType::f32: return fmt::format("{}", load<float>(v, 0));
-    case GgufType::f64: return fmt::format("{}", load<double>(v, 0));
-    case GgufType::u64: return fmt::format("{}", load<uint64_t>(v, 0));
-    default: return fmt::format("{}", integer(v, v.type, 0).value_or(0));
+    case GgufType::array:
+      return fmt::format("[{} x {}]", v.count, name_of(v.element));
+    case GgufType::string:
+      return quoted(text_of(v));
+    case GgufType::boolean:
+      return load<uint8_t>(v, 0) ? "true" : "false";
+    case GgufType::f32:
+      return fmt::format("{}", load<float>(v, 0));
+    case GgufType::f64:
+      return fmt::format("{}", load<double>(v, 0));
+    case GgufType::u64:
+      return fmt::format("{}", load<uint64_t>(v, 0));
+    default:
+      return fmt::format("{}", integer(v, v.type, 0).value_or(0));
   }
 }
 
@@ -152,8 +170,10 @@ std::string quoted(std::string_view text) {
   for (size_t i = 0; i < text.size(); i++) {
     if (i == kMost) return out + "...\"";
     const unsigned char c = static_cast<unsigned char>(text[i]);
-    if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\') out += text[i];
-    else out += fmt::format("\\x{:02x}", c);
+    if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\')
+      out += text[i];
+    else
+      out += fmt::format("\\x{:02x}", c);
   }
   return out + "\"";
 }

@@ -22,14 +22,23 @@ struct Unsupported {
   double harmless;
 };
 constexpr Unsupported kUnsupported[] = {
-    {"expert_count", 0},          {"attention.clamp_kqv", 0},      {"attention.max_alibi_bias", 0}, {"attention.scale", 0},
-    {"logit_scale", 0},           {"residual_scale", 0},           {"embedding_scale", 0},          {"rope.scaling.attn_factor", 1},
-    {"rope.scaling.alpha", 0},    {"attn_logit_softcapping", 0},   {"final_logit_softcapping", 0},  {"interleave_moe_layer_step", 0},
+    {"expert_count", 0},       {"attention.clamp_kqv", 0},    {"attention.max_alibi_bias", 0}, {"attention.scale", 0},
+    {"logit_scale", 0},        {"residual_scale", 0},         {"embedding_scale", 0},          {"rope.scaling.attn_factor", 1},
+    {"rope.scaling.alpha", 0}, {"attn_logit_softcapping", 0}, {"final_logit_softcapping", 0},  {"interleave_moe_layer_step", 0},
 };
 
 [[noreturn]] void unsupported(const Gguf& g, std::string where, std::string found, std::string expected) {
-  throw Error{{.where = fmt::format("{}, {}", g.path, where), .found = std::move(found), .expected = std::move(expected),
+  throw Error{{.where = fmt::format("{}, {}", g.path, where),
+               .found = std::move(found),
+               .expected = std::move(expected),
                .fix = "this kind of model is not supported yet"}};
+}
+
+[[noreturn]] void missing_tensor(const Gguf& g, const std::string& name, const std::string& shape) {
+  throw Error{{.where = g.path,
+               .found = fmt::format("no tensor {}", name),
+               .expected = shape,
+               .fix = "use a complete checkpoint (one file, with its weights)"}};
 }
 
 // A number that some architectures give once for each layer; here all layers are equal.
@@ -71,8 +80,10 @@ std::vector<float> rope_factors(const Gguf& g, const std::string& arch, int64_t 
   if (factor != 1) factors.assign(pairs, static_cast<float>(factor));
   if (const GgufTensor* t = find_tensor(g, "rope_freqs.weight")) {
     if (t->type != TensorType::f32 || t->dimensions != 1 || t->shape[0] != head_dim / 2)
-      throw Error{{.where = fmt::format("{}, tensor rope_freqs.weight", g.path), .found = fmt::format("{} of {}", t->shape[0], name_of(t->type)),
-                   .expected = fmt::format("head_dim / 2 = {} of f32", pairs), .fix = "convert the model again"}};
+      throw Error{{.where = fmt::format("{}, tensor rope_freqs.weight", g.path),
+                   .found = fmt::format("{} of {}", t->shape[0], name_of(t->type)),
+                   .expected = fmt::format("head_dim / 2 = {} of f32", pairs),
+                   .fix = "convert the model again"}};
     factors.resize(pairs);
     std::memcpy(factors.data(), t->bytes.data(), pairs * sizeof(float));
     if (factor != 1)
@@ -100,20 +111,27 @@ ModelConfig read_config(const Gguf& g) {
 
   const auto key_length = get_int(g, arch + "attention.key_length"), value_length = get_int(g, arch + "attention.value_length");
   if (!key_length && c.dim % c.heads != 0)
-    throw Error{{.where = g.path, .found = fmt::format("embedding_length {} and head_count {}", c.dim, c.heads),
-                 .expected = "a multiple, or attention.key_length", .fix = "convert the model again"}};
+    throw Error{{.where = g.path,
+                 .found = fmt::format("embedding_length {} and head_count {}", c.dim, c.heads),
+                 .expected = "a multiple, or attention.key_length",
+                 .fix = "convert the model again"}};
   c.head_dim = key_length.value_or(c.dim / c.heads);
   const int64_t value_dim = value_length.value_or(c.dim / c.heads);
-  if (value_dim != c.head_dim) unsupported(g, arch + "attention.value_length", fmt::format("{}", value_dim), fmt::format("the key length, {}", c.head_dim));
+  if (value_dim != c.head_dim)
+    unsupported(g, arch + "attention.value_length", fmt::format("{}", value_dim), fmt::format("the key length, {}", c.head_dim));
   const int64_t rotated = get_int(g, arch + "rope.dimension_count").value_or(c.head_dim);
-  if (rotated != c.head_dim) unsupported(g, arch + "rope.dimension_count", fmt::format("{}", rotated), fmt::format("the head's width, {}", c.head_dim));
+  if (rotated != c.head_dim)
+    unsupported(g, arch + "rope.dimension_count", fmt::format("{}", rotated), fmt::format("the head's width, {}", c.head_dim));
 
   const GgufTensor* embedding = find_tensor(g, "token_embd.weight");
   const GgufValue* tokens = find_value(g, "tokenizer.ggml.tokens");
   c.vocab = embedding ? embedding->shape[1] : tokens ? static_cast<int64_t>(tokens->count) : get_int(g, arch + "vocab_size").value_or(0);
+  if (c.vocab == 0) missing_tensor(g, "token_embd.weight", "[vocab x dim]");
   if (tokens && static_cast<int64_t>(tokens->count) != c.vocab)
-    throw Error{{.where = fmt::format("{}, tensor token_embd.weight", g.path), .found = fmt::format("{} rows", c.vocab),
-                 .expected = fmt::format("one for each of the {} tokens", tokens->count), .fix = "convert the model again"}};
+    throw Error{{.where = fmt::format("{}, tensor token_embd.weight", g.path),
+                 .found = fmt::format("{} rows", c.vocab),
+                 .expected = fmt::format("one for each of the {} tokens", tokens->count),
+                 .fix = "convert the model again"}};
   c.tied_embedding = !find_tensor(g, "output.weight");
   refuse_what_is_not_computed(g, arch, c.context);
   if (c.head_dim > 0 && c.head_dim % 2 == 0) c.rope_factors = rope_factors(g, arch, c.head_dim);
@@ -130,12 +148,13 @@ struct Taker {
 TensorView take(Taker& taker, const std::string& name, int64_t rows, int64_t cols) {
   const Gguf& g = taker.gguf;
   const GgufTensor* t = find_tensor(g, name);
-  if (!t)
-    throw Error{{.where = g.path, .found = fmt::format("no tensor {}", name), .expected = rows == 1 ? fmt::format("[{}]", cols) : fmt::format("[{} x {}]", rows, cols),
-                 .fix = "use a complete checkpoint (one file, with its weights)"}};
+  const std::string expected = rows == 1 ? fmt::format("[{}]", cols) : fmt::format("[{} x {}]", rows, cols);
+  if (!t) missing_tensor(g, name, expected);
   if (t->shape[0] != cols || t->shape[1] != rows || t->shape[2] != 1 || t->shape[3] != 1)
-    throw Error{{.where = fmt::format("{}, tensor {}", g.path, name), .found = fmt::format("[{}]", fmt::join(t->shape.rend() - t->dimensions, t->shape.rend(), " x ")),
-                 .expected = rows == 1 ? fmt::format("[{}]", cols) : fmt::format("[{} x {}]", rows, cols), .fix = "convert the model again"}};
+    throw Error{{.where = fmt::format("{}, tensor {}", g.path, name),
+                 .found = fmt::format("[{}]", fmt::join(t->shape.rend() - t->dimensions, t->shape.rend(), " x ")),
+                 .expected = expected,
+                 .fix = "convert the model again"}};
   taker.taken.insert(t->name);
   return {.name = name, .type = t->type, .rows = rows, .cols = cols, .bytes = t->bytes};
 }
@@ -143,15 +162,18 @@ TensorView take(Taker& taker, const std::string& name, int64_t rows, int64_t col
 TensorView take_norm(Taker& taker, const std::string& name, int64_t width) {
   TensorView t = take(taker, name, 1, width);
   if (t.type != TensorType::f32 && t.type != TensorType::f16)
-    throw Error{{.where = fmt::format("{}, tensor {}", taker.gguf.path, name), .found = std::string(name_of(t.type)),
-                 .expected = "f32 or f16 for the weights of a norm", .fix = "convert the model again"}};
+    throw Error{{.where = fmt::format("{}, tensor {}", taker.gguf.path, name),
+                 .found = std::string(name_of(t.type)),
+                 .expected = "f32 or f16 for the weights of a norm",
+                 .fix = "convert the model again"}};
   return t;
 }
 
 void refuse_other_tensors(const Taker& taker) {
   for (const GgufTensor& t : taker.gguf.tensors)
     if (t.name != "rope_freqs.weight" && !taker.taken.contains(t.name))
-      unsupported(taker.gguf, fmt::format("tensor {}", quoted(t.name)), "a tensor that the architecture llama without biases and experts has not", "none");
+      unsupported(taker.gguf, fmt::format("tensor {}", quoted(t.name)),
+                  "a tensor that the architecture llama without biases and experts has not", "none");
 }
 
 // The type that holds most bytes of the layers' matrices.
@@ -179,7 +201,9 @@ std::span<const std::byte> row_bytes(const TensorView& t, int64_t row) {
 void row_to_f32(const TensorView& t, int64_t row, float* out) {
   const std::byte* p = row_bytes(t, row).data();
   switch (t.type) {
-    case TensorType::f32: std::memcpy(out, p, static_cast<size_t>(t.cols) * sizeof(float)); break;
+    case TensorType::f32:
+      std::memcpy(out, p, static_cast<size_t>(t.cols) * sizeof(float));
+      break;
     case TensorType::f16:
       for (int64_t i = 0; i < t.cols; i++) out[i] = half_at(p + 2 * i);
       break;
@@ -212,7 +236,9 @@ Model load_model(const Gguf& g) {
   m.file = g.file;
   const ModelConfig& c = m.config;
   if (static_cast<size_t>(c.layers) > g.tensors.size())
-    throw Error{{.where = g.path, .found = fmt::format("{} tensors for {} layers", g.tensors.size(), c.layers), .expected = "nine for each layer",
+    throw Error{{.where = g.path,
+                 .found = fmt::format("{} tensors for {} layers", g.tensors.size(), c.layers),
+                 .expected = "nine for each layer",
                  .fix = "use a complete checkpoint (one file, with its weights)"}};
   Taker taker{.gguf = g};
   m.embedding = take(taker, "token_embd.weight", c.vocab, c.dim);
@@ -237,7 +263,10 @@ Model load_model(const Gguf& g) {
 
 Model load_model(const std::string& path) {
   if (kind_of(path) == ModelKind::shape)
-    throw Error{{.where = path, .found = "a shape file (.toml), which has no weights", .expected = "a GGUF checkpoint", .fix = "name a .gguf file, or use plan or bench, which need no weights"}};
+    throw Error{{.where = path,
+                 .found = "a shape file (.toml), which has no weights",
+                 .expected = "a GGUF checkpoint",
+                 .fix = "name a .gguf file, or use plan or bench, which need no weights"}};
   return load_model(load_gguf(path));
 }
 
@@ -246,12 +275,14 @@ ModelKind kind_of(const std::string& path) {
   const std::string_view head(reinterpret_cast<const char*>(file.bytes().data()), std::min<size_t>(file.bytes().size(), 64));
   if (head.starts_with("GGUF")) return ModelKind::checkpoint;
   if (path.ends_with(".toml")) return ModelKind::shape;
-  const char* like = head.starts_with("PK")                ? " (a zip archive, perhaps a PyTorch checkpoint)"
-                     : head.starts_with("\x1f\x8b")        ? " (gzip: unpack it first)"
+  const char* like = head.starts_with("PK")                        ? " (a zip archive, perhaps a PyTorch checkpoint)"
+                     : head.starts_with("\x1f\x8b")                ? " (gzip: unpack it first)"
                      : head.starts_with("version https://git-lfs") ? " (a pointer of Git LFS, not the file itself)"
-                     : head.size() > 9 && head[8] == '{'   ? " (perhaps safetensors, which is not supported yet)"
-                                                           : "";
-  throw Error{{.where = path, .found = quoted(head.substr(0, 8)) + like, .expected = "a GGUF checkpoint (\"GGUF\") or a shape file (NAME.toml)",
+                     : head.size() > 9 && head[8] == '{'           ? " (perhaps safetensors, which is not supported yet)"
+                                                                   : "";
+  throw Error{{.where = path,
+               .found = quoted(head.substr(0, 8)) + like,
+               .expected = "a GGUF checkpoint (\"GGUF\") or a shape file (NAME.toml)",
                .fix = "convert the model to GGUF"}};
 }
 

@@ -19,8 +19,8 @@ namespace wafer {
 struct TensorView {
   std::string name;
   TensorType type = TensorType::f32;
-  int64_t rows = 0;  // outputs; 1 for a vector
-  int64_t cols = 0;  // inputs, contiguous
+  int64_t rows = 0;                  // outputs; 1 for a vector
+  int64_t cols = 0;                  // inputs, contiguous
   std::span<const std::byte> bytes;  // [rows][cols / block_elements] blocks
 };
 

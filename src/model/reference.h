@@ -11,9 +11,9 @@ namespace wafer {
 // The state of one sequence: a KV cache that grows. The model must outlive it.
 struct Reference {
   const Model& model;
-  int64_t position = 0;                            // tokens seen so far
-  std::vector<std::vector<double>> keys = {};      // [layers][position * kv_heads * head_dim], after RoPE
-  std::vector<std::vector<double>> values = {};    // [layers][position * kv_heads * head_dim]
+  int64_t position = 0;                          // tokens seen so far
+  std::vector<std::vector<double>> keys = {};    // [layers][position * kv_heads * head_dim], after RoPE
+  std::vector<std::vector<double>> values = {};  // [layers][position * kv_heads * head_dim]
 };
 
 // Feeds one token, returns the logits [vocab] that follow it. Requires: 0 <= token < vocab.

@@ -106,6 +106,7 @@ struct Placer {
 
   int activation(const std::string& name, Dtype type, std::vector<Dim> dims, std::vector<DimCut> cuts, std::vector<int> live = {}, int slots = 1, int copies = 1) {
     const int tensor = shared_tensor(prefix + name, type, std::move(dims), copies);
+    program.tensors[static_cast<size_t>(tensor)].copies_by = LoopVar::chunk;  // activations with several copies: scores, one for each chunk of keys
     return add_buffer(program, {.name = prefix + name, .tensor = tensor, .region = region, .kind = BufferKind::activations, .cuts = std::move(cuts), .copies = copies, .slots = slots,
                                 .phases = live.empty() ? phases : std::move(live)});
   }
@@ -208,8 +209,14 @@ PrefillBuffers place_prefill(Placer& at, const Tensors& t, const ModelConfig& c,
   b.turns = at.stored("turns", t.turns, BufferKind::weights, {cut(0, Axis::x, table_cut(tables.pairs))}, 0, 1, all);
   std::vector<int> cache_live = all;
   cache_live.push_back(transition);
-  b.k_cache = at.stored("k_cache", t.k_cache, BufferKind::cache, {cut(0, Axis::y, keys_y), cut(1, Axis::x, kv_x)}, first, n, cache_live);
-  b.v_cache = at.stored("v_cache", t.v_cache, BufferKind::cache, {cut(0, Axis::y, keys_y), cut(1, Axis::x, kv_x)}, first, n, cache_live);
+  // During prefill the caches hold prompts only.
+  auto cache = [&](const char* name, int tensor) {
+    const int id = at.stored(name, tensor, BufferKind::cache, {cut(0, Axis::y, keys_y), cut(1, Axis::x, kv_x)}, first, n, cache_live);
+    at.program.buffers[static_cast<size_t>(id)].limits = {plan.max_prompt, kv_width(c)};
+    return id;
+  };
+  b.k_cache = cache("k_cache", t.k_cache);
+  b.v_cache = cache("v_cache", t.v_cache);
 
   const Dim rows = dim("rows", SizeKind::rows, plan.chunk), keys = dim("keys", SizeKind::keys, plan.chunk);
   const Dim d = dim("dim", c.dim), qd = dim("q", q_width(c)), kd = dim("kv", kv_width(c)), f = dim("ffn", c.ffn), kvh = dim("kv_heads", c.kv_heads);

@@ -61,6 +61,7 @@ struct Placement {
   HeadBuffers prefill_head, decode_head;
 };
 
+// A phase without regions is left out: the planner looks at one phase at a time.
 Placement place(const ModelConfig& config, const WeightTypes& types, const Plan& plan, mesh::Extent device_mesh);
 
 // Tables of the head runs on W columns: which indices of the flat q [heads * head_dim], k/v [kv_heads * head_dim], of the query heads and of

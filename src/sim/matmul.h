@@ -10,26 +10,17 @@
 #include <vector>
 
 #include "base/numerics.h"
+#include "mesh/tree.h"
 #include "sim/panel.h"
 
 namespace wafer::sim {
 
-struct KRange {
-  int64_t begin = 0;
-  int64_t end = 0;
-};
+using KRange = mesh::Range;  // of input indices
+using ReduceTree = mesh::Tree;
 
 // What each position along the reduction axis holds: its k ranges, in its own order. May be empty.
 struct Lines {
   std::vector<std::vector<KRange>> parts;
-};
-
-// In which order the partial sums of the positions are added. For each level, for each chain [p0, p1, ..., pm]: v = val[p0];
-// v = val[q] + v for q in p1..pm; val[pm] = v. The result is val[root]. A level's chains share no position.
-struct ReduceTree {
-  int size = 0;
-  int root = 0;
-  std::vector<std::vector<std::vector<int>>> levels;
 };
 
 // Lines and tree, checked and flattened; built once for a layout and used for every product with it.

@@ -13,13 +13,11 @@
 namespace wafer {
 namespace {
 
-void refuse_broken(float highest, bool any_nan) {
-  if (any_nan || highest == -std::numeric_limits<float>::infinity() || highest == std::numeric_limits<float>::infinity())
-    throw Error{{.where = "logits", .found = any_nan ? "a logit that is no number" : "no finite highest logit",
-                 .expected = "finite logits", .fix = "use numerics mixed or fp32: these overflow"}};
+[[noreturn]] void broken(const char* found) {
+  throw Error{{.where = "logits", .found = found, .expected = "finite logits", .fix = "use numerics mixed or fp32: these overflow"}};
 }
 
-// Of the highest logit; equals are ordered by index, so that every step below has one right answer.
+// The higher logit first; equals are ordered by index, so that every step below has one right answer.
 bool before(const std::pair<float, int32_t>& a, const std::pair<float, int32_t>& b) {
   return a.first > b.first || (a.first == b.first && a.second < b.second);
 }
@@ -48,13 +46,15 @@ int32_t greedy(std::span<const float> logits) {
     any_nan = any_nan || std::isnan(logits[i]);
     if (logits[i] > logits[best]) best = i;
   }
-  refuse_broken(logits[best], any_nan);
+  if (any_nan) broken("a logit that is no number");
+  if (logits[best] == -std::numeric_limits<float>::infinity()) broken("no logit above -inf");
   return static_cast<int32_t>(best);
 }
 
 int32_t sample(Sampler& s, std::span<const float> logits) {
   const int32_t best = greedy(logits);
   if (s.options.temperature == 0) return best;
+  if (std::isinf(logits[static_cast<size_t>(best)])) broken("an infinite logit, which has no probability");
 
   // The top_k highest, in order. Without top_k and top_p the order does not matter.
   auto& c = s.candidates;

@@ -29,10 +29,11 @@ struct Sampler {
 
 Sampler make_sampler(const SamplerOptions& options);  // validates
 
-// Throws Error where a logit is NaN or all are -inf (a model that overflowed). Requires: logits not empty.
+// Throws Error where a logit is NaN, all are -inf, or the highest is +inf at a temperature above 0 (a model that
+// overflowed). Requires: logits not empty.
 int32_t sample(Sampler& sampler, std::span<const float> logits);
 
-// Index of the highest logit, the lowest index of equals; same errors.
+// Index of the highest logit, the lowest index of equals; +inf is one. Throws Error for NaN and for nothing but -inf.
 int32_t greedy(std::span<const float> logits);
 
 }  // namespace wafer

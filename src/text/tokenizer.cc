@@ -13,9 +13,7 @@ namespace {
 
 constexpr std::string_view kSpace = "\xe2\x96\x81";  // U+2581, how the vocabulary writes a space
 
-bool is_special(TokenKind kind) {
-  return kind == TokenKind::control || kind == TokenKind::unknown || kind == TokenKind::user_defined;
-}
+bool is_special(TokenKind kind) { return kind == TokenKind::control || kind == TokenKind::unknown || kind == TokenKind::user_defined; }
 
 // ---- the text between special tokens -------------------------------------------------------------------------------
 
@@ -64,7 +62,8 @@ void encode_plain(const Tokenizer& t, const std::string& text, std::vector<int32
     const uint32_t bytes = a.bytes + b.bytes;
     if (bytes > t.longest_piece) return;
     const auto found = t.ids.find(std::string_view(text).substr(a.begin, bytes));
-    if (found != t.ids.end()) queue.push({.score = t.scores[static_cast<size_t>(found->second)], .left = left, .right = right, .bytes = bytes});
+    if (found != t.ids.end())
+      queue.push({.score = t.scores[static_cast<size_t>(found->second)], .left = left, .right = right, .bytes = bytes});
   };
 
   for (size_t i = 1; i < symbols.size(); i++) propose(static_cast<int32_t>(i) - 1, static_cast<int32_t>(i));
@@ -92,7 +91,10 @@ void encode_plain(const Tokenizer& t, const std::string& text, std::vector<int32
     for (char c : piece) {
       const int32_t id = t.byte_ids[static_cast<unsigned char>(c)];
       if (id == kNoToken)
-        throw Error{{.where = "text", .found = fmt::format("byte {:#04x}", static_cast<unsigned char>(c)), .expected = "text that the vocabulary covers: it has no byte tokens and no unknown token", .fix = "use another text or vocabulary"}};
+        throw Error{{.where = "text",
+                     .found = fmt::format("byte {:#04x}", static_cast<unsigned char>(c)),
+                     .expected = "text that the vocabulary covers: it has no byte tokens and no unknown token",
+                     .fix = "use another text or vocabulary"}};
       out.push_back(id);
     }
   }
@@ -148,8 +150,10 @@ std::string with_pieces_spaces(std::string_view text) {
   std::string out;
   out.reserve(text.size() + text.size() / 4);
   for (char c : text)
-    if (c == ' ') out += kSpace;
-    else out += c;
+    if (c == ' ')
+      out += kSpace;
+    else
+      out += c;
   return out;
 }
 
@@ -158,10 +162,12 @@ std::string with_pieces_spaces(std::string_view text) {
 std::vector<int32_t> encode(const Tokenizer& t, std::string_view text, const EncodeOptions& options) {
   constexpr size_t kMost = size_t{1} << 28;  // 256 MB; with three bytes for a space, indices still fit 32 bits
   if (text.size() > kMost)
-    throw Error{{.where = "text", .found = fmt::format("{} bytes", text.size()), .expected = fmt::format("at most {}", kMost), .fix = "cut it"}};
+    throw Error{
+        {.where = "text", .found = fmt::format("{} bytes", text.size()), .expected = fmt::format("at most {}", kMost), .fix = "cut it"}};
   std::vector<int32_t> out;
   if (options.add_bos) {
-    if (t.bos == kNoToken) throw Error{{.where = "tokenizer", .found = "no BOS token", .expected = "one, to put it first", .fix = "encode without BOS"}};
+    if (t.bos == kNoToken)
+      throw Error{{.where = "tokenizer", .found = "no BOS token", .expected = "one, to put it first", .fix = "encode without BOS"}};
     out.push_back(t.bos);
   }
   bool after_special = true;
@@ -184,7 +190,10 @@ std::vector<int32_t> encode(const Tokenizer& t, std::string_view text, const Enc
 
 std::string_view piece_after(const Tokenizer& t, int32_t previous, int32_t id, SpecialText special) {
   if (id < 0 || static_cast<size_t>(id) >= t.bytes.size())
-    throw Error{{.where = "token ids", .found = fmt::format("{}", id), .expected = fmt::format("0 to {}", static_cast<int64_t>(t.bytes.size()) - 1), .fix = "correct the id"}};
+    throw Error{{.where = "token ids",
+                 .found = fmt::format("{}", id),
+                 .expected = fmt::format("0 to {}", static_cast<int64_t>(t.bytes.size()) - 1),
+                 .fix = "correct the id"}};
   const TokenKind kind = t.kinds[static_cast<size_t>(id)];
   if (special == SpecialText::hide && (kind == TokenKind::control || kind == TokenKind::unknown)) return {};
   std::string_view s = t.bytes[static_cast<size_t>(id)];

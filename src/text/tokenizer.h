@@ -34,17 +34,17 @@ struct Tokenizer {
   std::vector<std::string> bytes;   // what each token stands for in text; special tokens: their own name
   std::vector<float> scores;
   std::vector<TokenKind> kinds;
-  StringMap ids;                    // piece -> id
-  size_t longest_piece = 0;         // bytes
-  std::vector<size_t> special_lengths;          // of control, unknown and user-defined pieces, descending, each once
-  std::array<bool, 256> special_first = {};     // bytes with which they begin
-  std::unordered_set<int32_t> strips_right;     // those that swallow the white space after them (Phi-3's)
-  std::array<int32_t, 256> byte_ids = {};       // token of a byte that no piece covers; else unk
-  bool byte_fallback = false;       // every byte has such a token
+  StringMap ids;                             // piece -> id
+  size_t longest_piece = 0;                  // bytes
+  std::vector<size_t> special_lengths;       // of control, unknown and user-defined pieces, descending, each once
+  std::array<bool, 256> special_first = {};  // bytes with which they begin
+  std::unordered_set<int32_t> strips_right;  // those that swallow the white space after them (Phi-3's)
+  std::array<int32_t, 256> byte_ids = {};    // token of a byte that no piece covers; else unk
+  bool byte_fallback = false;                // every byte has such a token
   int32_t bos = kNoToken, eos = kNoToken, unk = kNoToken;
-  std::vector<int32_t> stop;        // tokens that end a generation: eos and the end-of-turn tokens, ascending
-  bool add_bos = true;              // the model expects BOS before a prompt
-  bool add_eos = false;             // the file's flag; encode() leaves it to the caller
+  std::vector<int32_t> stop;  // tokens that end a generation: eos and the end-of-turn tokens, ascending
+  bool add_bos = true;        // the model expects BOS before a prompt
+  bool add_eos = false;       // the file's flag; encode() leaves it to the caller
   bool add_space_prefix = true;
 };
 

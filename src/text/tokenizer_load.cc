@@ -12,13 +12,35 @@ namespace wafer {
 namespace {
 
 // Tokens that end a turn in the chat formats of models with such vocabularies; GGUF has keys for some of them only.
-constexpr std::string_view kStopTexts[] = {"</s>", "<|eot_id|>", "<|im_end|>", "<|end|>", "<|eom_id|>", "<end_of_turn>", "<|endoftext|>",
-                                           "<|end_of_text|>", "<EOT>", "_<EOT>", "[EOT]", "[EOS]", "<end_of_utterance>", "<eos>",
-                                           "<|return|>", "<|call|>", "<|flush|>", "<|calls|>", "<turn|>", "<|tool_response>", "[e~[",
-                                           "<\xef\xbd\x9c" "end\xe2\x96\x81of\xe2\x96\x81sentence\xef\xbd\x9c>"};
+constexpr std::string_view kStopTexts[] = {"</s>",
+                                           "<|eot_id|>",
+                                           "<|im_end|>",
+                                           "<|end|>",
+                                           "<|eom_id|>",
+                                           "<end_of_turn>",
+                                           "<|endoftext|>",
+                                           "<|end_of_text|>",
+                                           "<EOT>",
+                                           "_<EOT>",
+                                           "[EOT]",
+                                           "[EOS]",
+                                           "<end_of_utterance>",
+                                           "<eos>",
+                                           "<|return|>",
+                                           "<|call|>",
+                                           "<|flush|>",
+                                           "<|calls|>",
+                                           "<turn|>",
+                                           "<|tool_response>",
+                                           "[e~[",
+                                           "<\xef\xbd\x9c"
+                                           "end\xe2\x96\x81of\xe2\x96\x81sentence\xef\xbd\x9c>"};
 
 [[noreturn]] void fail(const Gguf& g, std::string_view key, std::string found, std::string expected) {
-  throw Error{{.where = fmt::format("{}, {}", g.path, key), .found = std::move(found), .expected = std::move(expected), .fix = "convert the model again"}};
+  throw Error{{.where = fmt::format("{}, {}", g.path, key),
+               .found = std::move(found),
+               .expected = std::move(expected),
+               .fix = "convert the model again"}};
 }
 
 // The byte of a piece like <0x0A>, or -1.
@@ -46,13 +68,17 @@ std::string with_plain_spaces(std::string_view piece) {
 // What a token stands for in text. Unused tokens stand for nothing, user-defined and special ones for themselves.
 std::string bytes_of_token(std::string_view piece, TokenKind kind) {
   switch (kind) {
-    case TokenKind::normal: return with_plain_spaces(piece);
-    case TokenKind::byte: return std::string(1, static_cast<char>(byte_of(piece)));
+    case TokenKind::normal:
+      return with_plain_spaces(piece);
+    case TokenKind::byte:
+      return std::string(1, static_cast<char>(byte_of(piece)));
     case TokenKind::unknown:
     case TokenKind::control:
-    case TokenKind::user_defined: return std::string(piece);
+    case TokenKind::user_defined:
+      return std::string(piece);
     case TokenKind::undefined:
-    case TokenKind::unused: break;
+    case TokenKind::unused:
+      break;
   }
   return {};
 }
@@ -73,7 +99,8 @@ void read_pieces(const Gguf& g, Tokenizer& t) {
     if (kinds[i] < 0 || kinds[i] > 6) fail(g, kKinds, fmt::format("type {} of token {}", kinds[i], i), "0 to 6");
     const auto kind = static_cast<TokenKind>(kinds[i]);
     const std::string piece = (*tokens)[i].empty() ? fmt::format("[EMPTY_{}]", i) : std::string((*tokens)[i]);
-    if (kind == TokenKind::byte && byte_of(piece) < 0) fail(g, kTokens, fmt::format("the byte token {}", quoted(piece)), "<0x00> to <0xFF>");
+    if (kind == TokenKind::byte && byte_of(piece) < 0)
+      fail(g, kTokens, fmt::format("the byte token {}", quoted(piece)), "<0x00> to <0xFF>");
     const auto [other, fresh] = t.ids.emplace(piece, static_cast<int32_t>(i));
     if (!fresh) fail(g, kTokens, fmt::format("tokens {} and {} both {}", other->second, i, quoted(piece)), "each piece once");
     t.longest_piece = std::max(t.longest_piece, piece.size());
@@ -138,7 +165,9 @@ void index_bytes(Tokenizer& t) {
 Tokenizer load_tokenizer(const Gguf& g) {
   const std::string_view model = need_string(g, "tokenizer.ggml.model");
   if (model != "llama")
-    throw Error{{.where = fmt::format("{}, tokenizer.ggml.model", g.path), .found = quoted(model), .expected = "\"llama\" (SentencePiece)",
+    throw Error{{.where = fmt::format("{}, tokenizer.ggml.model", g.path),
+                 .found = quoted(model),
+                 .expected = "\"llama\" (SentencePiece)",
                  .fix = "this kind of tokenizer is not supported yet"}};
   Tokenizer t;
   read_pieces(g, t);

@@ -22,11 +22,16 @@ std::string array(uint32_t element, const std::vector<T>& values) {
 
 uint32_t ggml_type(TensorType type) {
   switch (type) {
-    case TensorType::f32: return 0;
-    case TensorType::f16: return 1;
-    case TensorType::bf16: return 30;
-    case TensorType::q8_0: return 8;
-    case TensorType::q4_0: return 2;
+    case TensorType::f32:
+      return 0;
+    case TensorType::f16:
+      return 1;
+    case TensorType::bf16:
+      return 30;
+    case TensorType::q8_0:
+      return 8;
+    case TensorType::q4_0:
+      return 2;
   }
   throw std::logic_error("tensor type");
 }
@@ -65,8 +70,21 @@ void add_tensor(GgufWriter& w, const std::string& name, TensorType type, const s
 }
 
 ModelConfig small_config() {
-  return {.name = "small", .architecture = "llama", .layers = 2, .dim = 64, .heads = 4, .kv_heads = 2, .head_dim = 16, .ffn = 96, .vocab = 40,
-          .context = 128, .norm_epsilon = 1e-5f, .rope_base = 10000, .rope_factors = {}, .tied_embedding = false, .weights = TensorType::f16};
+  return {.name = "small",
+          .architecture = "llama",
+          .layers = 2,
+          .dim = 64,
+          .heads = 4,
+          .kv_heads = 2,
+          .head_dim = 16,
+          .ffn = 96,
+          .vocab = 40,
+          .context = 128,
+          .norm_epsilon = 1e-5f,
+          .rope_base = 10000,
+          .rope_factors = {},
+          .tied_embedding = false,
+          .weights = TensorType::f16};
 }
 
 GgufWriter zero_llama(const ModelConfig& c) {

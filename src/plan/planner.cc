@@ -1,0 +1,253 @@
+#include "plan/planner.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/check.h"
+#include "base/error.h"
+
+namespace wafer {
+
+using namespace mesh;
+
+namespace {
+
+enum class Part : uint8_t { prefill, decode };
+
+// Shorter chunks than this are not worth a single region: rather more regions. Assumed; the search by time() will know better.
+constexpr int64_t kShortestChunk = 128;
+
+PhasePlan single_region(Extent e, int layers) { return {.regions = {{.rect = {0, 0, e.w, e.h}, .first_layer = 0, .layers = layers, .head = true}}}; }
+
+// Rectangles of one size, row by row on the device, every other row backwards: neighbours in the list are neighbours on the wafer.
+std::vector<Rect> slots(Extent device, Extent e) {
+  std::vector<Rect> out;
+  const int columns = device.w / e.w, rows = device.h / e.h;
+  for (int r = 0; r < rows; r++)
+    for (int c = 0; c < columns; c++) out.push_back({(r % 2 == 0 ? c : columns - 1 - c) * e.w, r * e.h, e.w, e.h});
+  return out;
+}
+
+int64_t slot_count(Extent device, Extent e) { return int64_t{device.w / e.w} * (device.h / e.h); }
+
+// Layers dealt evenly to `count` regions, and the head region after them.
+PhasePlan dealt_regions(Extent device, Extent e, int layers, int count) {
+  const std::vector<Rect> places = slots(device, e);
+  CHECK(count + 1 <= static_cast<int>(places.size()), "{} regions and a head in {} places", count, places.size());
+  PhasePlan p;
+  for (int i = 0; i < count; i++) {
+    const Range r = part(layers, i, count);
+    p.regions.push_back({.rect = places[static_cast<size_t>(i)], .first_layer = static_cast<int>(r.begin), .layers = static_cast<int>(r.size()), .head = false});
+  }
+  p.regions.push_back({.rect = places[static_cast<size_t>(count)], .first_layer = layers, .layers = 0, .head = true});
+  return p;
+}
+
+struct Planner {
+  const ModelConfig& config;
+  const WeightTypes& types;
+  const Device& device;
+  const PlanRequest& request;
+
+  Extent device_mesh() const { return {static_cast<int>(device.mesh_width), static_cast<int>(device.mesh_height)}; }
+  int layers() const { return static_cast<int>(config.layers); }
+  int64_t sram() const { return device.sram_bytes_per_core; }
+  int64_t usable() const { return sram() - device.code_and_system_bytes; }
+
+  Plan base_plan() const {
+    return {.name = request.plan, .numerics = request.numerics, .context = request.context, .chunk = request.max_prompt, .max_prompt = request.max_prompt, .host_choice = request.host_choice};
+  }
+
+  bool fits(const Plan& plan) const {
+    const auto rows = phase_bytes(place(config, types, plan, device_mesh()).program, device.code_and_system_bytes);
+    return fullest(rows).fullest.total() <= sram();
+  }
+  bool fits(Plan plan, Part which, PhasePlan regions) const {
+    plan.prefill = {};
+    plan.decode = {};
+    (which == Part::prefill ? plan.prefill : plan.decode) = std::move(regions);
+    return fits(plan);
+  }
+
+  // Bytes of all weights and of the KV of the context: a bound below what any placement needs.
+  struct Totals {
+    double weights = 0, cache = 0;
+  };
+  Totals totals() const {
+    Plan plan = base_plan();
+    plan.decode = single_region({1, 1}, layers());
+    const Placement p = place(config, types, plan, device_mesh());
+    const CoreBytes all = core_bytes(p.program, p.decode_regions.front(), p.decode_phases.layer, 0, 0, 0);
+    return {static_cast<double>(all.by_kind[static_cast<size_t>(BufferKind::weights)]), static_cast<double>(all.by_kind[static_cast<size_t>(BufferKind::cache)])};
+  }
+
+  // The most layers that a region of this size holds; 0: not even one, or not the head.
+  int layers_that_fit(const Plan& plan, Part which, Extent e) const {
+    auto holds = [&](int n) {
+      PhasePlan p{.regions = {{.rect = {0, 0, e.w, e.h}, .first_layer = 0, .layers = n, .head = false}}};
+      return fits(plan, which, std::move(p));
+    };
+    const PhasePlan head{.regions = {{.rect = {0, 0, e.w, e.h}, .first_layer = 0, .layers = 0, .head = true}}};
+    if (!fits(plan, which, head) || !holds(1)) return 0;
+    int low = 1, high = layers() + 1;  // holds(low), not holds(high)
+    while (high - low > 1) {
+      const int middle = (low + high) / 2;
+      (holds(middle) ? low : high) = middle;
+    }
+    return low;
+  }
+
+  // Regions of a given size: one if it holds everything, else as many as the bytes need and the device has room for.
+  std::optional<PhasePlan> regions_of_size(const Plan& plan, Part which, Extent e) const {
+    const int each = layers_that_fit(plan, which, e);
+    if (each == 0) return std::nullopt;
+    const int needed = (layers() + each - 1) / each;
+    if (needed + 1 > slot_count(device_mesh(), e)) return std::nullopt;
+    return dealt_regions(device_mesh(), e, layers(), needed);
+  }
+
+  // The chunk lengths to try, longest first, each with scores kept and then not.
+  std::vector<Plan> chunk_choices(const Plan& plan, Part which, int64_t shortest) const {
+    if (which == Part::decode) return {plan};
+    std::vector<Plan> out;
+    for (int64_t chunk = request.chunk > 0 ? std::min(request.chunk, plan.max_prompt) : plan.max_prompt; chunk >= 1; chunk = (chunk + 1) / 2) {
+      for (bool keep : {true, false}) {
+        Plan p = plan;
+        p.chunk = chunk;
+        p.keep_scores = keep;
+        out.push_back(p);
+      }
+      if (chunk <= shortest || chunk == 1 || request.chunk > 0) break;
+    }
+    return out;
+  }
+
+  static void take(Plan& plan, Part which, const Plan& choice, PhasePlan regions) {
+    if (which == Part::prefill) {
+      plan.chunk = choice.chunk;
+      plan.keep_scores = choice.keep_scores;
+      plan.prefill = std::move(regions);
+    } else {
+      plan.decode = std::move(regions);
+    }
+  }
+
+  // The planner's own mesh. Returns false if the device cannot hold the model.
+  bool choose(Plan& plan, Part which, int smallest) const {
+    const Totals t = totals();
+    const double bytes = t.weights + t.cache;
+    const int largest = static_cast<int>(std::min({device.mesh_width, device.mesh_height, config.dim}));
+    const int first = std::max(smallest, static_cast<int>(std::floor(std::sqrt(bytes / static_cast<double>(usable())))));
+    for (const Plan& choice : chunk_choices(plan, which, kShortestChunk))
+      for (int p = std::max(1, first); p <= largest; p++) {
+        if (!fits(choice, which, single_region({p, p}, layers()))) continue;
+        take(plan, which, choice, single_region({p, p}, layers()));
+        return true;
+      }
+    for (const Plan& choice : chunk_choices(plan, which, 1))
+      for (int p = largest; p >= 1; p--) {
+        const Extent e{p, p};
+        if (static_cast<double>(slot_count(device_mesh(), e)) * p * p * static_cast<double>(usable()) < bytes) continue;
+        const auto regions = regions_of_size(choice, which, e);
+        if (!regions) continue;
+        take(plan, which, choice, *regions);
+        return true;
+      }
+    return false;
+  }
+
+  // The user's mesh: what fits, else what comes nearest.
+  void use_mesh(Plan& plan, Part which, Extent e) const {
+    for (const Plan& choice : chunk_choices(plan, which, kShortestChunk))
+      if (fits(choice, which, single_region(e, layers()))) return take(plan, which, choice, single_region(e, layers()));
+    for (const Plan& choice : chunk_choices(plan, which, 1))
+      if (auto regions = regions_of_size(choice, which, e)) return take(plan, which, choice, *regions);
+    // Nothing fits. A layer a region where there is room, else the layers of a region one after the other.
+    const int places = static_cast<int>(std::min<int64_t>(slot_count(device_mesh(), e), layers() + 1));
+    const Plan choice = chunk_choices(plan, which, 1).front();
+    take(plan, which, choice, places >= 2 ? dealt_regions(device_mesh(), e, layers(), places - 1) : single_region(e, layers()));
+  }
+
+  std::string no_plan_reason() const {
+    const Totals t = totals();
+    const double cores = static_cast<double>(device.mesh_width) * static_cast<double>(device.mesh_height);
+    const double have = cores * static_cast<double>(usable()), need = t.weights + t.cache;
+    std::string text = fmt::format("{} needs {:.2f} GB (weights {:.2f} GB, KV of {} positions {:.2f} GB); {} has {:.2f} GB ({} x {} cores with {} of {} bytes for data)", config.name, need / 1e9,
+                                   t.weights / 1e9, request.context, t.cache / 1e9, device.name, have / 1e9, device.mesh_width, device.mesh_height, usable(), sram());
+    text += need > have ? fmt::format(": {:.2f} GB too much", (need - have) / 1e9) : ": it would fit as a whole, but no equal square regions hold whole layers, their activations and the head";
+    return text;
+  }
+};
+
+void check_mesh(const char* option, const std::optional<Extent>& e, const Device& device) {
+  if (!e) return;
+  if (e->w >= 1 && e->h >= 1 && e->w <= device.mesh_width && e->h <= device.mesh_height) return;
+  throw Error({.where = option,
+               .found = fmt::format("a mesh of {}x{} cores", e->w, e->h),
+               .expected = fmt::format("1x1 to {}x{}, the mesh of {}", device.mesh_width, device.mesh_height, device.name),
+               .fix = "choose a smaller mesh or leave it to the planner"});
+}
+
+std::string describe(const PhaseBytes& row, const Program& program, int64_t sram) {
+  std::string text = fmt::format("core ({},{}) needs {} of {} bytes in phase {}: code and system {}", row.x, row.y, row.fullest.total(), sram, program.phases[static_cast<size_t>(row.phase)].name, row.fullest.code);
+  for (int k = 0; k < kBufferKinds; k++)
+    if (row.fullest.by_kind[static_cast<size_t>(k)] > 0) text += fmt::format(", {} {}", mesh::name(static_cast<BufferKind>(k)), row.fullest.by_kind[static_cast<size_t>(k)]);
+  return text + fmt::format("; {} too many", row.fullest.total() - sram);
+}
+
+}  // namespace
+
+Limits limits_of(const Device& d) {
+  return {.mesh = {static_cast<int>(d.mesh_width), static_cast<int>(d.mesh_height)}, .sram_bytes = d.sram_bytes_per_core, .code_bytes = d.code_and_system_bytes, .colours = static_cast<int>(d.free_colours.size())};
+}
+
+WeightTypes types_of(const Model& model) {
+  auto bits = [](TensorType t) { return bytes_of(t, 32); };
+  auto widest = [&](TensorView LayerTensors::*tensor) {
+    TensorType t = (model.layers.front().*tensor).type;
+    for (const LayerTensors& l : model.layers)
+      if (bits((l.*tensor).type) > bits(t)) t = (l.*tensor).type;
+    return t;
+  };
+  return {.q = widest(&LayerTensors::q), .k = widest(&LayerTensors::k), .v = widest(&LayerTensors::v), .o = widest(&LayerTensors::o), .gate = widest(&LayerTensors::gate), .up = widest(&LayerTensors::up),
+          .down = widest(&LayerTensors::down), .embedding = model.embedding.type, .output = model.output.type};
+}
+
+PlanResult make_plan(const ModelConfig& config, const WeightTypes& types, const Device& device, const PlanRequest& given) {
+  PlanRequest request = given;
+  if (request.plan != "waferllm") throw Error({.where = "--plan", .found = "\"" + request.plan + "\"", .expected = "waferllm", .fix = "use --plan waferllm"});
+  if (request.context < 1) throw Error({.where = "--context", .found = std::to_string(request.context), .expected = "at least 1 position", .fix = "give a longer context"});
+  if (request.max_prompt == 0) request.max_prompt = request.context;
+  if (request.max_prompt > request.context)
+    throw Error({.where = "prompt", .found = fmt::format("{} tokens", request.max_prompt), .expected = fmt::format("at most {} positions of context", request.context), .fix = "shorten the prompt or lengthen the context"});
+  if (request.chunk < 0) throw Error({.where = "--chunk", .found = std::to_string(request.chunk), .expected = "at least 1 token", .fix = "leave it out for the planner's choice"});
+  check_mesh("--prefill-mesh", request.prefill_mesh, device);
+  check_mesh("--decode-mesh", request.decode_mesh, device);
+
+  const Planner planner{config, types, device, request};
+  PlanResult out{.plan = planner.base_plan()};
+  auto arrange = [&](Part which, const std::optional<Extent>& mesh, int smallest) {
+    if (!mesh) return planner.choose(out.plan, which, smallest);
+    planner.use_mesh(out.plan, which, *mesh);
+    return true;
+  };
+  bool placed = arrange(Part::prefill, request.prefill_mesh, 1) && arrange(Part::decode, request.decode_mesh, 1);
+  // Each phase fits alone; in the transition the decode weights, one layer in flight and both copies of KV are there together.
+  while (placed && !request.decode_mesh && !planner.fits(out.plan) && planner.fits(out.plan, Part::prefill, out.plan.prefill)) placed = arrange(Part::decode, std::nullopt, out.plan.decode.regions.front().rect.w + 1);
+  if (!placed) {
+    out.fits = out.fits_measured_code = false;
+    out.reason = planner.no_plan_reason();
+    return out;
+  }
+  const Program program = place(config, types, out.plan, planner.device_mesh()).program;
+  out.bytes = phase_bytes(program, device.code_and_system_bytes);
+  out.fullest = fullest(out.bytes);
+  out.fits = out.fullest.fullest.total() <= planner.sram();
+  out.fits_measured_code = out.fullest.fullest.total() - device.code_and_system_bytes + device.code_and_system_bytes_measured <= planner.sram();
+  if (!out.fits) out.reason = describe(out.fullest, program, planner.sram());
+  return out;
+}
+
+}  // namespace wafer
