@@ -320,6 +320,7 @@ int colours_max(const Program& p) {
 std::vector<Diagnostic> verify(const Program& program, const Limits& limits) {
   std::vector<Diagnostic> out;
   check_mesh(program, limits, out);
+  if (!out.empty()) return out;  // the other rules need regions that are there
   check_bytes(program, limits, out);
   check_colours(program, limits, out);
   check_inputs(program, out);
