@@ -134,14 +134,39 @@ TEST(PhaseBytes, IsTheFullestOfAllCores) {
       int64_t most = 0, sum = 0;
       for (int y = 0; y < r.h; y++)
         for (int x = 0; x < r.w; x++) {
-          const int64_t total = core_bytes(p, row.region, row.phase, x, y, 100).total();
+          int64_t total = 100;
+          for (int other = 0; other < static_cast<int>(p.regions.size()); other++) {
+            const Rect o = p.regions[static_cast<size_t>(other)].rect;
+            const int ox = r.x + x - o.x, oy = r.y + y - o.y;
+            if (ox >= 0 && ox < o.w && oy >= 0 && oy < o.h) total += core_bytes(p, other, row.phase, ox, oy, 0).total();
+          }
           most = std::max(most, total);
           sum += total;
         }
       EXPECT_EQ(row.cores, int64_t{r.w} * r.h);
       EXPECT_EQ(row.fullest.total(), most);
       EXPECT_NEAR(row.mean, static_cast<double>(sum) / static_cast<double>(row.cores), 1e-6 * static_cast<double>(most));
-      EXPECT_EQ(core_bytes(p, row.region, row.phase, row.x - r.x, row.y - r.y, 100).by_kind, row.fullest.by_kind);
+    }
+  }
+}
+
+// A transition: what the one region still holds and what the other holds already are on the same cores.
+TEST(PhaseBytes, RegionsOverOneAnotherAddUp) {
+  Program p;
+  add_phase(p, "both");
+  add_phase(p, "second only");
+  add_region(p, {.name = "a", .rect = {0, 0, 3, 1}});
+  add_region(p, {.name = "b", .rect = {2, 0, 3, 1}});
+  add_tensor(p, {.name = "t", .dtype = Dtype::f32, .dims = {dim("n", 25)}});
+  add_buffer(p, {.name = "a's", .region = 0, .kind = BufferKind::cache, .phases = {0}});
+  add_buffer(p, {.name = "b's", .region = 1, .kind = BufferKind::weights, .phases = {0, 1}});
+  const std::vector<PhaseBytes> rows = phase_bytes(p, 8);
+  ASSERT_EQ(rows.size(), 3u);
+  for (const PhaseBytes& row : rows) {
+    EXPECT_EQ(row.fullest.total(), row.phase == 0 ? 208 : 108);
+    if (row.phase == 0) {
+      EXPECT_EQ(row.x, 2);
+      EXPECT_NEAR(row.mean, (108 + 108 + 208) / 3.0, 1e-9);
     }
   }
 }

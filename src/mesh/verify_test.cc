@@ -100,6 +100,10 @@ TEST(Verify, OffTheMesh) {
   EXPECT_TRUE(verify(e.p, kLimits).empty());
   e.p.regions[1].rect = {-1, 0, 5, 9};
   EXPECT_EQ(only(e.p).rule, Rule::off_the_mesh);
+  // A rectangle that is none has no bytes to count.
+  e.buffer("x", {dim("dim", 1 << 20)}, {}, BufferKind::activations, e.right);
+  e.p.regions[1].rect = {5, 0, -5, 9};
+  EXPECT_EQ(only(e.p).rule, Rule::off_the_mesh);
 }
 
 // ---- routes ----------------------------------------------------------------------------------------------------------------------
@@ -217,6 +221,13 @@ TEST(Verify, AReceiveInALoopAndOneSend) {
   const Step rows{.name = "rows", .what = Loop{.var = LoopVar::row, .count = CountKind::rows, .body = {receive(m)}}};
   e.entry({{e.left, {send(m)}}, {e.right, {rows}}});
   EXPECT_EQ(only(e.p).rule, Rule::receive_without_send);
+}
+
+TEST(Verify, ASendThatNobodyReceives) {
+  Example e;
+  const int m = e.move("lost");
+  e.entry({{e.left, {send(m)}}, {e.right, {}}});
+  EXPECT_FAULT(only(e.p), receive_without_send, 0, 0, "entry go, region left, step send", "move lost is received 0 times and sent 1 times");
 }
 
 // ---- waits -----------------------------------------------------------------------------------------------------------------------

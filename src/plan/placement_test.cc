@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <map>
 
+#include "mesh/bytes.h"
+
 namespace wafer {
 namespace {
 
@@ -198,6 +200,26 @@ TEST(Place, ProductsMeetTheSameInputsOnBothSides) {
       expect_same_k(placed.program, e, b.o_op, 1, b.w.o, 0);
       expect_same_k(placed.program, e, b.a, 1, b.w.down, 0);
     }
+}
+
+// The slot for the arriving weights' tile holds the largest of them, also where a head has more columns than pairs.
+TEST(Place, TheSlotOfArrivingTilesHoldsEveryMatrix) {
+  ModelConfig c = model(8, 4, 8);
+  c.dim = 64;
+  c.ffn = 172;
+  const Placement placed = place(c, uniform_types(TensorType::f16), plan_on({60, 60}, {8, 8}), {64, 64});
+  const Program& p = placed.program;
+  const auto most_of = [&](const Buffer& b) {
+    int64_t n = 0;
+    for (int y = 0; y < 60; y++)
+      for (int x = 0; x < 60; x++) n = std::max(n, buffer_bytes(p, b, x, y) / b.copies);
+    return n;
+  };
+  const auto slot = std::find_if(p.buffers.begin(), p.buffers.end(), [](const Buffer& b) { return b.name == "prefill.b_slot"; });
+  ASSERT_NE(slot, p.buffers.end());
+  const LayerWeights& w = placed.prefill[0].w;
+  for (const int b : {w.q, w.k, w.v, w.o, w.gate, w.up, w.down})
+    EXPECT_LE(most_of(p.buffers[static_cast<size_t>(b)]), most_of(*slot)) << p.buffers[static_cast<size_t>(b)].name;
 }
 
 // Decode: x is cut along y and the first weights with it, the second ones along x: nothing is transposed in between.
