@@ -7,7 +7,7 @@
 
 #include "base/check.h"
 #include "base/half.h"
-#include "hwy/foreach_target.h"  // IWYU pragma: keep
+#include <hwy/foreach_target.h>  // IWYU pragma: keep
 #include "sim/matmul_simd-inl.h"
 
 #if WAFER_SIMD_TARGET

@@ -4,8 +4,8 @@
 #define HWY_TARGET_INCLUDE "sim/matmul_gemv_simd.cc"
 #include <algorithm>
 
-#include "hwy/cache_control.h"
-#include "hwy/foreach_target.h"  // IWYU pragma: keep
+#include <hwy/cache_control.h>
+#include <hwy/foreach_target.h>  // IWYU pragma: keep
 #include "sim/matmul_simd-inl.h"
 
 #if WAFER_SIMD_TARGET

@@ -8,7 +8,7 @@
 
 #include <cstring>
 
-#include "hwy/highway.h"
+#include <hwy/highway.h>
 #include "sim/matmul_kernels.h"
 
 #ifndef WAFER_UNROLL

@@ -1,0 +1,431 @@
+// The schedule of an entry, the steps that move values between cores and regions, and the results.
+#include "support/naive_executor.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "base/half.h"
+#include "support/naive_executor_state.h"
+
+namespace wafer {
+namespace naive {
+
+// ---- reductions, multicast, KV shift -----------------------------------------------------------------------------------------------
+
+namespace {
+
+Element join(ReduceOp op, Dtype dtype, const Element& own, const Element& v) {
+  switch (op) {
+    case ReduceOp::add: return {dtype == Dtype::f16 ? add_f16(own.value, v.value) : own.value + v.value, 0, true};
+    case ReduceOp::max: return own.value > v.value ? own : v;
+    case ReduceOp::best: return own.value > v.value || (own.value == v.value && own.scale < v.scale) ? own : v;
+  }
+  return {};
+}
+
+void reduce_run(State& s, const Reduce& op, int buffer, const std::vector<Holding*>& cores, const Tree& tree) {
+  const std::vector<int64_t> indices = cores[0]->indices();
+  for (const Holding* h : cores)
+    if (h->indices() != indices) s.fail(fmt::format("cores of one run hold different elements of buffer {}", s.buffer(buffer).name));
+  for (int64_t i : indices) {
+    std::vector<Element> values;
+    for (const Holding* h : cores) values.push_back(*h->find(i));
+    for (const Level& level : tree.levels)
+      for (const Chain& chain : level) {
+        Element v = values[static_cast<size_t>(chain[0])];
+        for (size_t q = 1; q < chain.size(); q++) v = join(op.op, s.tensor(buffer).dtype, values[static_cast<size_t>(chain[q])], v);
+        values[static_cast<size_t>(chain.back())] = v;
+      }
+    const Element result = values[static_cast<size_t>(tree.root)];
+    for (size_t c = 0; c < cores.size(); c++) {
+      if (op.broadcast || static_cast<int>(c) == tree.root)
+        cores[c]->put(i, result.value, result.scale);
+      else
+        cores[c]->erase(i);
+    }
+  }
+}
+
+// Position p on line l of an axis.
+Holding& on_line(State& s, int buffer, int copy, Axis axis, int line, int position) {
+  return axis == Axis::x ? s.holding(buffer, copy, position, line) : s.holding(buffer, copy, line, position);
+}
+
+}  // namespace
+
+void run_reduce(State& s, const Reduce& op, int region, const Context& context) {
+  const Extent e = extent(s.rect(region));
+  for (int buffer : op.payload)
+    for (int line = 0; line < side(e, other(op.axis)); line++)
+      for (size_t run = 0; run < op.forest.runs.size(); run++) {
+        const Range r = op.forest.runs[run];
+        if (op.forest.trees[run].size != r.size()) s.fail("a tree of another size than its run");
+        std::vector<Holding*> cores;
+        for (int64_t p = r.begin; p < r.end; p++)
+          cores.push_back(&on_line(s, buffer, s.copy_of(buffer, context), op.axis, line, static_cast<int>(p)));
+        reduce_run(s, op, buffer, cores, op.forest.trees[run]);
+      }
+}
+
+void run_multicast(State& s, const Multicast& op, int region, const Context& context) {
+  const Extent e = extent(s.rect(region));
+  const int copy = s.copy_of(op.buffer, context);
+  for (int line = 0; line < side(e, other(op.axis)); line++) {
+    const Holding* owner = nullptr;
+    for (int p = 0; p < side(e, op.axis); p++) {
+      const Holding& h = on_line(s, op.buffer, copy, op.axis, line, p);
+      if (h.count() == 0) continue;
+      if (owner) s.fail("two owners on one line of a multicast");
+      owner = &h;
+    }
+    if (!owner) continue;
+    for (int p = 0; p < side(e, op.axis); p++) on_line(s, op.buffer, copy, op.axis, line, p) = *owner;
+  }
+  for (int y = 0; y < e.h; y++)
+    for (int x = 0; x < e.w; x++) core_tile(s, op.buffer, x, y, context).check_complete();
+}
+
+void run_row_shift(State& s, const RowShift& op, int region, const Context& context) {
+  const Rect r = s.rect(region);
+  const int64_t n = context.params.cached;
+  for (int buffer : op.buffers) {
+    const int copy = s.copy_of(buffer, context);
+    const int64_t width = s.tensor(buffer).dims[1].size.fixed;
+    for (int x = 0; x < r.w; x++) {
+      std::vector<std::vector<std::pair<int64_t, Element>>> passed(static_cast<size_t>(r.h));
+      for (int y = r.h - static_cast<int>(n % r.h); y < r.h; y++) {
+        Holding& own = s.holding(buffer, copy, x, y);
+        const std::vector<int64_t> held = own.indices();
+        if (held.empty()) {
+          if (own_indices(s.program, s.buffer(buffer), x, y, context)[1].empty()) continue;  // a column without dims
+          s.fail(fmt::format("core ({},{}) has no entry of buffer {} to pass up", x, y, s.buffer(buffer).name));
+        }
+        for (int64_t i : held)
+          if (i / width == held[0] / width) passed[static_cast<size_t>(y)].push_back({i, *own.find(i)});
+        for (const auto& [i, e] : passed[static_cast<size_t>(y)]) own.erase(i);
+      }
+      for (int y = 1; y < r.h; y++)
+        for (const auto& [i, e] : passed[static_cast<size_t>(y)]) s.holding(buffer, copy, x, y - 1).put(i, e.value, e.scale);
+    }
+  }
+}
+
+// ---- moves -------------------------------------------------------------------------------------------------------------------------
+
+namespace {
+
+const Move& move_of(const State& s, int move) { return s.program.moves[static_cast<size_t>(move)]; }
+
+int moved_copy(const State& s, int buffer, const Move& move) { return s.tensor(buffer).copies > 1 ? move.copy : 0; }
+
+bool same_bits(float a, float b) { return std::memcmp(&a, &b, sizeof a) == 0; }
+
+// Everything that the cores of a region hold of a buffer; cores that hold the same element must agree.
+std::map<int64_t, Element> collect(const State& s, int buffer, int copy) {
+  std::map<int64_t, Element> all;
+  const Rect r = s.rect(s.buffer(buffer).region);
+  for (int y = 0; y < r.h; y++)
+    for (int x = 0; x < r.w; x++) {
+      const Holding& h = s.holding(buffer, copy, x, y);
+      for (int64_t i : h.indices()) {
+        const Element& e = *h.find(i);
+        const auto [it, fresh] = all.try_emplace(i, e);
+        if (!fresh && (!same_bits(it->second.value, e.value) || !same_bits(it->second.scale, e.scale)))
+          s.fail(fmt::format("core ({},{}) has {} for element {} of buffer {}, another core {}", x, y, e.value, i, s.buffer(buffer).name,
+                             it->second.value));
+      }
+    }
+  return all;
+}
+
+}  // namespace
+
+void run_send(State& s, int id, const Context& context) {
+  const Move& move = move_of(s, id);
+  const Buffer& b = s.buffer(move.source);
+  if (s.aligned[static_cast<size_t>(move.source)])
+    s.fail(fmt::format("buffer {} is sent where its tiles lie aligned for a product", b.name));
+  const int copy = moved_copy(s, move.source, move);
+  Message message{.elements = collect(s, move.source, copy)};
+  if (move.kind == MoveKind::row_out) {
+    const int64_t n = sizes_of(s.tensor(move.source), context)[1];
+    std::map<int64_t, Element> row;
+    for (const auto& [i, e] : message.elements)
+      if (i / n == context.params.row) row[i % n] = e;
+    message.elements = std::move(row);
+  }
+  // Weights and caches move in place: their source is overwritten.
+  if (b.kind == BufferKind::weights || b.kind == BufferKind::cache)
+    for (Holding& h : s.holdings[static_cast<size_t>(move.source)][static_cast<size_t>(copy - b.first_copy)]) h.clear();
+  s.in_flight[id].push_back(std::move(message));
+}
+
+void run_receive(State& s, int id, const Context& context) {
+  const Move& move = move_of(s, id);
+  const Message message = std::move(s.in_flight[id].front());
+  s.in_flight[id].pop_front();
+  Context at = context;
+  at.layer = move.copy;
+  const Buffer& b = s.buffer(move.destination);
+  const Rect r = s.rect(b.region);
+  s.aligned[static_cast<size_t>(move.destination)] = false;
+  for (int y = 0; y < r.h; y++)
+    for (int x = 0; x < r.w; x++) {
+      CoreTile tile = core_tile(s, move.destination, x, y, at);
+      const bool row_in = move.kind == MoveKind::row_in;
+      if (!row_in || context.row == 0) tile.holding.clear();
+      const auto take = [&](int64_t source, int64_t destination) {
+        const auto it = message.elements.find(source);
+        if (it == message.elements.end()) s.fail(fmt::format("move {} does not bring element {}", move.name, source));
+        tile.holding.put(destination, rounded(s.tensor(move.destination).dtype, it->second.value), it->second.scale);
+      };
+      if (tile.sizes.size() == 1) {
+        for (int64_t i : tile.own[0]) take(i, i);
+      } else {
+        for (int64_t i : tile.own[0])
+          for (int64_t j : tile.own[1])
+            if (!row_in || i == context.row) take(row_in ? j : i * tile.sizes[1] + j, i * tile.sizes[1] + j);
+      }
+      if (!row_in) tile.check_complete();
+    }
+}
+
+// ---- the schedule ------------------------------------------------------------------------------------------------------------------
+
+namespace {
+
+struct Leaf {
+  const Step* step;
+  Context context;
+};
+
+int64_t turns(const Loop& loop, const Params& p) {
+  switch (loop.count) {
+    case CountKind::fixed: return loop.fixed;
+    case CountKind::chunks: return p.cached / p.chunk + 1;
+    case CountKind::rows: return p.rows;
+  }
+  return 0;
+}
+
+void expand(const Steps& steps, Context context, std::vector<Leaf>& out) {
+  for (const Step& step : steps) {
+    if (const auto* loop = std::get_if<Loop>(&step.what)) {
+      for (int64_t i = loop->begin; i < loop->begin + turns(*loop, context.params); i++) {
+        Context inner = context;
+        switch (loop->var) {
+          case LoopVar::layer: inner.layer = i; break;
+          case LoopVar::member: inner.member = i; break;
+          case LoopVar::chunk: inner.chunk = i; break;
+          case LoopVar::row: inner.row = i; break;
+          case LoopVar::ring_step: throw std::logic_error("a ring step outside a product");
+        }
+        expand(loop->body, inner, out);
+      }
+      continue;
+    }
+    const auto* group = std::get_if<Group>(&step.what);
+    if (group && group->kind != GroupKind::gemm && group->kind != GroupKind::gemm_t)
+      expand(group->body, context, out);
+    else
+      out.push_back({&step, context});
+  }
+}
+
+// The buffers of a step, for the check that they have bytes in its phase.
+std::vector<int> buffers_of(const Step& step) {
+  std::vector<int> out;
+  if (const auto* op = std::get_if<Local>(&step.what)) {
+    out = op->in;
+    out.insert(out.end(), op->out.begin(), op->out.end());
+  } else if (const auto* reduce = std::get_if<Reduce>(&step.what)) {
+    out = reduce->payload;
+  } else if (const auto* cast = std::get_if<Multicast>(&step.what)) {
+    out = {cast->buffer};
+  } else if (const auto* shift = std::get_if<RowShift>(&step.what)) {
+    out = shift->buffers;
+  } else if (const auto* host = std::get_if<Host>(&step.what)) {
+    out = {host->buffer};
+  } else if (const auto* group = std::get_if<Group>(&step.what)) {
+    out = {group->a, group->b, group->c};
+  }
+  return out;
+}
+
+bool lives_in(const Buffer& b, int phase) { return std::find(b.phases.begin(), b.phases.end(), phase) != b.phases.end(); }
+
+// Bytes are reused from phase to phase: what does not live in the new one is gone.
+void enter_phase(State& s, int region, int phase) {
+  int& now = s.region_phase[static_cast<size_t>(region)];
+  if (now == phase) return;
+  now = phase;
+  for (size_t id = 0; id < s.holdings.size(); id++) {
+    const Buffer& b = s.program.buffers[id];
+    if (b.region != region || b.kind == BufferKind::weights || b.kind == BufferKind::cache || lives_in(b, phase)) continue;
+    s.aligned[id] = false;
+    for (auto& copy : s.holdings[id])
+      for (Holding& h : copy) h.clear();
+  }
+}
+
+void host(State& s, const Host& h, int region, const Context& context) {
+  if (h.to_host) {
+    const std::map<int64_t, Element> all = collect(s, h.buffer, 0);
+    if (s.tensor(h.buffer).dtype == Dtype::best) {
+      s.chosen = static_cast<int32_t>(all.at(0).scale);
+      return;
+    }
+    // The host picks the first of the largest logits.
+    const auto less = [](const auto& a, const auto& b) { return a.second.value < b.second.value; };
+    s.chosen = static_cast<int32_t>(std::max_element(all.begin(), all.end(), less)->first);
+    return;
+  }
+  const Rect r = s.rect(region);
+  const size_t at = static_cast<size_t>(context.row);
+  if (at >= s.tokens.size()) s.fail("the host has no token for this row");
+  for (int y = 0; y < r.h; y++)
+    for (int x = 0; x < r.w; x++) core_tile(s, h.buffer, x, y, context).write({0}, static_cast<float>(s.tokens[at]));
+}
+
+// False: a receive whose send has not been done.
+bool run_leaf(State& s, const Leaf& leaf, int region) {
+  const Step& step = *leaf.step;
+  s.step = step.name;
+  if (const auto* receive = std::get_if<Receive>(&step.what))
+    if (s.in_flight[receive->move].empty()) return false;
+  enter_phase(s, region, step.phase);
+  for (int b : buffers_of(step)) {
+    if (s.buffer(b).region != region) s.fail(fmt::format("buffer {} is of another region", s.buffer(b).name));
+    if (!lives_in(s.buffer(b), step.phase))
+      s.fail(fmt::format("buffer {} has no bytes in phase {}", s.buffer(b).name, s.program.phases[static_cast<size_t>(step.phase)].name));
+  }
+  const Context& c = leaf.context;
+  if (const auto* local = std::get_if<Local>(&step.what)) {
+    run_local(s, *local, region, c);
+  } else if (const auto* reduce = std::get_if<Reduce>(&step.what)) {
+    run_reduce(s, *reduce, region, c);
+  } else if (const auto* cast = std::get_if<Multicast>(&step.what)) {
+    run_multicast(s, *cast, region, c);
+  } else if (const auto* shift = std::get_if<RowShift>(&step.what)) {
+    run_row_shift(s, *shift, region, c);
+  } else if (const auto* send = std::get_if<Send>(&step.what)) {
+    run_send(s, send->move, c);
+  } else if (const auto* receive = std::get_if<Receive>(&step.what)) {
+    run_receive(s, receive->move, c);
+  } else if (const auto* h = std::get_if<Host>(&step.what)) {
+    host(s, *h, region, c);
+  } else if (const auto* group = std::get_if<Group>(&step.what)) {
+    group->kind == GroupKind::gemm ? run_gemm(s, *group, region, c) : run_gemm_t(s, *group, region, c);
+  } else {
+    s.fail("a step that only makes sense inside a product");
+  }
+  return true;
+}
+
+}  // namespace
+
+void run_entry(State& s, const Entry& entry, const Params& params) {
+  struct List {
+    int region;
+    std::vector<Leaf> leaves;
+    size_t next = 0;
+  };
+  std::vector<List> lists;
+  for (const RegionSteps& r : entry.lists) {
+    lists.push_back({.region = r.region, .leaves = {}});
+    expand(r.steps, {.params = params}, lists.back().leaves);
+  }
+  bool waiting = true;
+  for (bool progress = true; waiting && progress;) {
+    waiting = progress = false;
+    for (List& list : lists) {
+      while (list.next < list.leaves.size() && run_leaf(s, list.leaves[list.next], list.region)) {
+        list.next++;
+        progress = true;
+      }
+      waiting |= list.next < list.leaves.size();
+    }
+  }
+  if (waiting) s.fail("all regions wait for each other");
+  for (const auto& [move, messages] : s.in_flight)
+    if (!messages.empty()) s.fail(fmt::format("nobody receives move {}", move_of(s, move).name));
+}
+
+}  // namespace naive
+
+// ---- the executor ------------------------------------------------------------------------------------------------------------------
+
+using namespace naive;
+
+NaiveExecutor::NaiveExecutor(const Lowered& lowered, const Model& model, Start start) : state_(std::make_unique<State>(lowered, model)) {
+  load_weights(*state_, start == Start::prefill ? lowered.placement.prefill_regions : lowered.placement.decode_regions);
+}
+
+NaiveExecutor::~NaiveExecutor() = default;
+
+void NaiveExecutor::run(const std::string& entry_name, const Params& params, std::span<const int32_t> tokens) {
+  State& s = *state_;
+  const Placement& p = s.lowered.placement;
+  s.tokens = tokens;
+  s.step = entry_name;
+  s.head = entry_name == "decode" ? &p.decode_head : &p.prefill_head;
+  if (entry_name == "decode" && !p.plan.host_choice) {
+    // The mesh chose the token itself, and every core of the head has it; after a transition, or where the host knows better, it comes in.
+    const Rect r = s.rect(s.buffer(s.head->token).region);
+    for (int y = 0; y < r.h; y++)
+      for (int x = 0; x < r.w; x++) {
+        Holding& token = s.holding(s.head->token, 0, x, y);
+        const Element* best = s.holding(s.head->best, 0, x, y).find(0);
+        if (!tokens.empty())
+          token.put(0, static_cast<float>(tokens[0]));
+        else if (best)
+          token.put(0, best->scale);
+      }
+    s.region_phase[static_cast<size_t>(s.buffer(s.head->token).region)] = p.decode_phases.head;
+  }
+  run_entry(s, mesh::entry(s.program, entry_name), params);
+}
+
+std::vector<float> NaiveExecutor::logits() const { return gather(state_->tensor(state_->head->logits).name, 0, {}); }
+
+int32_t NaiveExecutor::chosen() const { return state_->chosen; }
+
+namespace {
+
+// Empty: no buffer holds all of it.
+std::vector<float> gather_from(const State& s, int buffer, int copy, size_t elements) {
+  const Buffer& b = s.buffer(buffer);
+  if (copy < b.first_copy || copy >= b.first_copy + b.copies) return {};
+  const std::map<int64_t, Element> all = collect(s, buffer, copy);
+  std::vector<float> out;
+  for (const auto& [i, e] : all)
+    if (i == static_cast<int64_t>(out.size()) && out.size() < elements) out.push_back(e.value);
+  return out.size() == elements ? out : std::vector<float>{};
+}
+
+std::vector<float> gather_any(const State& s, const std::string& name, int copy, const Params& params) {
+  for (int b = static_cast<int>(s.program.buffers.size()) - 1; b >= 0; b--) {
+    const Tensor& t = s.tensor(b);
+    if (t.name != name || s.buffer(b).kind == BufferKind::staging) continue;
+    size_t elements = 1;
+    for (int64_t n : sizes_of(t, {.params = params})) elements *= static_cast<size_t>(n);
+    std::vector<float> out = gather_from(s, b, copy, elements);
+    if (!out.empty()) return out;
+  }
+  return {};
+}
+
+}  // namespace
+
+bool NaiveExecutor::holds(const std::string& tensor, int copy, const Params& params) const {
+  return !gather_any(*state_, tensor, copy, params).empty();
+}
+
+std::vector<float> NaiveExecutor::gather(const std::string& tensor, int copy, const Params& params) const {
+  std::vector<float> out = gather_any(*state_, tensor, copy, params);
+  if (out.empty()) state_->fail("no buffer holds tensor " + tensor + " whole");
+  return out;
+}
+
+}  // namespace wafer
