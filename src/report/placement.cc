@@ -36,13 +36,6 @@ PartReport part_report(const mesh::Program& program, const std::vector<mesh::Pha
   report.fullest = mesh::fullest(rows);
   report.phase = program.phases[static_cast<size_t>(report.fullest.phase)].name;
   report.region = program.regions[static_cast<size_t>(report.fullest.region)].name;
-  double bytes = 0, cores = 0;
-  for (const mesh::PhaseBytes& row : rows) {
-    if (row.phase != report.fullest.phase) continue;
-    bytes += row.mean * static_cast<double>(row.cores);
-    cores += static_cast<double>(row.cores);
-  }
-  report.mean_bytes = bytes / cores;
   return report;
 }
 

@@ -17,11 +17,10 @@ namespace wafer {
 // One part of an inference: prefill, transition or decode. The program's phases of that part are taken together.
 struct PartReport {
   std::string name;
-  std::string phase;   // of the fullest core: "decode.layer"
-  std::string region;  // of the fullest core
-  mesh::PhaseBytes fullest;
-  double mean_bytes = 0;  // of a core, over all regions that live in that phase, code included
-  int colours = 0;        // the most that a router uses in any phase of the part
+  std::string phase;         // of the fullest core: "decode.layer"
+  std::string region;        // of the fullest core
+  mesh::PhaseBytes fullest;  // and the mean of the cores of its region
+  int colours = 0;           // the most that a router uses in any phase of the part
 };
 
 struct PlacementReport {

@@ -71,7 +71,7 @@ std::string bytes_table(const PlacementReport& r) {
   row("  all", [](const PartReport& p) { return grouped(p.fullest.fullest.total()); });
   rows.back().push_back(fmt::format("of {}", grouped(r.device.sram_bytes_per_core)));
   row("  lies at", [](const PartReport& p) { return fmt::format("({},{})", p.fullest.x, p.fullest.y); });
-  row("mean of all cores", [](const PartReport& p) { return grouped(std::llround(p.mean_bytes)); });
+  row("mean of its region", [](const PartReport& p) { return grouped(std::llround(p.fullest.mean)); });
   row("colours", [](const PartReport& p) { return fmt::format("{}", p.colours); });
   rows.back().push_back(fmt::format("of {}", r.device.free_colours.size()));
   return table(rows, "lrrrl");
@@ -121,7 +121,7 @@ Json part_bytes_json(const PartReport& part) {
     bytes[mesh::name(static_cast<mesh::BufferKind>(k))] = part.fullest.fullest.by_kind[static_cast<size_t>(k)];
   bytes["code_and_system"] = part.fullest.fullest.code;
   bytes["total"] = part.fullest.fullest.total();
-  bytes["mean"] = part.mean_bytes;
+  bytes["mean"] = part.fullest.mean;
   bytes["x"] = part.fullest.x;
   bytes["y"] = part.fullest.y;
   bytes["phase"] = part.phase;
@@ -189,7 +189,7 @@ Json memory_json(const PlacementReport& r) {
   Json json = {{"fits", r.fits},
                {"fits_with_measured_code", r.fits_with_measured_code},
                {"sram_bytes_per_core_max", part ? Json(part->fullest.fullest.total()) : Json(nullptr)},
-               {"sram_bytes_per_core_mean", part ? Json(part->mean_bytes) : Json(nullptr)},
+               {"sram_bytes_per_core_mean", part ? Json(part->fullest.mean) : Json(nullptr)},
                {"sram_limit", r.device.sram_bytes_per_core},
                {"code_and_system_bytes", r.device.code_and_system_bytes},
                {"code_and_system_bytes_measured", r.device.code_and_system_bytes_measured}};
