@@ -25,6 +25,8 @@ void check_prompt(const Session& session, std::span<const int32_t> prompt, int64
   for (size_t i = 0; i < prompt.size(); i++)
     if (prompt[i] < 0 || prompt[i] >= vocab)
       throw Error({.where = fmt::format("prompt, token {}", i), .found = fmt::format("id {}", prompt[i]), .expected = fmt::format("0 to {}", vocab - 1), .fix = "use ids of this model's vocabulary"});
+  if (const int64_t most = session.plan.plan.max_prompt; static_cast<int64_t>(prompt.size()) > most)
+    throw Error({.where = "prompt", .found = fmt::format("{} tokens", prompt.size()), .expected = fmt::format("at most {}, for which the session was planned", most), .fix = "open a session for longer prompts"});
   if (static_cast<int64_t>(prompt.size()) + max_tokens > context)
     throw Error({.where = "prompt", .found = fmt::format("{} tokens and {} to generate", prompt.size(), max_tokens), .expected = fmt::format("at most {} positions", context), .fix = "shorten the prompt or ask for fewer tokens"});
 }

@@ -44,7 +44,7 @@ std::vector<int> colour(const std::vector<Path>& paths, const std::vector<int>& 
 
 int add_tensor(Program& program, Tensor tensor) { return add(program.tensors, std::move(tensor)); }
 int add_region(Program& program, Region region) { return add(program.regions, std::move(region)); }
-int add_phase(Program& program, std::string name) { return add(program.phases, Phase{std::move(name)}); }
+int add_phase(Program& program, std::string name) { return add(program.phases, Phase{.name = std::move(name)}); }
 int add_buffer(Program& program, Buffer buffer) { return add(program.buffers, std::move(buffer)); }
 int add_move(Program& program, Move move) { return add(program.moves, std::move(move)); }
 

@@ -35,15 +35,18 @@ std::vector<int64_t> factors(const Tensor& tensor, const Buffer& buffer, Axis ax
     if (cut.axis != axis) continue;
     const int64_t n = limit(tensor, buffer, static_cast<size_t>(cut.dim));
     const bool packed = quantised(tensor.dtype) && cut.dim == tensor.quantised_dim;
+    const bool grows = tensor.dims[static_cast<size_t>(cut.dim)].size.kind != SizeKind::fixed;
     for (int p = 0; p < positions; p++)
-      f[static_cast<size_t>(p)] *= packed ? quantised_bytes(tensor.dtype, ranges_at(cut.cut, n, p)) : count_at(cut.cut, n, p);
+      f[static_cast<size_t>(p)] *= packed  ? quantised_bytes(tensor.dtype, ranges_at(cut.cut, n, p))
+                                   : grows ? most_at(cut.cut, n, p)
+                                           : count_at(cut.cut, n, p);
   }
   return f;
 }
 
-// What all positions share: uncut dimensions, copies, slots, bytes of an element.
+// What all positions share: uncut dimensions, slots, bytes of an element; of one copy.
 int64_t common_factor(const Tensor& tensor, const Buffer& buffer) {
-  int64_t f = int64_t{buffer.copies} * buffer.slots;
+  int64_t f = buffer.slots;
   bool packed_dim_cut = false;
   for (size_t d = 0; d < tensor.dims.size(); d++) {
     const int64_t n = limit(tensor, buffer, d);
@@ -63,9 +66,26 @@ int64_t common_factor(const Tensor& tensor, const Buffer& buffer) {
   return f * bytes(tensor.dtype, 1);
 }
 
-bool lives_in(const Buffer& b, int phase) { return std::find(b.phases.begin(), b.phases.end(), phase) != b.phases.end(); }
+bool lives_in(const Buffer& b, int phase) {
+  return std::find(b.phases.begin(), b.phases.end(), phase) != b.phases.end() || b.leaves_in == phase || b.arrives_in == phase;
+}
 
-// A buffer's bytes on core (x, y) = common * fx[x] * fy[y].
+// How many of a buffer's copies occupy bytes at a moment of a phase.
+int64_t copies_at(const Buffer& b, int phase, int moment) {
+  const int moved = std::clamp(moment - b.first_moment, 0, b.copies);
+  if (b.leaves_in == phase) return b.copies - moved;
+  if (b.arrives_in == phase) return moved;
+  return lives_in(b, phase) ? b.copies : 0;
+}
+
+// The moments at which a phase can be fullest: where copies only arrive, the last; where they only leave, the first.
+Range moments_of(const Program& program, int phase) {
+  const int n = program.phases[static_cast<size_t>(phase)].moments;
+  const auto any = [&](int Buffer::*field) { return std::any_of(program.buffers.begin(), program.buffers.end(), [&](const Buffer& b) { return b.*field == phase; }); };
+  return {any(&Buffer::leaves_in) ? 0 : n - 1, any(&Buffer::arrives_in) ? n : 1};
+}
+
+// The bytes of one copy of a buffer on core (x, y) = common * fx[x] * fy[y].
 struct Separable {
   BufferKind kind;
   int64_t common;
@@ -116,9 +136,14 @@ Classes classes(const std::vector<Separable>& parts, bool along_x, int positions
   return c;
 }
 
-CoreBytes sum_at(const std::vector<const Separable*>& parts, int x, int y, int64_t code_bytes) {
+struct LiveCopies {
+  const Separable* bytes;
+  int64_t copies;
+};
+
+CoreBytes sum_at(const std::vector<LiveCopies>& live, int x, int y, int64_t code_bytes) {
   CoreBytes c{.code = code_bytes};
-  for (const Separable* s : parts) c.by_kind[static_cast<size_t>(s->kind)] += s->common * s->fx[static_cast<size_t>(x)] * s->fy[static_cast<size_t>(y)];
+  for (const auto& [s, copies] : live) c.by_kind[static_cast<size_t>(s->kind)] += copies * s->common * s->fx[static_cast<size_t>(x)] * s->fy[static_cast<size_t>(y)];
   return c;
 }
 
@@ -128,7 +153,7 @@ int64_t CoreBytes::total() const { return std::accumulate(by_kind.begin(), by_ki
 
 int64_t buffer_bytes(const Program& program, const Buffer& buffer, int x, int y) {
   const Separable s = separable(program, buffer);
-  return s.common * s.fx[static_cast<size_t>(x)] * s.fy[static_cast<size_t>(y)];
+  return buffer.copies * s.common * s.fx[static_cast<size_t>(x)] * s.fy[static_cast<size_t>(y)];
 }
 
 CoreBytes core_bytes(const Program& program, int region, int phase, int x, int y, int64_t code_bytes) {
@@ -138,41 +163,53 @@ CoreBytes core_bytes(const Program& program, int region, int phase, int x, int y
   return c;
 }
 
-std::vector<PhaseBytes> phase_bytes(const Program& program, int64_t code_bytes) {
+std::vector<PhaseBytes> phase_bytes(const Program& program, int64_t code_bytes, int only_phase) {
   std::vector<PhaseBytes> rows;
   for (int region = 0; region < static_cast<int>(program.regions.size()); region++) {
     const Rect rect = program.regions[static_cast<size_t>(region)].rect;
     std::vector<Separable> parts;
     std::vector<const Buffer*> buffers;
     std::set<int> own_phases;  // in which a buffer of the region itself lives
+    const auto phases_of = [](const Buffer& b) {
+      std::vector<int> phases = b.phases;
+      for (int phase : {b.leaves_in, b.arrives_in})
+        if (phase >= 0) phases.push_back(phase);
+      return phases;
+    };
     for (const Buffer& b : program.buffers)
-      if (b.region == region) own_phases.insert(b.phases.begin(), b.phases.end());
+      if (b.region == region)
+        for (int phase : phases_of(b))
+          if (only_phase < 0 || phase == only_phase) own_phases.insert(phase);
     for (const Buffer& b : program.buffers) {
-      const bool together = std::any_of(b.phases.begin(), b.phases.end(), [&](int phase) { return own_phases.count(phase) > 0; });
+      const std::vector<int> phases = phases_of(b);
+      const bool together = std::any_of(phases.begin(), phases.end(), [&](int phase) { return own_phases.count(phase) > 0; });
       if (!together || !overlap(program.regions[static_cast<size_t>(b.region)].rect, rect)) continue;
       parts.push_back(separable(program, b, rect));
       buffers.push_back(&b);
     }
     const Classes cx = classes(parts, true, rect.w), cy = classes(parts, false, rect.h);
     for (int phase = 0; phase < static_cast<int>(program.phases.size()); phase++) {
-      std::vector<const Separable*> live;
-      for (size_t i = 0; i < parts.size(); i++)
-        if (lives_in(*buffers[i], phase)) live.push_back(&parts[i]);
       if (own_phases.count(phase) == 0) continue;
       PhaseBytes row{.phase = phase, .region = region, .cores = int64_t{rect.w} * rect.h};
-      double sum = 0;
-      for (size_t i = 0; i < cx.first.size(); i++) {
-        for (size_t j = 0; j < cy.first.size(); j++) {
-          const CoreBytes c = sum_at(live, cx.first[i], cy.first[j], code_bytes);
-          sum += static_cast<double>(c.total()) * static_cast<double>(cx.members[i]) * static_cast<double>(cy.members[j]);
-          if (row.fullest.total() < c.total()) {
-            row.fullest = c;
-            row.x = rect.x + cx.first[i];
-            row.y = rect.y + cy.first[j];
+      const Range moments = moments_of(program, phase);
+      for (int moment = static_cast<int>(moments.begin); moment < moments.end; moment++) {
+        std::vector<LiveCopies> live;
+        for (size_t i = 0; i < parts.size(); i++)
+          if (const int64_t copies = copies_at(*buffers[i], phase, moment); copies > 0) live.push_back({&parts[i], copies});
+        double sum = 0;
+        for (size_t i = 0; i < cx.first.size(); i++) {
+          for (size_t j = 0; j < cy.first.size(); j++) {
+            const CoreBytes c = sum_at(live, cx.first[i], cy.first[j], code_bytes);
+            sum += static_cast<double>(c.total()) * static_cast<double>(cx.members[i]) * static_cast<double>(cy.members[j]);
+            if (row.fullest.total() < c.total()) {
+              row.fullest = c;
+              row.x = rect.x + cx.first[i];
+              row.y = rect.y + cy.first[j];
+            }
           }
         }
+        row.mean = std::max(row.mean, sum / static_cast<double>(row.cores));
       }
-      row.mean = sum / static_cast<double>(row.cores);
       rows.push_back(row);
     }
   }

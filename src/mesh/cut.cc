@@ -121,6 +121,19 @@ int64_t count_at(const Cut& cut, int64_t n, int position) {
   return 0;
 }
 
+int64_t most_at(const Cut& cut, int64_t n, int position) {
+  const auto ceiling = [](int64_t rows, int64_t owned, int64_t logical) { return (rows * owned + logical - 1) / logical; };
+  const auto owned = [&] { return logical_positions(position_to_ring(position, cut.positions), cut.positions, cut.logical).size(); };
+  switch (cut.kind) {
+    case CutKind::parts: return ceiling(n, 1, cut.positions);
+    case CutKind::ring: return ceiling(n, owned(), cut.logical);
+    // Full chunks, and one that is not: of what it may hold in a longer list, only its own rows count.
+    case CutKind::chunks: return std::min(n / cut.chunk * count_at(ring_cut(cut.positions, cut.logical), cut.chunk, position) + ceiling(n % cut.chunk, owned(), cut.logical), n);
+    case CutKind::runs: return std::min(n, count_at(cut, n, position) + 1);
+    default: return count_at(cut, n, position);
+  }
+}
+
 std::vector<std::vector<Range>> logical_tiles(const Cut& cut, int64_t n, int L) { return logical_tiles(cut, n, L, {0, cut.positions}); }
 
 std::vector<std::vector<Range>> logical_tiles(const Cut& cut, int64_t n, int L, Range run) { return logical_tiles(cut, n, L, run, {0, n}); }

@@ -57,6 +57,8 @@ Cut table_cut(std::vector<std::vector<Range>> table);
 // The indices that `position` holds of a dimension of n, in the core's order.
 std::vector<Range> ranges_at(const Cut& cut, int64_t n, int position);
 int64_t count_at(const Cut& cut, int64_t n, int position);
+// The most that `position` holds for any size up to n: a ring part of a smaller size can be larger by one.
+int64_t most_at(const Cut& cut, int64_t n, int position);
 
 // Rows in the shift placement: how many of n positions row i of H holds, and the first of them.
 inline int64_t shift_rows(int64_t n, int64_t i, int64_t H) { return (n + i) / H; }

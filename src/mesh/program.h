@@ -103,10 +103,16 @@ struct Buffer {
   int slots = 1;             // 2: double-buffered while it shifts
   std::vector<int64_t> limits;  // [dims] the largest sizes here, where they are smaller than the tensor's; empty: the tensor's
   std::vector<int> phases;   // the phases in which its bytes are occupied
+  // In a phase of several moments, copies leave or arrive one by one: copy first_copy + i is in flight at moment first_moment + i, when a
+  // leaving buffer still holds it and an arriving one does not yet.
+  int leaves_in = -1;        // phase
+  int arrives_in = -1;       // phase
+  int first_moment = 0;
 };
 
 struct Phase {
   std::string name;
+  int moments = 1;  // of a phase that moves stored copies in place, one after the other
 };
 
 // ---- routes ----------------------------------------------------------------------------------------------------------------------

@@ -73,6 +73,20 @@ enum class Side : uint8_t { ramp, low, high };  // where a colour enters a route
 
 Side side_at(const Path& path, int position) { return position == path.from ? Side::ramp : position > path.from ? Side::low : Side::high; }
 
+// Paths stay inside their region.
+void check_paths(const Program& p, std::vector<Diagnostic>& out) {
+  for (const Route& route : p.routes) {
+    const int n = side(extent(region_of(p, route.region).rect), route.axis);
+    for (const Path& path : route.paths) {
+      if (path.lo >= 0 && path.hi < n && path.lo <= path.from && path.from <= path.hi) continue;
+      const auto [x, y] = core_at(p, route.region, route.axis, std::clamp(path.from, 0, n - 1));
+      out.push_back({Rule::off_the_mesh, x, y, fmt::format("phase {}, route {}", p.phases[static_cast<size_t>(route.phase)].name, route.name),
+                     fmt::format("a path from position {} over {} to {} leaves the {} positions of region {} along {}", path.from, path.lo, path.hi, n, region_of(p, route.region).name, name(route.axis))});
+      break;
+    }
+  }
+}
+
 void check_inputs(const Program& p, std::vector<Diagnostic>& out) {
   // (phase, region, axis, colour, position) -> the side on which the colour enters there, and the route that says so
   struct Entrance {
@@ -245,14 +259,14 @@ struct Event {
   std::string step;
 };
 
-// Loops are unrolled to two turns: enough to see an order that repeats.
+// Loops that depend on parameters are unrolled to two turns: enough to see an order that repeats.
 void events_of(const Steps& steps, std::vector<Event>& events) {
   for (const Step& step : steps) {
     if (const auto* send = std::get_if<Send>(&step.what)) events.push_back({true, send->move, step.name});
     if (const auto* receive = std::get_if<Receive>(&step.what)) events.push_back({false, receive->move, step.name});
     if (const auto* group = std::get_if<Group>(&step.what)) events_of(group->body, events);
     if (const auto* loop = std::get_if<Loop>(&step.what))
-      for (int turn = 0; turn < (loop->count == CountKind::fixed && loop->fixed < 2 ? static_cast<int>(loop->fixed) : 2); turn++) events_of(loop->body, events);
+      for (int64_t turn = 0, n = loop->count == CountKind::fixed ? loop->fixed : 2; turn < n; turn++) events_of(loop->body, events);
   }
 }
 
@@ -323,6 +337,7 @@ std::vector<Diagnostic> verify(const Program& program, const Limits& limits) {
   if (!out.empty()) return out;  // the other rules need regions that are there
   check_bytes(program, limits, out);
   check_colours(program, limits, out);
+  check_paths(program, out);
   check_inputs(program, out);
   for (const Entry& entry : program.entries) {
     StepChecker checker{program, entry, out};

@@ -194,8 +194,7 @@ int64_t fullest_tile(const Program& p, int buffer) {
   return bytes(t.dtype, n);
 }
 
-PrefillBuffers place_prefill(Placer& at, const Tensors& t, const ModelConfig& c, const Plan& plan, const PlacedRegion& r, const PrefillPhases& ph,
-                             int transition) {
+PrefillBuffers place_prefill(Placer& at, const Tensors& t, const ModelConfig& c, const Plan& plan, const PlacedRegion& r, const PrefillPhases& ph) {
   const int W = r.rect.w, H = r.rect.h, L = std::max(W, H), first = r.first_layer, n = r.layers;
   const Dtype sum = sum_dtype(plan.numerics), operand = operand_dtype(plan.numerics);
   const HeadTables tables = head_tables(c, W);
@@ -224,11 +223,9 @@ PrefillBuffers place_prefill(Placer& at, const Tensors& t, const ModelConfig& c,
   const Buffer of = at.program.buffers[static_cast<size_t>(widest)];
   staging("b_slot", of.tensor, of.cuts, rows_only);
   b.turns = at.stored("turns", t.turns, BufferKind::weights, {cut(0, Axis::x, table_cut(tables.pairs))}, 0, 1, all);
-  std::vector<int> cache_live = all;
-  cache_live.push_back(transition);
   // During prefill the caches hold prompts only.
   auto cache = [&](const char* name, int tensor) {
-    const int id = at.stored(name, tensor, BufferKind::cache, {cut(0, Axis::y, keys_y), cut(1, Axis::x, kv_x)}, first, n, cache_live);
+    const int id = at.stored(name, tensor, BufferKind::cache, {cut(0, Axis::y, keys_y), cut(1, Axis::x, kv_x)}, first, n, all);
     at.program.buffers[static_cast<size_t>(id)].limits = {plan.max_prompt, kv_width(c)};
     return id;
   };
@@ -282,12 +279,25 @@ HeadBuffers place_head(Placer& at, const Tensors& t, const ModelConfig& c, const
   return b;
 }
 
-// The transition moves one layer at a time in place: what has to fit beside the decode weights is one layer's tiles.
-void place_transition_staging(Placer& at, const DecodeBuffers& b, const PlacedRegion& r, int transition) {
-  for (int buffer : {b.w.q, b.w.k, b.w.v, b.w.o, b.w.gate, b.w.up, b.w.down}) {
-    const Buffer& of = at.program.buffers[static_cast<size_t>(buffer)];
-    const std::vector<DimCut> cuts = of.cuts;
-    at.stored("staging." + of.name, of.tensor, BufferKind::staging, cuts, r.first_layer, 1, {transition});
+// The transition moves one layer at a time, in place: the layer in flight lies in staging buffers where it arrives, and still where it was. The
+// head's tables follow in pieces no larger than that.
+void place_transition(Program& p, const Placement& at, const Plan& plan) {
+  const int transition = at.transition_phase, layers = static_cast<int>(at.config.layers);
+  p.phases[static_cast<size_t>(transition)].moments = layers + 1;
+  const auto in = [](const std::vector<int>& regions, int region) { return std::find(regions.begin(), regions.end(), region) != regions.end(); };
+  for (Buffer& b : p.buffers) {
+    if (b.kind != BufferKind::weights && b.kind != BufferKind::cache) continue;
+    (in(at.decode_regions, b.region) ? b.arrives_in : b.leaves_in) = transition;
+    b.first_moment = p.tensors[static_cast<size_t>(b.tensor)].copies > 1 ? b.first_copy : layers;
+  }
+  for (size_t r = 0; r < at.decode.size(); r++) {
+    if (plan.decode.regions[r].layers == 0) continue;
+    const DecodeBuffers& d = at.decode[r];
+    Placer placer{.program = p, .region = at.decode_regions[r], .prefix = "staging."};
+    for (int buffer : {d.w.q, d.w.k, d.w.v, d.w.o, d.w.gate, d.w.up, d.w.down, d.k_cache, d.v_cache}) {
+      const Buffer of = p.buffers[static_cast<size_t>(buffer)];
+      placer.stored(p.tensors[static_cast<size_t>(of.tensor)].name, of.tensor, BufferKind::staging, of.cuts, plan.decode.regions[r].first_layer, 1, {transition});
+    }
   }
 }
 
@@ -311,7 +321,7 @@ Placement place(const ModelConfig& config, const WeightTypes& types, const Plan&
     const int region = add_region(p, {.name = "prefill." + std::to_string(i), .rect = r.rect});
     out.prefill_regions.push_back(region);
     Placer at{.program = p, .region = region, .prefix = "prefill."};
-    out.prefill.push_back(r.layers > 0 ? place_prefill(at, tensors, config, plan, r, pp, out.transition_phase) : PrefillBuffers{});
+    out.prefill.push_back(r.layers > 0 ? place_prefill(at, tensors, config, plan, r, pp) : PrefillBuffers{});
     if (r.head) out.prefill_head = place_head(at, tensors, config, plan, r, {pp.rows, pp.attention, pp.head, pp.move}, {pp.head, pp.move});
   }
   const DecodePhases& dp = out.decode_phases;
@@ -320,11 +330,11 @@ Placement place(const ModelConfig& config, const WeightTypes& types, const Plan&
     const int region = add_region(p, {.name = "decode." + std::to_string(i), .rect = r.rect});
     out.decode_regions.push_back(region);
     Placer at{.program = p, .region = region, .prefix = "decode.", .phases = {dp.layer, dp.head, dp.move}};
-    const std::vector<int> stored = {dp.layer, dp.head, dp.move, out.transition_phase};
+    const std::vector<int> stored = {dp.layer, dp.head, dp.move};
     out.decode.push_back(r.layers > 0 ? place_decode(at, tensors, config, plan, r, stored) : DecodeBuffers{});
     if (r.head) out.decode_head = place_head(at, tensors, config, plan, r, stored, {dp.head, dp.move});
-    if (r.layers > 0) place_transition_staging(at, out.decode.back(), r, out.transition_phase);
   }
+  place_transition(p, out, plan);
   return out;
 }
 

@@ -134,23 +134,61 @@ struct Planner {
     }
   }
 
-  // The planner's own mesh. Returns false if the device cannot hold the model.
-  bool choose(Plan& plan, Part which, int smallest) const {
+  int largest_side() const { return static_cast<int>(std::min({device.mesh_width, device.mesh_height, config.dim})); }
+
+  // The planner's own mesh for one phase. Returns false if the device cannot hold the model.
+  bool choose(Plan& plan, Part which) const {
     const Totals t = totals();
     const double bytes = t.weights + t.cache;
-    const int largest = static_cast<int>(std::min({device.mesh_width, device.mesh_height, config.dim}));
     // No prompt fits where not even one token does.
     Plan least = plan;
     least.chunk = least.max_prompt = 1;
-    const auto holds_one_token = [&](int p) { return fits(least, which, single_region({p, p}, layers())); };
-    int first = std::max({1, smallest, static_cast<int>(std::floor(std::sqrt(bytes / static_cast<double>(usable()))))});
-    while (first <= largest && !holds_one_token(first)) first++;
-    for (int p = first; p <= largest; p++)
+    int p = std::max(1, static_cast<int>(std::floor(std::sqrt(bytes / static_cast<double>(usable())))));
+    while (p <= largest_side() && !fits(least, which, single_region({p, p}, layers()))) p++;
+    for (; p <= largest_side(); p++)
       if (use_single_region(plan, which, {p, p})) return true;
-    for (int p = largest; p >= 1; p--) {
+    for (p = largest_side(); p >= 1; p--)
+      if (may_be_dealt(p, bytes) && regions_of_size(least, which, {p, p}) && use_dealt_regions(plan, which, {p, p})) return true;
+    return false;
+  }
+
+  // Whether equal regions of this side could hold so many bytes at all, with one of them for the head.
+  bool may_be_dealt(int p, double bytes) const {
+    const double slots = static_cast<double>(slot_count(device_mesh(), {p, p}));
+    return slots >= 2 && slots * p * p * static_cast<double>(usable()) >= bytes;
+  }
+
+  // Whether the weights and caches of both phases pass each other on their way from one to the other.
+  bool transition_fits(const Plan& plan) const {
+    const Placement p = place(config, types, plan, device_mesh());
+    return fullest(phase_bytes(p.program, device.code_and_system_bytes, p.transition_phase)).fullest.total() <= sram();
+  }
+
+  // Both phases on meshes of the planner's choice. Each is the smallest that holds its phase, and both grow until the transition fits too: first
+  // as single regions, then as the same regions for both.
+  bool choose_both(Plan& plan) const {
+    if (!choose(plan, Part::prefill) || !choose(plan, Part::decode)) return false;
+    if (transition_fits(plan)) return true;
+    const auto single_side = [](const PhasePlan& p) { return p.regions.size() == 1 ? p.regions.front().rect.w : 0; };
+    if (single_side(plan.prefill) > 0 && single_side(plan.decode) > 0)
+      for (int p = std::max(single_side(plan.prefill), single_side(plan.decode)) + 1; p <= largest_side(); p++) {
+        Plan next = plan;
+        if (!use_single_region(next, Part::prefill, {p, p}) || !use_single_region(next, Part::decode, {p, p}) || !transition_fits(next)) continue;
+        plan = next;
+        return true;
+      }
+    const Totals t = totals();
+    Plan least = plan;
+    least.chunk = least.max_prompt = 1;
+    for (int p = largest_side(); p >= 1; p--) {
       const Extent e{p, p};
-      if (slot_count(device_mesh(), e) < 2 || static_cast<double>(slot_count(device_mesh(), e)) * p * p * static_cast<double>(usable()) < bytes) continue;
-      if (regions_of_size(least, which, e) && use_dealt_regions(plan, which, e)) return true;
+      Plan next = plan;
+      if (!may_be_dealt(p, t.weights + t.cache) || !regions_of_size(least, Part::prefill, e) || !use_dealt_regions(next, Part::prefill, e) || !use_dealt_regions(next, Part::decode, e)) continue;
+      const PhasePlan& more = next.prefill.regions.size() > next.decode.regions.size() ? next.prefill : next.decode;
+      next.prefill = next.decode = PhasePlan(more);
+      if (!transition_fits(next)) continue;
+      plan = next;
+      return true;
     }
     return false;
   }
@@ -240,14 +278,13 @@ PlanResult make_plan(const ModelConfig& config, const WeightTypes& types, const 
 
   const Planner planner{config, types, device, request};
   PlanResult out{.plan = planner.base_plan()};
-  auto arrange = [&](Part which, const std::optional<Extent>& mesh, int smallest) {
-    if (!mesh) return planner.choose(out.plan, which, smallest);
+  auto arrange = [&](Part which, const std::optional<Extent>& mesh) {
+    if (!mesh) return planner.choose(out.plan, which);
     planner.use_mesh(out.plan, which, *mesh);
     return true;
   };
-  bool placed = arrange(Part::prefill, request.prefill_mesh, 1) && arrange(Part::decode, request.decode_mesh, 1);
-  // Each phase fits alone; in the transition the decode weights, one layer in flight and both copies of KV are there together.
-  while (placed && !request.decode_mesh && !planner.fits(out.plan) && planner.fits(out.plan, Part::prefill, out.plan.prefill)) placed = arrange(Part::decode, std::nullopt, out.plan.decode.regions.front().rect.w + 1);
+  const bool own_choice = !request.prefill_mesh && !request.decode_mesh;
+  const bool placed = own_choice ? planner.choose_both(out.plan) : arrange(Part::prefill, request.prefill_mesh) && arrange(Part::decode, request.decode_mesh);
   if (!placed) {
     out.fits = out.fits_measured_code = false;
     out.reason = planner.no_plan_reason();
