@@ -34,7 +34,8 @@ int64_t buffer_bytes(const Program& program, const Buffer& buffer, int x, int y)
 CoreBytes core_bytes(const Program& program, int region, int phase, int x, int y, int64_t code_bytes);
 // One row for each phase and region in which a buffer lives. A core counts all that lives there in the phase, also what belongs to other
 // regions that lie over it: prefill's caches and decode's weights in a transition.
-std::vector<PhaseBytes> phase_bytes(const Program& program, int64_t code_bytes);
+// `only_phase`: of that phase alone.
+std::vector<PhaseBytes> phase_bytes(const Program& program, int64_t code_bytes, int only_phase = -1);
 // The row with the fullest core. Requires: the program has buffers.
 PhaseBytes fullest(const std::vector<PhaseBytes>& rows);
 
