@@ -142,6 +142,10 @@ BuiltCase build(const MeshCase& c) {
   return out;
 }
 
+std::span<const int32_t> tokens_of(const BuiltCase& b, const mesh::Params& params) {
+  return std::span(b.tokens).subspan(static_cast<size_t>(params.cached), static_cast<size_t>(params.rows));
+}
+
 std::vector<mesh::Params> prefill_chunks(const MeshCase& c) {
   std::vector<mesh::Params> out;
   for (int64_t begin = 0; begin < c.prompt; begin += c.plan.chunk)

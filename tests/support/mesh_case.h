@@ -1,5 +1,6 @@
 // For tests: a small model on small meshes, and the runs of its program.
 #pragma once
+#include <span>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,9 @@ struct BuiltCase {
   std::vector<int32_t> tokens;  // [prompt + decode]
 };
 BuiltCase build(const MeshCase& c);
+
+// The tokens that an entry takes.
+std::span<const int32_t> tokens_of(const BuiltCase& b, const mesh::Params& params);
 
 // The entries of the prompt, in order.
 std::vector<mesh::Params> prefill_chunks(const MeshCase& c);

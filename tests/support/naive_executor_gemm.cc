@@ -200,6 +200,16 @@ void tile_fma(Product& p) {
     }
 }
 
+// C = 0 in the slots of the product.
+void clear_result(Product& p) {
+  for (int i = 0; i < p.L(); i++)
+    for (int j = 0; j < p.L(); j++) {
+      CoreTile c = core_tile(p.state, p.group.c, p.at.column(j), p.at.row(i), p.context);
+      for (int64_t r : p.rows[static_cast<size_t>(i)])
+        for (int64_t n : p.columns[static_cast<size_t>(j)]) c.write({r, n}, 0.0f);
+    }
+}
+
 void walk_gemm(Product& p, const Steps& steps) {
   for (const Step& step : steps) {
     p.state.step = step.name;
@@ -232,8 +242,12 @@ Tiles inner_tiles(const State& s, const Group& g, const Rectangle& at, const Con
   const RowsOfB rows = rows_of_b(s, g.b, c);
   const int64_t n = size_of(s.tensor(g.a).dims[static_cast<size_t>(last)], c);
   if (n != rows.n) s.fail(fmt::format("A has {} columns, B has {} rows", n, rows.n));
-  if (at.w() == at.L) return tiles_of(cut_of(s.buffer(g.a), last).cut, n, at.L, at.run);
-  return tiles_of(rows.cut, n, at.L, {0, at.h});
+  Tiles tiles = at.w() == at.L ? tiles_of(cut_of(s.buffer(g.a), last).cut, n, at.L, at.run) : tiles_of(rows.cut, n, at.L, {0, at.h});
+  Indices all;
+  for (const Indices& t : tiles) all.insert(all.end(), t.begin(), t.end());
+  std::sort(all.begin(), all.end());
+  if (all != flatten({{0, n}})) s.fail(fmt::format("the tiles of {} inner indices hold {}", n, fmt::join(all, ",")));
+  return tiles;
 }
 
 }  // namespace
@@ -241,18 +255,13 @@ Tiles inner_tiles(const State& s, const Group& g, const Rectangle& at, const Con
 void run_gemm(State& s, const Group& g, int region, const Context& context) {
   const Rect r = s.rect(region);
   const std::string group_name = s.step;
-  const bool aligns_a = contains_shift(g.body, ShiftKind::align_rows), aligns_b = contains_shift(g.body, ShiftKind::align_cols);
   if (g.aligned != s.aligned[static_cast<size_t>(g.a)])
     s.fail(fmt::format("buffer {} is {}aligned", s.buffer(g.a).name, g.aligned ? "not " : ""));
   const int rows_dim = static_cast<int>(s.tensor(g.a).dims.size()) - 2;
   const int64_t rows = size_of(s.tensor(g.c).dims[0], context), columns = size_of(s.tensor(g.c).dims[1], context);
+  check_replicas(s, g.a, context);
   for (int y = 0; y < r.h; y++)
-    for (int x = 0; x < r.w; x++) {
-      CoreTile c = core_tile(s, g.c, x, y, context);
-      c.holding.clear();
-      for (int64_t i : c.own[0])
-        for (int64_t n : c.own[1]) c.write({i, n}, 0.0f);
-    }
+    for (int x = 0; x < r.w; x++) core_tile(s, g.c, x, y, context).holding.clear();
   s.aligned[static_cast<size_t>(g.c)] = false;
   for (const Range& run : g.runs) {
     const Rectangle at = rectangle(run, r.h);
@@ -264,7 +273,8 @@ void run_gemm(State& s, const Group& g, int region, const Context& context) {
       const int64_t head_dim = g.heads == 0 ? 0 : columns / g.heads;
       p.columns = head < 0 ? tiles_of(columns_x, columns, at.L, run)
                            : tiles_of_head(columns_x, columns, at.L, run, {head * head_dim, (head + 1) * head_dim});
-      read_tiles(p, !aligns_a && (g.aligned || at.L == 1), !aligns_b);
+      read_tiles(p, g.aligned, s.buffer(g.b).kind == BufferKind::weights);
+      clear_result(p);
       walk_gemm(p, g.body);
     }
   }
@@ -414,6 +424,7 @@ void run_gemm_t(State& s, const Group& g, int region, const Context& context) {
   const Rect r = s.rect(region);
   const std::string group_name = s.step;
   if (s.aligned[static_cast<size_t>(g.a)]) s.fail("A lies aligned");
+  check_replicas(s, g.a, context);
   for (int y = 0; y < r.h; y++)
     for (int x = 0; x < r.w; x++) core_tile(s, g.c, x, y, context).holding.clear();
   s.aligned[static_cast<size_t>(g.c)] = false;

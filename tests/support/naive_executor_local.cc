@@ -257,6 +257,7 @@ void run_local(State& state, const Local& op, int region, const Context& context
   for (int b : op.in)
     if (state.aligned[static_cast<size_t>(b)])
       state.fail(fmt::format("buffer {} is read where its tiles lie aligned for a product", state.buffer(b).name));
+  for (int b : op.in) check_replicas(state, b, context);
   for (int b : op.out) state.aligned[static_cast<size_t>(b)] = false;
   for (int y = 0; y < r.h; y++)
     for (int x = 0; x < r.w; x++) {

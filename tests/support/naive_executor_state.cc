@@ -2,6 +2,7 @@
 #include "support/naive_executor_state.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <numbers>
@@ -168,6 +169,26 @@ void CoreTile::check_complete() const {
     }
   }
   if (holding.count() != n) complain(-1);
+}
+
+void check_replicas(const State& s, int id, const Context& context) {
+  const Buffer& b = s.buffer(id);
+  const Rect r = s.rect(b.region);
+  if (b.kind == BufferKind::weights || b.kind == BufferKind::cache) return;  // checked where they were put
+  const int copy = s.copy_of(id, context);
+  std::vector<Element> seen;
+  for (int y = 0; y < r.h; y++)
+    for (int x = 0; x < r.w; x++) {
+      const Holding& own = s.holding(id, copy, x, y);
+      for (int64_t i : own.indices()) {
+        const Element& e = *own.find(i);
+        if (i >= static_cast<int64_t>(seen.size())) seen.resize(static_cast<size_t>(i) + 1);
+        Element& first = seen[static_cast<size_t>(i)];
+        if (!first.held) first = e;
+        if (std::bit_cast<uint32_t>(first.value) != std::bit_cast<uint32_t>(e.value))
+          s.fail(fmt::format("core ({},{}) has {} for element {} of buffer {}, another core {}", x, y, e.value, i, b.name, first.value));
+      }
+    }
 }
 
 // ---- numerics --------------------------------------------------------------------------------------------------------------------

@@ -104,6 +104,8 @@ struct CoreTile {
 };
 
 CoreTile core_tile(State& state, int buffer, int x, int y, const Context& context);
+// Fails where two cores hold different values of an element that both have a copy of.
+void check_replicas(const State& state, int buffer, const Context& context);
 float rounded(Dtype dtype, float value);  // to the dtype of an activation
 // acc + a * b in the program's numerics.
 float multiply_add(const State& state, float a, float b, float acc);
