@@ -11,7 +11,10 @@ namespace {
 
 using namespace mesh;
 
-BuiltCase small_case() { return build(make_case(tiny_config(4, 2, 4, 10, 9, 7, 1), Numerics::mixed, {.mesh = {5, 4}, .own_head = true}, {.mesh = {4, 3}, .own_head = true}, 3, 5, 2)); }
+BuiltCase small_case() {
+  return build(make_case(tiny_config(4, 2, 4, 10, 9, 7, 1), Numerics::mixed, {.mesh = {5, 4}, .own_head = true},
+                         {.mesh = {4, 3}, .own_head = true}, 3, 5, 2));
+}
 
 // The reason why the case stops; empty if it runs to its end.
 std::string fault_of(const BuiltCase& b) {
@@ -21,7 +24,8 @@ std::string fault_of(const BuiltCase& b) {
     for (const Params& p : prefill_chunks(c)) naive.run("prefill", p, tokens_of(b, p));
     naive.run("row", prefill_chunks(c).back(), {});
     naive.run("transition", transition_params(c), {});
-    for (int64_t at = c.prompt; at < c.prompt + c.decode; at++) naive.run("decode", decode_params(c, at), tokens_of(b, decode_params(c, at)));
+    for (int64_t at = c.prompt; at < c.prompt + c.decode; at++)
+      naive.run("decode", decode_params(c, at), tokens_of(b, decode_params(c, at)));
   } catch (const std::logic_error& e) {
     return e.what();
   }
@@ -41,7 +45,8 @@ void visit(Steps& steps, const std::function<void(Steps&)>& f) {
 void remove_steps(BuiltCase& b, const std::string& name) {
   size_t removed = 0;
   for (Entry& e : b.lowered.placement.program.entries)
-    for (RegionSteps& r : e.lists) visit(r.steps, [&](Steps& steps) { removed += std::erase_if(steps, [&](const Step& s) { return s.name == name; }); });
+    for (RegionSteps& r : e.lists)
+      visit(r.steps, [&](Steps& steps) { removed += std::erase_if(steps, [&](const Step& s) { return s.name == name; }); });
   ASSERT_GT(removed, 0u) << name;
 }
 

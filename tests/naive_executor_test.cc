@@ -52,7 +52,7 @@ std::vector<std::vector<float>> logits_of_reference(const BuiltCase& b) {
 class NaiveExecutorIs : public testing::TestWithParam<Numerics> {};
 
 TEST_P(NaiveExecutorIs, TheModelOnRandomMeshes) {
-  for (uint64_t seed = 0; seed < 60; seed++) {
+  for (uint64_t seed = 0; seed < 40; seed++) {
     const MeshCase c = random_case(seed, GetParam(), 7);
     SCOPED_TRACE(describe(c));
     try {
@@ -66,7 +66,7 @@ TEST_P(NaiveExecutorIs, TheModelOnRandomMeshes) {
 
 // A cache that prefill filled and the transition moved, and one that decode filled token by token: the same up to the order of sums.
 TEST_P(NaiveExecutorIs, TheSameByPrefillAndByDecode) {
-  for (uint64_t seed = 100; seed < 115; seed++) {
+  for (uint64_t seed = 100; seed < 112; seed++) {
     const MeshCase c = random_case(seed, GetParam(), 5);
     SCOPED_TRACE(describe(c));
     const BuiltCase b = build(c);
@@ -80,7 +80,9 @@ TEST_P(NaiveExecutorIs, TheSameByPrefillAndByDecode) {
     for (int64_t at = 0; at < c.prompt; at++) by_decode.run("decode", decode_params(c, at), tokens_of(b, decode_params(c, at)));
     for (const char* cache : {"k_cache", "v_cache"})
       for (int layer = 0; layer < c.model.layers; layer++)
-        EXPECT_LT(rel_rms(by_prefill.gather(cache, layer, transition_params(c)), by_decode.gather(cache, layer, transition_params(c))), bound(GetParam())) << cache << layer;
+        EXPECT_LT(rel_rms(by_prefill.gather(cache, layer, transition_params(c)), by_decode.gather(cache, layer, transition_params(c))),
+                  bound(GetParam()))
+            << cache << layer;
     EXPECT_LT(rel_rms(logits, by_decode.logits()), 2 * bound(GetParam()));
   }
 }

@@ -101,7 +101,7 @@ void expect_equal(const MeshCase& c) {
 class RunEqualsNaive : public testing::TestWithParam<Numerics> {};
 
 TEST_P(RunEqualsNaive, OnRandomMeshes) {
-  for (uint64_t seed = 1000; seed < 1050; seed++) expect_equal(random_case(seed, GetParam(), 7));
+  for (uint64_t seed = 1000; seed < 1040; seed++) expect_equal(random_case(seed, GetParam(), 7));
 }
 
 // Sides: one, equal, prime, either longer; W below, at and above the number of KV heads; more cores than dims.

@@ -121,19 +121,21 @@ int moved_copy(const State& s, int buffer, const Move& move) { return s.tensor(b
 
 bool same_bits(float a, float b) { return std::memcmp(&a, &b, sizeof a) == 0; }
 
-// Everything that the cores of a region hold of a buffer; cores that hold the same element must agree.
-std::map<int64_t, Element> collect(const State& s, int buffer, int copy) {
-  std::map<int64_t, Element> all;
+// Everything that the cores of a region hold of a buffer, by flat index; cores that hold the same element must agree.
+std::vector<Element> collect(const State& s, int buffer, int copy) {
+  std::vector<Element> all;
   const Rect r = s.rect(s.buffer(buffer).region);
   for (int y = 0; y < r.h; y++)
     for (int x = 0; x < r.w; x++) {
       const Holding& h = s.holding(buffer, copy, x, y);
       for (int64_t i : h.indices()) {
         const Element& e = *h.find(i);
-        const auto [it, fresh] = all.try_emplace(i, e);
-        if (!fresh && (!same_bits(it->second.value, e.value) || !same_bits(it->second.scale, e.scale)))
+        if (i >= static_cast<int64_t>(all.size())) all.resize(static_cast<size_t>(i) + 1);
+        Element& first = all[static_cast<size_t>(i)];
+        if (!first.held) first = e;
+        if (!same_bits(first.value, e.value) || !same_bits(first.scale, e.scale))
           s.fail(fmt::format("core ({},{}) has {} for element {} of buffer {}, another core {}", x, y, e.value, i, s.buffer(buffer).name,
-                             it->second.value));
+                             first.value));
       }
     }
   return all;
@@ -150,10 +152,8 @@ void run_send(State& s, int id, const Context& context) {
   Message message{.elements = collect(s, move.source, copy)};
   if (move.kind == MoveKind::row_out) {
     const int64_t n = sizes_of(s.tensor(move.source), context)[1];
-    std::map<int64_t, Element> row;
-    for (const auto& [i, e] : message.elements)
-      if (i / n == context.params.row) row[i % n] = e;
-    message.elements = std::move(row);
+    message.elements.resize(static_cast<size_t>((context.params.row + 1) * n));
+    message.elements.erase(message.elements.begin(), message.elements.end() - n);
   }
   // Weights and caches move in place: their source is overwritten.
   if (b.kind == BufferKind::weights || b.kind == BufferKind::cache)
@@ -176,9 +176,10 @@ void run_receive(State& s, int id, const Context& context) {
       const bool row_in = move.kind == MoveKind::row_in;
       if (!row_in || context.row == 0) tile.holding.clear();
       const auto take = [&](int64_t source, int64_t destination) {
-        const auto it = message.elements.find(source);
-        if (it == message.elements.end()) s.fail(fmt::format("move {} does not bring element {}", move.name, source));
-        tile.holding.put(destination, rounded(s.tensor(move.destination).dtype, it->second.value), it->second.scale);
+        const bool brought = source < static_cast<int64_t>(message.elements.size()) && message.elements[static_cast<size_t>(source)].held;
+        if (!brought) s.fail(fmt::format("move {} does not bring element {}", move.name, source));
+        const Element& e = message.elements[static_cast<size_t>(source)];
+        tile.holding.put(destination, rounded(s.tensor(move.destination).dtype, e.value), e.scale);
       };
       if (tile.sizes.size() == 1) {
         for (int64_t i : tile.own[0]) take(i, i);
@@ -271,14 +272,14 @@ void enter_phase(State& s, int region, int phase) {
 
 void host(State& s, const Host& h, int region, const Context& context) {
   if (h.to_host) {
-    const std::map<int64_t, Element> all = collect(s, h.buffer, 0);
+    const std::vector<Element> all = collect(s, h.buffer, 0);
     if (s.tensor(h.buffer).dtype == Dtype::best) {
       s.chosen = static_cast<int32_t>(all.at(0).scale);
       return;
     }
     // The host picks the first of the largest logits.
-    const auto less = [](const auto& a, const auto& b) { return a.second.value < b.second.value; };
-    s.chosen = static_cast<int32_t>(std::max_element(all.begin(), all.end(), less)->first);
+    const auto less = [](const Element& a, const Element& b) { return a.value < b.value; };
+    s.chosen = static_cast<int32_t>(std::max_element(all.begin(), all.end(), less) - all.begin());
     return;
   }
   const Rect r = s.rect(region);
@@ -397,10 +398,9 @@ namespace {
 std::vector<float> gather_from(const State& s, int buffer, int copy, size_t elements) {
   const Buffer& b = s.buffer(buffer);
   if (copy < b.first_copy || copy >= b.first_copy + b.copies) return {};
-  const std::map<int64_t, Element> all = collect(s, buffer, copy);
+  const std::vector<Element> all = collect(s, buffer, copy);
   std::vector<float> out;
-  for (const auto& [i, e] : all)
-    if (i == static_cast<int64_t>(out.size()) && out.size() < elements) out.push_back(e.value);
+  for (size_t i = 0; i < std::min(elements, all.size()) && all[i].held; i++) out.push_back(all[i].value);
   return out.size() == elements ? out : std::vector<float>{};
 }
 

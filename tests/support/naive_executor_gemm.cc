@@ -52,12 +52,20 @@ struct Rectangle {
   Range run;  // columns of the region
   int h = 1;
   int L = 1;
+  std::vector<int> columns, rows;  // of the region, by logical position: where its core is
   int w() const { return static_cast<int>(run.size()); }
-  int column(int logical) const { return static_cast<int>(run.begin) + owner(logical, w(), L); }
-  int row(int logical) const { return owner(logical, h, L); }
+  int column(int logical) const { return columns[static_cast<size_t>(logical)]; }
+  int row(int logical) const { return rows[static_cast<size_t>(logical)]; }
 };
 
-Rectangle rectangle(Range run, int h) { return {.run = run, .h = h, .L = std::max(static_cast<int>(run.size()), h)}; }
+Rectangle rectangle(Range run, int h) {
+  Rectangle at{.run = run, .h = h, .L = std::max(static_cast<int>(run.size()), h), .columns = {}, .rows = {}};
+  for (int l = 0; l < at.L; l++) {
+    at.columns.push_back(static_cast<int>(run.begin) + owner(l, at.w(), at.L));
+    at.rows.push_back(owner(l, h, at.L));
+  }
+  return at;
+}
 
 // A tile that travels: block (row, column) of its matrix, elements row-major. What is on its way is the whole tile, never changed.
 struct Tile {

@@ -53,7 +53,7 @@ std::vector<int64_t> flatten(const std::vector<Range>& ranges);
 const DimCut& cut_of(const Buffer& buffer, int dim);
 
 struct Message {
-  std::map<int64_t, Element> elements;  // by flat index in the source tensor
+  std::vector<Element> elements;  // by flat index in the source tensor (of a row: in the row)
 };
 
 struct State {
