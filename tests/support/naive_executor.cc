@@ -17,7 +17,7 @@ namespace {
 
 Element join(ReduceOp op, Dtype dtype, const Element& own, const Element& v) {
   switch (op) {
-    case ReduceOp::add: return {dtype == Dtype::f16 ? add_f16(own.value, v.value) : own.value + v.value, 0, true};
+    case ReduceOp::add: return {.value = dtype == Dtype::f16 ? add_f16(own.value, v.value) : own.value + v.value};
     case ReduceOp::max: return own.value > v.value ? own : v;
     case ReduceOp::best: return own.value > v.value || (own.value == v.value && own.scale < v.scale) ? own : v;
   }
@@ -40,7 +40,7 @@ void reduce_run(State& s, const Reduce& op, int buffer, const std::vector<Holdin
     const Element result = values[static_cast<size_t>(tree.root)];
     for (size_t c = 0; c < cores.size(); c++) {
       if (op.broadcast || static_cast<int>(c) == tree.root)
-        cores[c]->put(i, result.value, result.scale);
+        cores[c]->put(i, result);
       else
         cores[c]->erase(i);
     }
@@ -106,7 +106,7 @@ void run_row_shift(State& s, const RowShift& op, int region, const Context& cont
         for (const auto& [i, e] : passed[static_cast<size_t>(y)]) own.erase(i);
       }
       for (int y = 1; y < r.h; y++)
-        for (const auto& [i, e] : passed[static_cast<size_t>(y)]) s.holding(buffer, copy, x, y - 1).put(i, e.value, e.scale);
+        for (const auto& [i, e] : passed[static_cast<size_t>(y)]) s.holding(buffer, copy, x, y - 1).put(i, e);
     }
   }
 }
@@ -178,8 +178,9 @@ void run_receive(State& s, int id, const Context& context) {
       const auto take = [&](int64_t source, int64_t destination) {
         const bool brought = source < static_cast<int64_t>(message.elements.size()) && message.elements[static_cast<size_t>(source)].held;
         if (!brought) s.fail(fmt::format("move {} does not bring element {}", move.name, source));
-        const Element& e = message.elements[static_cast<size_t>(source)];
-        tile.holding.put(destination, rounded(s.tensor(move.destination).dtype, e.value), e.scale);
+        Element e = message.elements[static_cast<size_t>(source)];
+        e.value = rounded(s.tensor(move.destination).dtype, e.value);
+        tile.holding.put(destination, e);
       };
       if (tile.sizes.size() == 1) {
         for (int64_t i : tile.own[0]) take(i, i);
@@ -379,9 +380,9 @@ void NaiveExecutor::run(const std::string& entry_name, const Params& params, std
         Holding& token = s.holding(s.head->token, 0, x, y);
         const Element* best = s.holding(s.head->best, 0, x, y).find(0);
         if (!tokens.empty())
-          token.put(0, static_cast<float>(tokens[0]));
+          token.put(0, {.value = static_cast<float>(tokens[0])});
         else if (best)
-          token.put(0, best->scale);
+          token.put(0, {.value = best->scale});
       }
     s.region_phase[static_cast<size_t>(s.buffer(s.head->token).region)] = p.decode_phases.head;
   }

@@ -188,7 +188,6 @@ void read_tiles(Product& p, bool a_placed, bool b_placed) {
 
 void tile_fma(Product& p) {
   State& s = p.state;
-  const Dtype weights = s.tensor(p.group.b).dtype;
   for (int i = 0; i < p.L(); i++)
     for (int j = 0; j < p.L(); j++) {
       const Tile &a = p.a[static_cast<size_t>(i)][static_cast<size_t>(j)], &b = p.b[static_cast<size_t>(i)][static_cast<size_t>(j)];
@@ -203,7 +202,7 @@ void tile_fma(Product& p) {
         for (size_t n = 0; n < columns.size(); n++) {
           const auto weight = [&](size_t k) -> const Element& { return (*b.elements)[k * columns.size() + n]; };
           const auto input = [&](size_t k) { return (*a.elements)[r * ks.size() + k].value; };
-          c.write({rows[r], columns[n]}, dot(s, weights, ks, weight, input, c.read({rows[r], columns[n]})));
+          c.write({rows[r], columns[n]}, dot(s, ks, weight, input, c.read({rows[r], columns[n]})));
         }
     }
 }
