@@ -19,9 +19,13 @@ struct AlignedBuffer {
   size_t size = 0;
 
   template <class T>
-  T* as() { return reinterpret_cast<T*>(bytes.get()); }
+  T* as() {
+    return reinterpret_cast<T*>(bytes.get());
+  }
   template <class T>
-  const T* as() const { return reinterpret_cast<const T*>(bytes.get()); }
+  const T* as() const {
+    return reinterpret_cast<const T*>(bytes.get());
+  }
 };
 
 // Requires: size > 0. Throws std::bad_alloc.
@@ -36,6 +40,8 @@ inline AlignedBuffer make_aligned(size_t size) {
 }
 
 template <class T>
-AlignedBuffer make_aligned_array(size_t count) { return make_aligned((count > 0 ? count : 1) * sizeof(T)); }
+AlignedBuffer make_aligned_array(size_t count) {
+  return make_aligned((count > 0 ? count : 1) * sizeof(T));
+}
 
 }  // namespace wafer

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <numeric>
+#include <set>
 
 #include "base/check.h"
 
@@ -71,11 +72,27 @@ struct Separable {
   std::vector<int64_t> fx, fy;
 };
 
-Separable separable(const Program& program, const Buffer& b) {
+// On the positions of `on`, which for a buffer of another region are partly or all outside it: there it has no bytes.
+std::vector<int64_t> shifted(const std::vector<int64_t>& f, int from, int on_begin, int on_size) {
+  std::vector<int64_t> out(static_cast<size_t>(on_size), 0);
+  for (int p = 0; p < on_size; p++)
+    if (const int at = on_begin + p - from; at >= 0 && at < static_cast<int>(f.size())) out[static_cast<size_t>(p)] = f[static_cast<size_t>(at)];
+  return out;
+}
+
+Separable separable(const Program& program, const Buffer& b, const Rect& on) {
   const Tensor& t = program.tensors[static_cast<size_t>(b.tensor)];
   const Rect r = program.regions[static_cast<size_t>(b.region)].rect;
-  return {b.kind, common_factor(t, b), factors(t, b, Axis::x, r.w), factors(t, b, Axis::y, r.h)};
+  Separable s{b.kind, common_factor(t, b), factors(t, b, Axis::x, r.w), factors(t, b, Axis::y, r.h)};
+  if (!(r == on)) {
+    s.fx = shifted(s.fx, r.x, on.x, on.w);
+    s.fy = shifted(s.fy, r.y, on.y, on.h);
+  }
+  return s;
 }
+Separable separable(const Program& program, const Buffer& b) { return separable(program, b, program.regions[static_cast<size_t>(b.region)].rect); }
+
+bool overlap(const Rect& a, const Rect& b) { return a.x < b.x + b.w && b.x < a.x + a.w && a.y < b.y + b.h && b.y < a.y + a.h; }
 
 // Positions with equal factors in all buffers form one class; classes are few, so the fullest core is found among pairs of them.
 struct Classes {
@@ -99,9 +116,9 @@ Classes classes(const std::vector<Separable>& parts, bool along_x, int positions
   return c;
 }
 
-CoreBytes sum_at(const std::vector<Separable>& parts, int x, int y, int64_t code_bytes) {
+CoreBytes sum_at(const std::vector<const Separable*>& parts, int x, int y, int64_t code_bytes) {
   CoreBytes c{.code = code_bytes};
-  for (const Separable& s : parts) c.by_kind[static_cast<size_t>(s.kind)] += s.common * s.fx[static_cast<size_t>(x)] * s.fy[static_cast<size_t>(y)];
+  for (const Separable* s : parts) c.by_kind[static_cast<size_t>(s->kind)] += s->common * s->fx[static_cast<size_t>(x)] * s->fy[static_cast<size_t>(y)];
   return c;
 }
 
@@ -123,19 +140,30 @@ CoreBytes core_bytes(const Program& program, int region, int phase, int x, int y
 
 std::vector<PhaseBytes> phase_bytes(const Program& program, int64_t code_bytes) {
   std::vector<PhaseBytes> rows;
-  for (int phase = 0; phase < static_cast<int>(program.phases.size()); phase++) {
-    for (int region = 0; region < static_cast<int>(program.regions.size()); region++) {
-      std::vector<Separable> parts;
-      for (const Buffer& b : program.buffers)
-        if (b.region == region && lives_in(b, phase)) parts.push_back(separable(program, b));
-      if (parts.empty()) continue;
-      const Rect rect = program.regions[static_cast<size_t>(region)].rect;
-      const Classes cx = classes(parts, true, rect.w), cy = classes(parts, false, rect.h);
+  for (int region = 0; region < static_cast<int>(program.regions.size()); region++) {
+    const Rect rect = program.regions[static_cast<size_t>(region)].rect;
+    std::vector<Separable> parts;
+    std::vector<const Buffer*> buffers;
+    std::set<int> own_phases;  // in which a buffer of the region itself lives
+    for (const Buffer& b : program.buffers)
+      if (b.region == region) own_phases.insert(b.phases.begin(), b.phases.end());
+    for (const Buffer& b : program.buffers) {
+      const bool together = std::any_of(b.phases.begin(), b.phases.end(), [&](int phase) { return own_phases.count(phase) > 0; });
+      if (!together || !overlap(program.regions[static_cast<size_t>(b.region)].rect, rect)) continue;
+      parts.push_back(separable(program, b, rect));
+      buffers.push_back(&b);
+    }
+    const Classes cx = classes(parts, true, rect.w), cy = classes(parts, false, rect.h);
+    for (int phase = 0; phase < static_cast<int>(program.phases.size()); phase++) {
+      std::vector<const Separable*> live;
+      for (size_t i = 0; i < parts.size(); i++)
+        if (lives_in(*buffers[i], phase)) live.push_back(&parts[i]);
+      if (own_phases.count(phase) == 0) continue;
       PhaseBytes row{.phase = phase, .region = region, .cores = int64_t{rect.w} * rect.h};
       double sum = 0;
       for (size_t i = 0; i < cx.first.size(); i++) {
         for (size_t j = 0; j < cy.first.size(); j++) {
-          const CoreBytes c = sum_at(parts, cx.first[i], cy.first[j], code_bytes);
+          const CoreBytes c = sum_at(live, cx.first[i], cy.first[j], code_bytes);
           sum += static_cast<double>(c.total()) * static_cast<double>(cx.members[i]) * static_cast<double>(cy.members[j]);
           if (row.fullest.total() < c.total()) {
             row.fullest = c;

@@ -32,7 +32,8 @@ struct PhaseBytes {
 int64_t buffer_bytes(const Program& program, const Buffer& buffer, int x, int y);
 // All buffers of a region that live in a phase, on one core.
 CoreBytes core_bytes(const Program& program, int region, int phase, int x, int y, int64_t code_bytes);
-// One row for each phase and region in which a buffer lives.
+// One row for each phase and region in which a buffer lives. A core counts all that lives there in the phase, also what belongs to other
+// regions that lie over it: prefill's caches and decode's weights in a transition.
 std::vector<PhaseBytes> phase_bytes(const Program& program, int64_t code_bytes);
 // The row with the fullest core. Requires: the program has buffers.
 PhaseBytes fullest(const std::vector<PhaseBytes>& rows);

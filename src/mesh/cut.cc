@@ -1,5 +1,7 @@
 #include "mesh/cut.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 
 namespace wafer::mesh {
@@ -63,20 +65,23 @@ Range ring_range(int64_t n, int position, int positions, int L) {
   return {n * l.begin / L, n * l.end / L};
 }
 
+// Tile l of L2 where n indices lie as a ring cut with L logical positions over S cores: the holding of the core that owns l, cut evenly.
+Range ring_tile(int64_t n, int S, int L, int L2, int64_t l) {
+  if (L2 == L) return part(n, l, L);
+  const int c = static_cast<int>(((l + 1) * S - 1) / L2);
+  const Range mine = logical_positions(c, S, L2), rows = logical_positions(c, S, L);
+  const Range held{n * rows.begin / L, n * rows.end / L};
+  const Range piece = part(held.size(), l - mine.begin, mine.size());
+  return {held.begin + piece.begin, held.begin + piece.end};
+}
+
 // The key blocks of a run's rectangle (w x other_side cores) are the rows as they lie along the other axis, cut for that rectangle.
-std::vector<Range> key_block_of_run(const Cut& cut, int64_t n, int position) {
-  for (const Range& run : cut.run_positions) {
-    if (position < run.begin || position >= run.end) continue;
-    const int w = static_cast<int>(run.size());
-    const int L = std::max(w, cut.other_side);
-    const auto blocks = logical_tiles(ring_cut(cut.other_side, cut.other_logical), n, L);
-    const Range mine = logical_positions(position_to_ring(position - static_cast<int>(run.begin), w), w, L);
-    std::vector<Range> out;
-    for (int64_t l = mine.begin; l < mine.end; l++)
-      for (const Range& r : blocks[static_cast<size_t>(l)]) append(out, r);
-    return out;
-  }
-  return {};
+Range key_block_of_run(const Cut& cut, int64_t n, int position) {
+  const auto run = std::upper_bound(cut.run_positions.begin(), cut.run_positions.end(), position, [](int p, const Range& r) { return p < r.end; });
+  if (run == cut.run_positions.end()) return {};
+  const int w = static_cast<int>(run->size()), L2 = std::max(w, cut.other_side);
+  const Range mine = logical_positions(position_to_ring(position - static_cast<int>(run->begin), w), w, L2);
+  return {ring_tile(n, cut.other_side, cut.other_logical, L2, mine.begin).begin, ring_tile(n, cut.other_side, cut.other_logical, L2, mine.end - 1).end};
 }
 
 }  // namespace
@@ -95,7 +100,7 @@ std::vector<Range> ranges_at(const Cut& cut, int64_t n, int position) {
       }
       break;
     case CutKind::shift: append(out, shift_range(n, position, cut.positions)); break;
-    case CutKind::runs: out = key_block_of_run(cut, n, position); break;
+    case CutKind::runs: append(out, key_block_of_run(cut, n, position)); break;
   }
   return out;
 }
@@ -106,8 +111,14 @@ int64_t count_at(const Cut& cut, int64_t n, int position) {
     case CutKind::parts: return part(n, position, cut.positions).size();
     case CutKind::ring: return ring_range(n, position, cut.positions, cut.logical).size();
     case CutKind::shift: return shift_rows(n, position, cut.positions);
-    default: return count(ranges_at(cut, n, position));
+    case CutKind::table: return count((*cut.table)[static_cast<size_t>(position)]);
+    case CutKind::runs: return key_block_of_run(cut, n, position).size();
+    case CutKind::chunks: {
+      const auto held = [&](int64_t rows) { return ring_range(rows, position, cut.positions, cut.logical).size(); };
+      return n / cut.chunk * held(cut.chunk) + held(n % cut.chunk);
+    }
   }
+  return 0;
 }
 
 std::vector<std::vector<Range>> logical_tiles(const Cut& cut, int64_t n, int L) { return logical_tiles(cut, n, L, {0, cut.positions}); }

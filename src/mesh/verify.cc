@@ -269,12 +269,14 @@ void check_waits(const Program& p, const Entry& entry, std::vector<Diagnostic>& 
     out.push_back({rule, r.rect.x, r.rect.y, fmt::format("entry {}, region {}, step {}", entry.name, r.name, e.step), text});
   };
   bool matched = true;
-  for (size_t l = 0; l < lists.size(); l++)
-    for (const Event& e : lists[l]) {
-      if (e.send || sends[e.move] == receives[e.move]) continue;
-      report(Rule::receive_without_send, l, e, fmt::format("move {} is received {} times and sent {} times", p.moves[static_cast<size_t>(e.move)].name, receives[e.move], sends[e.move]));
-      matched = false;
-    }
+  for (const bool sending : {false, true})
+    for (size_t l = 0; l < lists.size(); l++)
+      for (const Event& e : lists[l]) {
+        if (e.send != sending || sends[e.move] == receives[e.move]) continue;
+        report(Rule::receive_without_send, l, e, fmt::format("move {} is received {} times and sent {} times", p.moves[static_cast<size_t>(e.move)].name, receives[e.move], sends[e.move]));
+        sends[e.move] = receives[e.move];  // once is enough
+        matched = false;
+      }
   if (!matched) return;
   std::vector<size_t> at(lists.size(), 0);
   std::map<int, int> sent;
@@ -318,6 +320,7 @@ int colours_max(const Program& p) {
 std::vector<Diagnostic> verify(const Program& program, const Limits& limits) {
   std::vector<Diagnostic> out;
   check_mesh(program, limits, out);
+  if (!out.empty()) return out;  // the other rules need regions that are there
   check_bytes(program, limits, out);
   check_colours(program, limits, out);
   check_inputs(program, out);

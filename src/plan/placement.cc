@@ -181,6 +181,19 @@ Cut o_input_cut(const HeadTables& tables, int W, int H, int64_t q_dim) {
   return table_cut(std::move(rows));
 }
 
+// Bytes of one copy of a matrix on the core that holds most of it: where both of its cuts give most.
+int64_t fullest_tile(const Program& p, int buffer) {
+  const Buffer& b = p.buffers[static_cast<size_t>(buffer)];
+  const Tensor& t = p.tensors[static_cast<size_t>(b.tensor)];
+  int64_t n = 1;
+  for (const DimCut& c : b.cuts) {
+    int64_t most = 0;
+    for (int at = 0; at < c.cut.positions; at++) most = std::max(most, count_at(c.cut, t.dims[static_cast<size_t>(c.dim)].size.limit, at));
+    n *= most;
+  }
+  return bytes(t.dtype, n);
+}
+
 PrefillBuffers place_prefill(Placer& at, const Tensors& t, const ModelConfig& c, const Plan& plan, const PlacedRegion& r, const PrefillPhases& ph,
                              int transition) {
   const int W = r.rect.w, H = r.rect.h, L = std::max(W, H), first = r.first_layer, n = r.layers;
@@ -204,8 +217,12 @@ PrefillBuffers place_prefill(Placer& at, const Tensors& t, const ModelConfig& c,
   b.w.gate = weights("wgate", t.w.gate, {cut(0, Axis::y, ring_y), cut(1, Axis::x, ring_x)});
   b.w.up = weights("wup", t.w.up, {cut(0, Axis::y, ring_y), cut(1, Axis::x, ring_x)});
   b.w.down = weights("wdown", t.w.down, {cut(0, Axis::y, ring_y), cut(1, Axis::x, ring_x)});
-  const bool wide_ffn = c.ffn >= q_width(c);
-  staging("b_slot", wide_ffn ? t.w.gate : t.w.q, {cut(0, Axis::y, ring_y), cut(1, Axis::x, wide_ffn ? ring_x : q_x)}, rows_only);
+  // As large as the largest tile of any B, on whichever core that is.
+  int widest = b.w.q;
+  for (int w : {b.w.k, b.w.v, b.w.o, b.w.gate, b.w.up, b.w.down})
+    if (fullest_tile(at.program, w) > fullest_tile(at.program, widest)) widest = w;
+  const Buffer of = at.program.buffers[static_cast<size_t>(widest)];
+  staging("b_slot", of.tensor, of.cuts, rows_only);
   b.turns = at.stored("turns", t.turns, BufferKind::weights, {cut(0, Axis::x, table_cut(tables.pairs))}, 0, 1, all);
   std::vector<int> cache_live = all;
   cache_live.push_back(transition);

@@ -139,19 +139,34 @@ struct Planner {
     const Totals t = totals();
     const double bytes = t.weights + t.cache;
     const int largest = static_cast<int>(std::min({device.mesh_width, device.mesh_height, config.dim}));
-    const int first = std::max(smallest, static_cast<int>(std::floor(std::sqrt(bytes / static_cast<double>(usable())))));
+    // No prompt fits where not even one token does.
+    Plan least = plan;
+    least.chunk = least.max_prompt = 1;
+    const auto holds_one_token = [&](int p) { return fits(least, which, single_region({p, p}, layers())); };
+    int first = std::max({1, smallest, static_cast<int>(std::floor(std::sqrt(bytes / static_cast<double>(usable()))))});
+    while (first <= largest && !holds_one_token(first)) first++;
+    for (int p = first; p <= largest; p++)
+      if (use_single_region(plan, which, {p, p})) return true;
+    for (int p = largest; p >= 1; p--) {
+      const Extent e{p, p};
+      if (slot_count(device_mesh(), e) < 2 || static_cast<double>(slot_count(device_mesh(), e)) * p * p * static_cast<double>(usable()) < bytes) continue;
+      if (regions_of_size(least, which, e) && use_dealt_regions(plan, which, e)) return true;
+    }
+    return false;
+  }
+
+  bool use_single_region(Plan& plan, Part which, Extent e) const {
     for (const Plan& choice : chunk_choices(plan, which, kShortestChunk))
-      for (int p = std::max(1, first); p <= largest; p++) {
-        if (!fits(choice, which, single_region({p, p}, layers()))) continue;
-        take(plan, which, choice, single_region({p, p}, layers()));
+      if (fits(choice, which, single_region(e, layers()))) {
+        take(plan, which, choice, single_region(e, layers()));
         return true;
       }
+    return false;
+  }
+
+  bool use_dealt_regions(Plan& plan, Part which, Extent e) const {
     for (const Plan& choice : chunk_choices(plan, which, 1))
-      for (int p = largest; p >= 1; p--) {
-        const Extent e{p, p};
-        if (static_cast<double>(slot_count(device_mesh(), e)) * p * p * static_cast<double>(usable()) < bytes) continue;
-        const auto regions = regions_of_size(choice, which, e);
-        if (!regions) continue;
+      if (auto regions = regions_of_size(choice, which, e)) {
         take(plan, which, choice, *regions);
         return true;
       }
@@ -160,10 +175,7 @@ struct Planner {
 
   // The user's mesh: what fits, else what comes nearest.
   void use_mesh(Plan& plan, Part which, Extent e) const {
-    for (const Plan& choice : chunk_choices(plan, which, kShortestChunk))
-      if (fits(choice, which, single_region(e, layers()))) return take(plan, which, choice, single_region(e, layers()));
-    for (const Plan& choice : chunk_choices(plan, which, 1))
-      if (auto regions = regions_of_size(choice, which, e)) return take(plan, which, choice, *regions);
+    if (use_single_region(plan, which, e) || use_dealt_regions(plan, which, e)) return;
     // Nothing fits. A layer a region where there is room, else the layers of a region one after the other.
     const int places = static_cast<int>(std::min<int64_t>(slot_count(device_mesh(), e), layers() + 1));
     const Plan choice = chunk_choices(plan, which, 1).front();

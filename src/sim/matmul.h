@@ -32,9 +32,9 @@ struct GemvOrder {
   };
   int positions = 0;
   int root = 0;
-  int64_t k_end = 0;              // no range goes past it
-  std::vector<Segment> segments;  // in an order that is good to read and keeps every position's own
-  std::vector<int> empty;         // positions without any k: their partial sum is 0
+  int64_t k_end = 0;                     // no range goes past it
+  std::vector<Segment> segments;         // in an order that is good to read and keeps every position's own
+  std::vector<int> empty;                // positions without any k: their partial sum is 0
   std::vector<std::vector<int>> chains;  // of all levels, one after the other
 };
 

@@ -2,9 +2,9 @@
 //
 // Every core goes round the same circle of parts, each from its own start. Rows and outputs are sorted by their part, so the starts
 // inside a tile of tile_rows x tile_lanes outputs lie close together: counted from the earliest start, an element is active in steps
-// [o, o + L) where o = (i + j) - (i0 + j0). Steps up to the latest start and after the first end are done for the whole tile, and
-// the lanes that are not active get their old values back; all steps between are plain. There is no blocking over k: the
-// accumulators stay in the tile for the whole chain. (A prototype reached 96 % of a tuned sgemm with this.)
+// [o, o + L) where o = (i + j) - (i0 + j0). Steps up to the latest start and after the first end are masked, all between are plain.
+// There is no blocking over k: the accumulators stay in registers for the whole chain. (A prototype reached 96 % of a tuned sgemm with
+// this.)
 #include <algorithm>
 #include <cstring>
 #include <numeric>
@@ -20,17 +20,17 @@ namespace {
 
 constexpr int kMaxTileRows = 12;
 constexpr int kMaxTileLanes = 32;
-constexpr int64_t kRowTilesPerTask = 24;           // the unpacking of a strip of B is shared by so many tiles
-constexpr int64_t kBytesOfA = int64_t{64} << 20;   // packed at a time
+constexpr int64_t kRowTilesPerTask = 24;          // the unpacking of a strip of B is shared by so many tiles
+constexpr int64_t kBytesOfA = int64_t{64} << 20;  // packed at a time
 
 // The circle: all ranges of all parts one after the other, and where each part starts in it.
 struct Circle {
   int parts = 0;
-  int64_t size = 0;              // number of k's
-  std::vector<KRange> ranges;    // none empty
-  std::vector<int64_t> start;    // [parts + 1], steps along the circle
-  std::vector<int64_t> bounds;   // quantised: the pieces, as steps along the circle; [pieces + 1]
-  std::vector<int64_t> piece_k;  // first k of each piece
+  int64_t size = 0;                  // number of k's
+  std::vector<KRange> ranges;        // none empty
+  std::vector<int64_t> start;        // [parts + 1], steps along the circle
+  std::vector<int64_t> bounds;       // quantised: the pieces, as steps along the circle; [pieces + 1]
+  std::vector<int64_t> piece_k;      // first k of each piece
   std::vector<int64_t> piece_start;  // [parts + 1], the first piece of each part
 };
 
@@ -73,12 +73,16 @@ struct RowTile {
 };
 
 void pack_tile(const RowTile& tile, const Circle& circle, const float* a, int64_t lda, const int* sorted, float* to) {
-  if (tile.padded != tile.rows) std::memset(to, 0, sizeof(float) * tile.padded * circle.size);
-  for (int r = 0; r < tile.rows; r++) {
-    const float* row = a + sorted[tile.first + r] * lda;
-    float* out = to + r;
-    for (const KRange& range : circle.ranges) {
-      for (int64_t k = range.begin; k < range.end; k++, out += tile.padded) *out = row[k];
+  static constexpr float kZero = 0;
+  const float* rows[kMaxTileRows];
+  int64_t step[kMaxTileRows];  // 0 for the rows that pad the tile
+  for (int r = 0; r < tile.padded; r++) {
+    rows[r] = r < tile.rows ? a + sorted[tile.first + r] * lda : &kZero;
+    step[r] = r < tile.rows ? 1 : 0;
+  }
+  for (const KRange& range : circle.ranges) {
+    for (int64_t k = range.begin; k < range.end; k++, to += tile.padded) {
+      for (int r = 0; r < tile.padded; r++) to[r] = rows[r][k * step[r]];
     }
   }
 }
@@ -120,7 +124,8 @@ void fill_strip(Strip& strip, const PanelMatrix& b, const Circle& circle, const 
   float* to = strip.weights.as<float>();
   for (const KRange& range : circle.ranges) {
     for (const auto& run : strip.runs) {
-      unpack(panel_data(b, run.n / kPanelLanes), static_cast<int>(run.n % kPanelLanes), run.count, range.begin, range.end, to + run.lane, width);
+      unpack(panel_data(b, run.n / kPanelLanes), static_cast<int>(run.n % kPanelLanes), run.count, range.begin, range.end, to + run.lane,
+             width);
     }
     to += (range.end - range.begin) * width;
   }
@@ -136,73 +141,67 @@ void fill_strip(Strip& strip, const PanelMatrix& b, const Circle& circle, const 
   }
 }
 
-struct Job {
-  const Circle& circle;
-  const GemmKernels& kernels;
-  Numerics numerics;
-  bool quantised;
+// One tile's walk round the circle; kept between tiles for its memory.
+struct Walk {
+  std::vector<uint8_t> is_start;
+  std::vector<int> starts;
+  std::vector<uint32_t> masks;  // [start][2][kMaxTileRows]: before and after the first end
+  std::vector<TileSpan> spans;
 };
 
-// Goes over parts [from, to) of the circle; from < parts, to - from <= parts, so that `to` may pass the end once.
-void run_parts(const Job& job, const RowTile& rows, const Strip& strip, int from, int to, const uint32_t* masks, float* tile) {
-  const int parts = job.circle.parts;
-  const float* b = strip.weights.as<float>();
-  const auto run = [&](int first, int last) {
-    if (job.circle.start[first] == job.circle.start[last]) return;
-    if (job.quantised) {
-      job.kernels.tile_quant(rows.a, rows.padded, b, job.circle.bounds.data(), strip.scales.as<float>(), job.circle.piece_start[first],
-                             job.circle.piece_start[last], masks, tile);
-    } else {
-      const TileProduct product = job.numerics == Numerics::fp16 ? job.kernels.tile_fp16 : job.kernels.tile;
-      product(rows.a, rows.padded, b, job.circle.start[first], job.circle.start[last], masks, tile);
-    }
+// Appends parts [first, first + count) of the circle; first < parts, count <= parts, so the end of the circle may be passed once.
+void append_parts(Walk& walk, const std::vector<int64_t>& start, int first, int count, const uint32_t* masks) {
+  const int parts = static_cast<int>(start.size()) - 1;
+  const int last = first + count;
+  const auto append = [&](int from, int to) {
+    if (start[from] != start[to]) walk.spans.push_back({.begin = start[from], .end = start[to], .masks = masks});
   };
-  run(from, std::min(to, parts));
-  if (to > parts) run(0, to - parts);
+  append(first, std::min(last, parts));
+  if (last > parts) append(0, last - parts);
 }
 
-void multiply_tile(const Job& job, const RowTile& rows, const Strip& strip, std::span<const int> row_parts, float* tile) {
-  const int parts = job.circle.parts;
-  const int origin = row_parts.front() + strip.first_part;  // the part in which step 0 is
-  const int most = row_parts.back() + strip.last_part - origin;
-  std::memset(tile, 0, sizeof(float) * rows.padded * job.kernels.tile_lanes);
-  if (most == 0) return run_parts(job, rows, strip, origin % parts, origin % parts + parts, nullptr, tile);
+// Fills walk.spans. `start` is where each part begins, in steps or in pieces.
+void plan_walk(Walk& walk, const std::vector<int64_t>& start, const Strip& strip, std::span<const int> row_parts) {
+  const int parts = static_cast<int>(start.size()) - 1;
+  const int origin = (row_parts.front() + strip.first_part) % parts;  // the part of step 0
+  const int most = row_parts.back() + strip.last_part - row_parts.front() - strip.first_part;
+  walk.spans.clear();
+  if (most == 0) return append_parts(walk, start, origin, parts, nullptr);
 
-  // Lanes of row r that start at or before `offset`, offsets not yet reduced modulo the number of parts.
-  const auto started = [&](int r, int offset) -> uint32_t {
+  // The distinct starts, as offsets from the origin modulo the number of parts.
+  walk.is_start.assign(std::min(most + 1, parts), 0);
+  for (size_t r = 0; r < row_parts.size(); r++) {
+    if (r > 0 && row_parts[r] == row_parts[r - 1]) continue;
+    for (size_t j = 0; j < strip.up_to.size(); j++) {
+      if (j == 0 || strip.up_to[j] != strip.up_to[j - 1]) walk.is_start[(row_parts[r] - row_parts.front() + j) % parts] = 1;
+    }
+  }
+  walk.starts.clear();
+  for (size_t o = 0; o < walk.is_start.size(); o++) {
+    if (walk.is_start[o]) walk.starts.push_back(static_cast<int>(o));
+  }
+
+  // Lanes of row r whose offset, not yet reduced, is at most `offset`.
+  const auto started = [&](size_t r, int offset) -> uint32_t {
     const int j = offset - (row_parts[r] - row_parts.front());
     if (j < 0) return 0;
     return strip.up_to[std::min<size_t>(j, strip.up_to.size() - 1)];
   };
-  // The distinct starts, reduced.
-  std::vector<uint8_t> is_start(std::min(most + 1, parts), 0);
-  for (int r = 0; r < rows.rows; r++) {
-    if (r > 0 && row_parts[r] == row_parts[r - 1]) continue;
-    for (size_t j = 0; j < strip.up_to.size(); j++) {
-      if (j == 0 || strip.up_to[j] != strip.up_to[j - 1]) is_start[(row_parts[r] - row_parts.front() + j) % parts] = 1;
+  walk.masks.assign(walk.starts.size() * 2 * kMaxTileRows, 0);
+  for (size_t e = 0; e < walk.starts.size(); e++) {
+    uint32_t* head = walk.masks.data() + e * 2 * kMaxTileRows;
+    for (size_t r = 0; r < row_parts.size(); r++) {
+      head[r] = started(r, walk.starts[e]);
+      if (most >= parts) head[r] |= started(r, walk.starts[e] + parts) & ~started(r, parts - 1);
+      head[kMaxTileRows + r] = ~head[r];
     }
   }
-  std::vector<int> starts;
-  for (size_t o = 0; o < is_start.size(); o++) {
-    if (is_start[o]) starts.push_back(static_cast<int>(o));
-  }
-  uint32_t masks[kMaxTileRows] = {};
-  const auto set_masks = [&](int offset, uint32_t invert) {
-    for (int r = 0; r < rows.rows; r++) {
-      uint32_t mask = started(r, offset);
-      if (most >= parts) mask |= started(r, offset + parts) & ~started(r, parts - 1);
-      masks[r] = mask ^ invert;
+  for (const bool head : {true, false}) {
+    for (size_t e = 0; e + 1 < walk.starts.size(); e++) {
+      const uint32_t* masks = walk.masks.data() + (e * 2 + (head ? 0 : 1)) * kMaxTileRows;
+      append_parts(walk, start, (origin + walk.starts[e]) % parts, walk.starts[e + 1] - walk.starts[e], masks);
     }
-  };
-  const auto part_at = [&](int offset) { return (origin + offset) % parts; };
-  for (size_t e = 0; e + 1 < starts.size(); e++) {
-    set_masks(starts[e], 0);
-    run_parts(job, rows, strip, part_at(starts[e]), part_at(starts[e]) + starts[e + 1] - starts[e], masks, tile);
-  }
-  run_parts(job, rows, strip, part_at(starts.back()), part_at(starts.back()) + parts - starts.back(), nullptr, tile);
-  for (size_t e = 0; e + 1 < starts.size(); e++) {
-    set_masks(starts[e], ~uint32_t{0});
-    run_parts(job, rows, strip, part_at(starts[e]), part_at(starts[e]) + starts[e + 1] - starts[e], masks, tile);
+    if (head) append_parts(walk, start, (origin + walk.starts.back()) % parts, parts - walk.starts.back(), nullptr);
   }
 }
 
@@ -217,7 +216,7 @@ void gemm(const float* a, int64_t lda, const PanelMatrix& b, const GemmOrder& or
   if (t == 0 || n == 0) return;
   const GemmKernels& kernels = gemm_kernels(current_isa());
   const Circle circle = make_circle(order, is_quantised(b.type), b.k);
-  const Job job{.circle = circle, .kernels = kernels, .numerics = numerics, .quantised = is_quantised(b.type)};
+  const TileProduct product = numerics == Numerics::fp16 ? kernels.tile_fp16 : kernels.tile;
   const std::vector<int> rows = sorted_by_part(row_part, circle.parts);
   const std::vector<int> outputs = sorted_by_part(col_part, circle.parts);
   std::vector<int> sorted_row_parts(t);
@@ -247,6 +246,7 @@ void gemm(const float* a, int64_t lda, const PanelMatrix& b, const GemmOrder& or
                   .scales = make_aligned_array<float>(circle.piece_k.size() * kernels.tile_lanes)};
       std::memset(strip.weights.as<float>(), 0, strip.weights.size);
       std::memset(strip.scales.as<float>(), 0, strip.scales.size);
+      Walk walk;
       alignas(64) float tile[kMaxTileRows * kMaxTileLanes];
       for (int64_t task = begin; task < end; task++) {
         const int64_t first_output = task % strips * kernels.tile_lanes;
@@ -256,10 +256,19 @@ void gemm(const float* a, int64_t lda, const PanelMatrix& b, const GemmOrder& or
         const int64_t last_tile = std::min(batch_last, first_tile + kRowTilesPerTask);
         for (int64_t i = first_tile; i < last_tile; i++) {
           const RowTile& row_tile = row_tiles[i];
-          multiply_tile(job, row_tile, strip, std::span(sorted_row_parts).subspan(row_tile.first, row_tile.rows), tile);
+          plan_walk(walk, is_quantised(b.type) ? circle.piece_start : circle.start, strip,
+                    std::span(sorted_row_parts).subspan(row_tile.first, row_tile.rows));
+          const int64_t spans = static_cast<int64_t>(walk.spans.size());
+          if (is_quantised(b.type)) {
+            kernels.tile_quant(row_tile.a, row_tile.padded, strip.weights.as<float>(), circle.bounds.data(), strip.scales.as<float>(),
+                               walk.spans.data(), spans, tile);
+          } else {
+            product(row_tile.a, row_tile.padded, strip.weights.as<float>(), walk.spans.data(), spans, tile);
+          }
           for (int r = 0; r < row_tile.rows; r++) {
             float* row = c + rows[row_tile.first + r] * ldc;
-            for (const auto& run : strip.runs) std::memcpy(row + run.n, tile + r * kernels.tile_lanes + run.lane, sizeof(float) * run.count);
+            for (const auto& run : strip.runs)
+              std::memcpy(row + run.n, tile + r * kernels.tile_lanes + run.lane, sizeof(float) * run.count);
           }
         }
       }

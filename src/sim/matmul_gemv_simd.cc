@@ -2,23 +2,24 @@
 #define HWY_DISABLED_TARGETS (HWY_AVX3_DL | HWY_SSSE3)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "sim/matmul_gemv_simd.cc"
-#include "hwy/foreach_target.h"  // IWYU pragma: keep
-
 #include <algorithm>
 
-#include "hwy/cache_control.h"
+#include <hwy/cache_control.h>
+#include <hwy/foreach_target.h>  // IWYU pragma: keep
 #include "sim/matmul_simd-inl.h"
 
 #if WAFER_SIMD_TARGET
 HWY_BEFORE_NAMESPACE();
 namespace wafer::sim::HWY_NAMESPACE {
 
-// Registers for accumulators; a quantised type needs as many again for the sums of a piece.
+// Registers for accumulators.
 constexpr int kAccumulators = kLanes == 16 ? 16 : 8;
+// Vectors of lanes at once.
+constexpr int vectors_at_once(int batch) { return std::clamp(kAccumulators / batch, 1, 8); }
 // Rows that stay in L1 while all lanes and all of the batch go over them.
 constexpr int64_t kRowsAtATime = 32;
 // How far ahead memory is asked for: a few times latency x bandwidth of one core, found by measurement.
-constexpr int64_t kPrefetchBytes = 4096;
+constexpr int64_t kPrefetchBytes = 8192;
 
 template <PanelType type>
 HWY_INLINE V weight(const std::byte* panel, int64_t k, int64_t lane) {
@@ -60,60 +61,44 @@ HWY_INLINE void run_plain(const std::byte* panel, int64_t lane, int64_t begin, i
   }
 }
 
-// S of one piece [begin, end) inside one block whose integers start at `block`.
+// The integers of lanes lane, lane + 1, ... of one row of a block; lane is a multiple of the vector.
+template <PanelType type>
+HWY_INLINE V quantised_weight(const std::byte* integers, int64_t row, int64_t lane) {
+  if constexpr (type == PanelType::q8_0) return from_int8(reinterpret_cast<const int8_t*>(integers) + row * kPanelLanes + lane);
+  const VUint word = hn::Load(DUint(), reinterpret_cast<const uint32_t*>(integers) + row * 16 + lane % 16);
+  return from_low_nibble(hn::ShiftRightSame(word, static_cast<int>(lane / 16 * 4)));
+}
+
+// S of one piece: rows [begin, end) of the block at `block`, x[b * x_stride] for the first of them. Only lane 0 asks for memory ahead.
 template <PanelType type, int kVecs, int kBatch>
-HWY_INLINE void run_piece(const std::byte* block, int64_t begin, int64_t end, const float* x, int64_t x_stride, V (&sum)[kBatch][kVecs]) {
-  if constexpr (type == PanelType::q8_0) {
-    const auto* q = reinterpret_cast<const int8_t*>(block);
-    for (int64_t k = begin; k < end; k++) {
-      const int64_t row = k % kQuantBlock;
+HWY_INLINE void run_piece(const std::byte* block, int64_t lane, int64_t begin, int64_t end, const float* x, int64_t x_stride,
+                          V (&sum)[kBatch][kVecs]) {
+  constexpr int64_t row_bytes = type == PanelType::q8_0 ? 128 : 64;
+  const std::byte* integers = block + 2 * kPanelLanes;
+  for (int64_t row = begin; row < end; row++, x++) {
+    if (lane == 0) {
       WAFER_UNROLL
-      for (int v = 0; v < kVecs; v++) {
-        const V w = from_int8(q + row * kPanelLanes + v * kLanes);
-        WAFER_UNROLL
-        for (int b = 0; b < kBatch; b++) sum[b][v] = hn::MulAdd(w, hn::Set(D(), x[b * x_stride + k]), sum[b][v]);
-      }
+      for (int64_t i = 0; i < row_bytes; i += 64) hwy::Prefetch(integers + row * row_bytes + kPrefetchBytes + i);
     }
-  } else {
-    const auto* words = reinterpret_cast<const uint32_t*>(block);
-    for (int64_t k = begin; k < end;) {
-      const int64_t stop = std::min(end, (k / 8 + 1) * 8);
-      VUint word[kVecs];
+    WAFER_UNROLL
+    for (int v = 0; v < kVecs; v++) {
+      const V w = quantised_weight<type>(integers, row, lane + v * kLanes);
       WAFER_UNROLL
-      for (int v = 0; v < kVecs; v++) word[v] = hn::Load(DUint(), words + k % kQuantBlock / 8 * kPanelLanes + v * kLanes);
-      if (k % 8 != 0) {
-        WAFER_UNROLL
-        for (int v = 0; v < kVecs; v++) word[v] = hn::ShiftRightSame(word[v], static_cast<int>(k % 8 * 4));
-      }
-      for (; k < stop; k++) {
-        WAFER_UNROLL
-        for (int v = 0; v < kVecs; v++) {
-          const V w = from_low_nibble(word[v]);
-          WAFER_UNROLL
-          for (int b = 0; b < kBatch; b++) sum[b][v] = hn::MulAdd(w, hn::Set(D(), x[b * x_stride + k]), sum[b][v]);
-          word[v] = hn::ShiftRight<4>(word[v]);
-        }
-      }
+      for (int b = 0; b < kBatch; b++) sum[b][v] = hn::MulAdd(w, hn::Set(D(), x[b * x_stride]), sum[b][v]);
     }
   }
 }
 
+// The registers hold the sums of one piece; the totals stay in `acc`, in L1.
 template <PanelType type, int kVecs, int kBatch>
 HWY_INLINE void run_quantised(const std::byte* panel, int64_t lane, int64_t begin, int64_t end, const float* x, int64_t x_stride,
                               bool first, float* acc) {
   constexpr int64_t block_bytes = type == PanelType::q8_0 ? kQ8BlockBytes : kQ4BlockBytes;
-  constexpr int64_t lane_bytes = type == PanelType::q8_0 ? 1 : 4;
-  V total[kBatch][kVecs];
-  WAFER_UNROLL
-  for (int b = 0; b < kBatch; b++) {
-    WAFER_UNROLL
-    for (int v = 0; v < kVecs; v++) total[b][v] = first ? hn::Zero(D()) : hn::Load(D(), acc + b * kPanelLanes + lane + v * kLanes);
-  }
-  for (int64_t k = begin; k < end;) {
+  for (int64_t k = begin; k < end; first = false) {
     const int64_t stop = std::min(end, (k / kQuantBlock + 1) * kQuantBlock);
     const std::byte* block = panel + k / kQuantBlock * block_bytes;
-    if (lane == 0) {
-      for (int64_t i = 0; i < block_bytes; i += 64) hwy::Prefetch(block + kPrefetchBytes + i);
+    if (lane == 0 && k % kQuantBlock == 0) {
+      for (int64_t i = 0; i < 2 * kPanelLanes; i += 64) hwy::Prefetch(block + kPrefetchBytes + i);
     }
     V sum[kBatch][kVecs];
     WAFER_UNROLL
@@ -121,26 +106,25 @@ HWY_INLINE void run_quantised(const std::byte* panel, int64_t lane, int64_t begi
       WAFER_UNROLL
       for (int v = 0; v < kVecs; v++) sum[b][v] = hn::Zero(D());
     }
-    run_piece<type, kVecs, kBatch>(block + 2 * kPanelLanes + lane * lane_bytes, k, stop, x, x_stride, sum);
+    const int64_t row = k % kQuantBlock;
+    run_piece<type, kVecs, kBatch>(block, lane, row, row + stop - k, x + k, x_stride, sum);
     WAFER_UNROLL
     for (int v = 0; v < kVecs; v++) {
       const V scale = from_f16(reinterpret_cast<const uint16_t*>(block) + lane + v * kLanes);
       WAFER_UNROLL
-      for (int b = 0; b < kBatch; b++) total[b][v] = hn::MulAdd(scale, sum[b][v], total[b][v]);
+      for (int b = 0; b < kBatch; b++) {
+        float* total = acc + b * kPanelLanes + lane + v * kLanes;
+        hn::Store(hn::MulAdd(scale, sum[b][v], first ? hn::Zero(D()) : hn::Load(D(), total)), D(), total);
+      }
     }
     k = stop;
-  }
-  WAFER_UNROLL
-  for (int b = 0; b < kBatch; b++) {
-    WAFER_UNROLL
-    for (int v = 0; v < kVecs; v++) hn::Store(total[b][v], D(), acc + b * kPanelLanes + lane + v * kLanes);
   }
 }
 
 template <PanelType type, Numerics numerics, int kBatch>
 void run_batch(const std::byte* panel, int64_t begin, int64_t end, const float* x, int64_t x_stride, bool first, float* acc) {
   constexpr bool quantised = type == PanelType::q8_0 || type == PanelType::q4_0;
-  constexpr int kVecs = std::clamp(kAccumulators / kBatch / (quantised ? 2 : 1), 1, 8);
+  constexpr int kVecs = vectors_at_once(kBatch);
   for (int64_t lane = 0; lane < kPanelLanes; lane += kVecs * kLanes) {
     if constexpr (quantised) {
       run_quantised<type, kVecs, kBatch>(panel, lane, begin, end, x, x_stride, first, acc);
@@ -152,6 +136,10 @@ void run_batch(const std::byte* panel, int64_t begin, int64_t end, const float* 
 
 template <PanelType type, Numerics numerics>
 void segment(const std::byte* panel, int64_t begin, int64_t end, const float* x, int64_t x_stride, int batch, bool first, float* acc) {
+  // One pass over the rows if the registers hold all lanes.
+  if (batch == 1 && vectors_at_once(1) * kLanes == kPanelLanes) {
+    return run_batch<type, numerics, 1>(panel, begin, end, x, x_stride, first, acc);
+  }
   while (begin < end) {
     // Quantised pieces must not be cut: rows end at a multiple of the block.
     const int64_t stop = std::min(end, (begin / kRowsAtATime + 1) * kRowsAtATime);

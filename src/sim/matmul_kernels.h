@@ -16,13 +16,19 @@ using GemvSegment = void (*)(const std::byte* panel, int64_t begin, int64_t end,
 // values[position][count]: v = values[chain[0]]; v = values[chain[i]] + v; values[chain[length - 1]] = v. count is a multiple of 128.
 using AddChain = void (*)(float* values, int64_t count, const int* chain, int length);
 
-// GEMM: tile[rows][tile_lanes] = fma(a[k][rows], b[k][tile_lanes], tile) for k in [begin, end), ascending. If `masks` is not null, row r
-// keeps its old values in the lanes whose bit in masks[r] is 0. `rows` is a value of tile_row_step.
-using TileProduct = void (*)(const float* a, int rows, const float* b, int64_t begin, int64_t end, const uint32_t* masks, float* tile);
+// Steps [begin, end) of a tile's chain. If `masks` is not null, row r takes part only in the lanes whose bit in masks[r] is 1.
+struct TileSpan {
+  int64_t begin = 0, end = 0;
+  const uint32_t* masks = nullptr;
+};
 
-// The same over the pieces [begin, end): piece p is k in [bounds[p], bounds[p + 1]) with scales[p][tile_lanes], b holds the integers.
-using TileQuantProduct = void (*)(const float* a, int rows, const float* b, const int64_t* bounds, const float* scales, int64_t begin,
-                                  int64_t end, const uint32_t* masks, float* tile);
+// GEMM: tile[rows][tile_lanes] = the chain fma(a[step][rows], b[step][tile_lanes], acc) from 0 over the spans, one after the other.
+// `rows` is a value of padded_tile_rows.
+using TileProduct = void (*)(const float* a, int rows, const float* b, const TileSpan* spans, int64_t span_count, float* tile);
+
+// The same where spans count pieces: piece p is steps [bounds[p], bounds[p + 1]) with scales[p][tile_lanes], b holds the integers.
+using TileQuantProduct = void (*)(const float* a, int rows, const float* b, const int64_t* bounds, const float* scales,
+                                  const TileSpan* spans, int64_t span_count, float* tile);
 
 // Weights of lanes [lane, lane + count) of a panel as floats (the integers of quantised types): to[(k - begin) * stride + i].
 using UnpackLanes = void (*)(const std::byte* panel, int lane, int count, int64_t begin, int64_t end, float* to, int64_t stride);

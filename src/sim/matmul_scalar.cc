@@ -12,16 +12,18 @@ float fma_of(Numerics numerics, float a, float b, float c) { return numerics == 
 // The weight (for quantised types the integer) of one k and lane of a panel.
 float weight(PanelType type, const std::byte* panel, int64_t k, int64_t lane) {
   switch (type) {
-    case PanelType::f32: return reinterpret_cast<const float*>(panel)[k * kPanelLanes + lane];
-    case PanelType::f16: return f16_to_f32(reinterpret_cast<const uint16_t*>(panel)[k * kPanelLanes + lane]);
+    case PanelType::f32:
+      return reinterpret_cast<const float*>(panel)[k * kPanelLanes + lane];
+    case PanelType::f16:
+      return f16_to_f32(reinterpret_cast<const uint16_t*>(panel)[k * kPanelLanes + lane]);
     case PanelType::q8_0: {
       const std::byte* block = panel + k / kQuantBlock * kQ8BlockBytes + 2 * kPanelLanes;
       return static_cast<float>(reinterpret_cast<const int8_t*>(block)[k % kQuantBlock * kPanelLanes + lane]);
     }
     case PanelType::q4_0: {
       const std::byte* block = panel + k / kQuantBlock * kQ4BlockBytes + 2 * kPanelLanes;
-      const uint32_t word = reinterpret_cast<const uint32_t*>(block)[k % kQuantBlock / 8 * kPanelLanes + lane];
-      return static_cast<float>(static_cast<int>(word >> (k % 8 * 4) & 15u) - 8);
+      const uint32_t word = reinterpret_cast<const uint32_t*>(block)[k % kQuantBlock * 16 + lane % 16];
+      return static_cast<float>(static_cast<int>(word >> (lane / 16 * 4) & 15u) - 8);
     }
   }
   return 0;
@@ -64,31 +66,36 @@ void add_chain(float* values, int64_t count, const int* chain, int length) {
 constexpr int kTileRows = 4;
 constexpr int kTileLanes = 16;
 
-bool active(const uint32_t* masks, int row, int lane) { return masks == nullptr || (masks[row] >> lane & 1u) != 0; }
+bool active(const TileSpan& span, int row, int lane) { return span.masks == nullptr || (span.masks[row] >> lane & 1u) != 0; }
 
 template <Numerics numerics>
-void tile(const float* a, int rows, const float* b, int64_t begin, int64_t end, const uint32_t* masks, float* out) {
+void tile(const float* a, int rows, const float* b, const TileSpan* spans, int64_t span_count, float* out) {
   for (int r = 0; r < rows; r++) {
     for (int lane = 0; lane < kTileLanes; lane++) {
-      if (!active(masks, r, lane)) continue;
-      float acc = out[r * kTileLanes + lane];
-      for (int64_t k = begin; k < end; k++) acc = fma_of(numerics, a[k * rows + r], b[k * kTileLanes + lane], acc);
+      float acc = 0;
+      for (int64_t s = 0; s < span_count; s++) {
+        if (!active(spans[s], r, lane)) continue;
+        for (int64_t k = spans[s].begin; k < spans[s].end; k++) acc = fma_of(numerics, a[k * rows + r], b[k * kTileLanes + lane], acc);
+      }
       out[r * kTileLanes + lane] = acc;
     }
   }
 }
 
-void tile_quant(const float* a, int rows, const float* b, const int64_t* bounds, const float* scales, int64_t begin, int64_t end,
-                const uint32_t* masks, float* out) {
-  for (int64_t p = begin; p < end; p++) {
-    for (int r = 0; r < rows; r++) {
-      for (int lane = 0; lane < kTileLanes; lane++) {
-        if (!active(masks, r, lane)) continue;
-        float sum = 0;
-        for (int64_t k = bounds[p]; k < bounds[p + 1]; k++) sum = fma(a[k * rows + r], b[k * kTileLanes + lane], sum);
-        float& acc = out[r * kTileLanes + lane];
-        acc = fma(scales[p * kTileLanes + lane], sum, acc);
+void tile_quant(const float* a, int rows, const float* b, const int64_t* bounds, const float* scales, const TileSpan* spans,
+                int64_t span_count, float* out) {
+  for (int r = 0; r < rows; r++) {
+    for (int lane = 0; lane < kTileLanes; lane++) {
+      float acc = 0;
+      for (int64_t s = 0; s < span_count; s++) {
+        if (!active(spans[s], r, lane)) continue;
+        for (int64_t p = spans[s].begin; p < spans[s].end; p++) {
+          float sum = 0;
+          for (int64_t k = bounds[p]; k < bounds[p + 1]; k++) sum = fma(a[k * rows + r], b[k * kTileLanes + lane], sum);
+          acc = fma(scales[p * kTileLanes + lane], sum, acc);
+        }
       }
+      out[r * kTileLanes + lane] = acc;
     }
   }
 }

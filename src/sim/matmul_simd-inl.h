@@ -8,11 +8,17 @@
 
 #include <cstring>
 
-#include "hwy/highway.h"
+#include <hwy/highway.h>
 #include "sim/matmul_kernels.h"
 
+#ifndef WAFER_UNROLL
 // Loops over registers: the arrays live in registers only if the loops disappear.
+#if defined(__clang__)
+#define WAFER_UNROLL _Pragma("clang loop unroll(full)")
+#else
 #define WAFER_UNROLL _Pragma("GCC unroll 16")
+#endif
+#endif
 
 // The kernels need a fused multiply-add and fp16 conversions; other targets (the baseline of the build) use the plain loops.
 #define WAFER_SIMD_TARGET (HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3)

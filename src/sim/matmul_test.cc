@@ -3,8 +3,8 @@
 
 #include <gtest/gtest.h>
 
-#include <bit>
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -73,8 +73,8 @@ Plain plain(const PanelMatrix& m) {
       if (m.type == PanelType::q8_0) {
         p.value.push_back(reinterpret_cast<const int8_t*>(block + 256)[k % 32 * 128 + lane]);
       } else {
-        const uint32_t word = reinterpret_cast<const uint32_t*>(block + 256)[k % 32 / 8 * 128 + lane];
-        p.value.push_back(static_cast<float>(static_cast<int>((word >> (4 * (k % 8))) % 16) - 8));
+        const uint32_t word = reinterpret_cast<const uint32_t*>(block + 256)[k % 32 * 16 + lane % 16];
+        p.value.push_back(static_cast<float>(static_cast<int>((word >> (4 * (lane / 16))) % 16) - 8));
       }
     }
   }
@@ -137,7 +137,8 @@ std::vector<std::vector<KRange>> any_parts(Random& random, int64_t k, int64_t pa
   if (shuffled) std::shuffle(all.begin(), all.end(), random);
   std::vector<std::vector<KRange>> result(parts);
   for (size_t i = 0; i < all.size(); i++) {
-    const int64_t to = pick(random, 0, 3) == 0 ? pick(random, 0, parts - 1) : static_cast<int64_t>(i) * parts / static_cast<int64_t>(all.size());
+    const int64_t to =
+        pick(random, 0, 3) == 0 ? pick(random, 0, parts - 1) : static_cast<int64_t>(i) * parts / static_cast<int64_t>(all.size());
     result[to].push_back(all[i]);
   }
   return result;
@@ -181,8 +182,8 @@ struct Case {
 };
 
 std::vector<Case> cases() {
-  return {{Numerics::fp32, PanelType::f32}, {Numerics::fp32, PanelType::f16},  {Numerics::fp32, PanelType::q8_0},
-          {Numerics::fp32, PanelType::q4_0}, {Numerics::mixed, PanelType::f16}, {Numerics::mixed, PanelType::f32},
+  return {{Numerics::fp32, PanelType::f32},   {Numerics::fp32, PanelType::f16},   {Numerics::fp32, PanelType::q8_0},
+          {Numerics::fp32, PanelType::q4_0},  {Numerics::mixed, PanelType::f16},  {Numerics::mixed, PanelType::f32},
           {Numerics::mixed, PanelType::q8_0}, {Numerics::mixed, PanelType::q4_0}, {Numerics::fp16, PanelType::f16},
           {Numerics::fp16, PanelType::f32}};
 }
@@ -239,6 +240,47 @@ TEST(Gemv, EqualsPlainLoops) {
       });
     }
   }
+}
+
+// Sums of a few hundred halves: rounding the sum twice (to fp32, then to fp16) must be told from a fused one.
+TEST(Gemv, HalfSumsAreRoundedOnce) {
+  Random random(3);
+  const int64_t k = 300, n = 1024;
+  const auto any_half = [&] {
+    return f16_to_f32(static_cast<uint16_t>(pick(random, 0, 1) << 15 | pick(random, 11, 17) << 10 | pick(random, 0, 1023)));
+  };
+  std::vector<float> rows(n * k), x(k), fused(n), twice(n);
+  for (float& v : rows) v = any_half();
+  for (float& v : x) v = any_half();
+  for (int64_t o = 0; o < n; o++) {
+    for (int64_t i = 0; i < k; i++) {
+      fused[o] = fma_f16(rows[o * k + i], x[i], fused[o]);
+      twice[o] = round_f16(std::fma(rows[o * k + i], x[i], twice[o]));
+    }
+  }
+  EXPECT_NE(fused, twice);
+  PanelMatrix w = make_panels(PanelType::f16, k, n);
+  EXPECT_EQ(pack_rows(w, 0, reinterpret_cast<const std::byte*>(rows.data()), SourceType::f32, n, 4 * k, Numerics::fp16), 0);
+  const GemvOrder gemv_order = make_gemv_order({.parts = {{{0, k}}}}, {.size = 1});
+  const GemmOrder gemm_order{.parts = {{{0, k}}}};
+  const std::vector<int> row_part{0}, col_part(n, 0);
+  on_every_path([&] {
+    std::vector<float> y(n);
+    gemv(w, gemv_order, Numerics::fp16, 1, x.data(), k, y.data(), n);
+    EXPECT_TRUE(same(y, fused));
+    gemm(x.data(), k, w, gemm_order, row_part, col_part, Numerics::fp16, y.data(), n);
+    EXPECT_TRUE(same(y, fused));
+  });
+}
+
+TEST(Gemv, AnEmptyLineGivesZero) {
+  PanelMatrix w = make_panels(PanelType::f32, 0, 3);
+  const GemvOrder order = make_gemv_order({.parts = {{}, {}}}, {.size = 2, .root = 1, .levels = {{{0, 1}}}});
+  on_every_path([&] {
+    std::vector<float> y(3, 7.0f);
+    gemv(w, order, Numerics::fp32, 1, nullptr, 0, y.data(), 3);
+    EXPECT_EQ(y, std::vector<float>(3, 0.0f));
+  });
 }
 
 std::vector<int> any_assignment(Random& random, int64_t count, int64_t parts, int64_t kind) {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cmath>
 #include <cstring>
 #include <vector>
 
@@ -31,7 +30,9 @@ bool is_quantised(SourceType type) { return type == SourceType::q8_0 || type == 
 // Values [k, k + count) of a row of a checkpoint as floats. k is a multiple of kChunk.
 void read_values(const std::byte* row, SourceType type, int64_t k, int64_t count, const GemmKernels& kernels, float* to) {
   switch (type) {
-    case SourceType::f32: std::memcpy(to, row + 4 * k, 4 * count); return;
+    case SourceType::f32:
+      std::memcpy(to, row + 4 * k, 4 * count);
+      return;
     case SourceType::f16: {
       uint16_t half[kChunk];
       std::memcpy(half, row + 2 * k, 2 * count);
@@ -60,7 +61,7 @@ void read_values(const std::byte* row, SourceType type, int64_t k, int64_t count
 
 int64_t count_infinite(const float* values, int64_t count) {
   int64_t found = 0;
-  for (int64_t i = 0; i < count; i++) found += std::isinf(values[i]);
+  for (int64_t i = 0; i < count; i++) found += (std::bit_cast<uint32_t>(values[i]) & 0x7fffffffu) == 0x7f800000u;
   return found;
 }
 
@@ -111,19 +112,30 @@ void pack_q8(std::byte* panel, int64_t lane, const std::byte* row, int64_t k, in
   }
 }
 
-void pack_q4(std::byte* panel, int64_t lane, const std::byte* row, int64_t k, int64_t count) {
+// Blocks of lanes [first, last) of a panel; `rows` is that of lane `first`. Staged as bytes, so that the words of a row are made at once.
+void pack_q4(std::byte* panel, int64_t first, int64_t last, const std::byte* rows, int64_t row_bytes, int64_t k, int64_t count) {
+  uint32_t others[16];  // bits of each word that belong to other lanes
+  std::fill_n(others, 16, ~0u);
+  for (int64_t lane = first; lane < last; lane++) others[lane % 16] &= ~(15u << (lane / 16 * 4));
+  uint8_t staged[kQuantBlock][kPanelLanes] = {};
   for (int64_t b = k / kQuantBlock; b < (k + count) / kQuantBlock; b++) {
-    const std::byte* from = row + b * kSourceQ4Bytes;
     std::byte* to = panel + b * kQ4BlockBytes;
-    reinterpret_cast<uint16_t*>(to)[lane] = load<uint16_t>(from);
-    auto* words = reinterpret_cast<uint32_t*>(to + 2 * kPanelLanes);
-    for (int64_t w = 0; w < 4; w++) {
-      uint32_t word = 0;
-      for (int64_t i = 0; i < 8; i++) {
-        const uint32_t byte = load<uint8_t>(from + 2 + (w % 2) * 8 + i);
-        word |= (w < 2 ? byte & 15u : byte >> 4) << (4 * i);
+    for (int64_t lane = first; lane < last; lane++) {
+      const std::byte* from = rows + (lane - first) * row_bytes + b * kSourceQ4Bytes;
+      reinterpret_cast<uint16_t*>(to)[lane] = load<uint16_t>(from);
+      for (int64_t i = 0; i < 16; i++) {
+        const auto byte = load<uint8_t>(from + 2 + i);
+        staged[i][lane] = byte & 15u;
+        staged[i + 16][lane] = byte >> 4;
       }
-      words[w * kPanelLanes + lane] = word;
+    }
+    auto* words = reinterpret_cast<uint32_t*>(to + 2 * kPanelLanes);
+    for (int64_t i = 0; i < kQuantBlock; i++) {
+      uint32_t row[16] = {};
+      for (int64_t group = 0; group < 8; group++) {
+        for (int64_t j = 0; j < 16; j++) row[j] |= static_cast<uint32_t>(staged[i][16 * group + j]) << (4 * group);
+      }
+      for (int64_t j = 0; j < 16; j++) words[i * 16 + j] = (words[i * 16 + j] & others[j]) | row[j];
     }
   }
 }
@@ -132,10 +144,14 @@ void pack_q4(std::byte* panel, int64_t lane, const std::byte* row, int64_t k, in
 
 int64_t panel_bytes(PanelType type, int64_t k) {
   switch (type) {
-    case PanelType::f32: return k * kPanelLanes * 4;
-    case PanelType::f16: return k * kPanelLanes * 2;
-    case PanelType::q8_0: return k / kQuantBlock * kQ8BlockBytes;
-    case PanelType::q4_0: return k / kQuantBlock * kQ4BlockBytes;
+    case PanelType::f32:
+      return k * kPanelLanes * 4;
+    case PanelType::f16:
+      return k * kPanelLanes * 2;
+    case PanelType::q8_0:
+      return k / kQuantBlock * kQ8BlockBytes;
+    case PanelType::q4_0:
+      return k / kQuantBlock * kQ4BlockBytes;
   }
   return 0;
 }
@@ -143,11 +159,15 @@ int64_t panel_bytes(PanelType type, int64_t k) {
 PanelType panel_type(SourceType source, Numerics numerics) {
   if (numerics == Numerics::fp16) return PanelType::f16;
   switch (source) {
-    case SourceType::q8_0: return PanelType::q8_0;
-    case SourceType::q4_0: return PanelType::q4_0;
-    case SourceType::f16: return PanelType::f16;
+    case SourceType::q8_0:
+      return PanelType::q8_0;
+    case SourceType::q4_0:
+      return PanelType::q4_0;
+    case SourceType::f16:
+      return PanelType::f16;
     case SourceType::f32:
-    case SourceType::bf16: return numerics == Numerics::fp32 ? PanelType::f32 : PanelType::f16;
+    case SourceType::bf16:
+      return numerics == Numerics::fp32 ? PanelType::f32 : PanelType::f16;
   }
   return PanelType::f32;
 }
@@ -181,12 +201,14 @@ int64_t pack_rows(PanelMatrix& m, int64_t first_output, const std::byte* rows, S
       const int64_t from = std::max(first_output, base), to = std::min(last, base + kPanelLanes);
       for (int64_t k = 0; k < m.k; k += kChunk) {
         const int64_t count = std::min(kChunk, m.k - k);
+        if (m.type == PanelType::q4_0) {
+          pack_q4(panel, from - base, to - base, rows + (from - first_output) * row_bytes, row_bytes, k, count);
+          continue;
+        }
         for (int64_t n = from; n < to; n++) {
           const std::byte* row = rows + (n - first_output) * row_bytes;
           if (m.type == PanelType::q8_0) {
             pack_q8(panel, n - base, row, k, count);
-          } else if (m.type == PanelType::q4_0) {
-            pack_q4(panel, n - base, row, k, count);
           } else {
             overflows[p] += pack_values(m, panel, n - base, row, source, k, count, numerics, kernels);
           }
@@ -201,10 +223,22 @@ int64_t pack_rows(PanelMatrix& m, int64_t first_output, const std::byte* rows, S
 
 void pack_columns(PanelMatrix& m, const float* matrix, int64_t stride) {
   CHECK(m.type == PanelType::f32, "type {}", static_cast<int>(m.type));
-  for (int64_t p = 0; p < panel_count(m); p++) {
-    float* panel = m.storage.as<float>() + p * m.k * kPanelLanes;
-    const int64_t lanes = std::min(kPanelLanes, m.n - p * kPanelLanes);
-    for (int64_t k = 0; k < m.k; k++) std::memcpy(panel + k * kPanelLanes, matrix + k * stride + p * kPanelLanes, 4 * lanes);
+  parallel_for(0, m.k, std::max<int64_t>(1, 65536 / std::max<int64_t>(m.n, 1)), [&](int64_t begin, int64_t end) {
+    for (int64_t k = begin; k < end; k++) store_input(m, k, matrix + k * stride);
+  });
+}
+
+void store_input(PanelMatrix& m, int64_t k, const float* values) {
+  CHECK(!is_quantised(m.type) && k >= 0 && k < m.k, "type {}, k {} of {}", static_cast<int>(m.type), k, m.k);
+  const GemmKernels& kernels = gemm_kernels(current_isa());
+  for (int64_t n = 0; n < m.n; n += kPanelLanes) {
+    std::byte* panel = m.storage.as<std::byte>() + n / kPanelLanes * panel_bytes(m.type, m.k);
+    const int64_t lanes = std::min(kPanelLanes, m.n - n);
+    if (m.type == PanelType::f32) {
+      std::memcpy(reinterpret_cast<float*>(panel) + k * kPanelLanes, values + n, sizeof(float) * lanes);
+    } else {
+      kernels.f32_to_f16(values + n, reinterpret_cast<uint16_t*>(panel) + k * kPanelLanes, lanes);
+    }
   }
 }
 

@@ -7,8 +7,8 @@
 //   f32   float    [k][128]
 //   f16   uint16_t [k][128]
 //   q8_0  for each 32 k: { uint16_t scale[128]; int8_t q[32][128]; }                    4352 bytes
-//   q4_0  for each 32 k: { uint16_t scale[128]; uint32_t q[4][128]; }                   2304 bytes
-//         a q4_0 word holds 8 successive k of one output, 4 bits each, the lowest k in the lowest bits, value q - 8
+//   q4_0  for each 32 k: { uint16_t scale[128]; uint32_t q[32][16]; }                   2304 bytes
+//         bits 4i to 4i + 3 of word j of a row are lane 16 i + j, value q - 8: one vector of words is a whole row
 // Scales are fp16. The storage has 64 spare bytes at its end, so that a vector load may pass the last lane.
 #pragma once
 #include <cstddef>
@@ -58,6 +58,10 @@ int64_t pack_rows(PanelMatrix& m, int64_t first_output, const std::byte* rows, S
 
 // Packs a host matrix [k][n], rows `stride` floats apart, into f32 panels unchanged.
 void pack_columns(PanelMatrix& m, const float* matrix, int64_t stride);
+
+// Sets the weights of one k for all outputs, rounded to fp16 in an f16 matrix: how a V cache grows, k being the position. (A K cache grows
+// by pack_rows of one row, n being the position; m.n may be any number up to what was made, as the layout does not depend on it.)
+void store_input(PanelMatrix& m, int64_t k, const float* values);
 
 // One weight as a float: its exact value for f32 and f16, scale * q in fp32 for the quantised types. For tests and small jobs.
 float panel_value(const PanelMatrix& m, int64_t k, int64_t n);

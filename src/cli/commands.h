@@ -1,0 +1,60 @@
+// The commands of waferllm, one a file. main.cc fills these structs from the command line, as text; each command turns its own into
+// values, does its work and prints. Bad input is thrown as Error.
+#pragma once
+#include <string>
+
+#include "cli/arguments.h"
+
+namespace wafer::cli {
+
+// What `run` and `plan` have in common.
+struct PlanArguments {
+  std::string model;
+  std::string device = "wse2";
+  std::string plan = "waferllm";
+  std::string numerics = "mixed";
+  Given mesh, prefill_mesh, decode_mesh;
+  Given chunk;
+  Given clock, code_bytes;
+  bool json = false;
+};
+
+struct RunArguments {
+  PlanArguments plan;
+  Given prompt, prompt_file, prompt_ids;
+  std::string tokens = "128";
+  std::string temperature = "0", top_k = "0", top_p = "1", seed = "0";
+  Given logits;
+  bool all_logits = false;
+  bool token_by_token = false;
+  Given threads;
+};
+void run_command(const RunArguments& arguments);
+
+struct PlanCommandArguments {
+  PlanArguments plan;
+  Given context;
+};
+void plan_command(const PlanCommandArguments& arguments);
+
+struct InspectArguments {
+  std::string model;
+  bool json = false;
+};
+void inspect_command(const InspectArguments& arguments);
+
+struct DevicesArguments {
+  Given name;
+  bool json = false;
+};
+void devices_command(const DevicesArguments& arguments);
+
+struct TokenizeArguments {
+  std::string model;
+  bool decode = false;
+  bool no_special = false;
+  bool bos = false;
+};
+void tokenize_command(const TokenizeArguments& arguments);
+
+}  // namespace wafer::cli

@@ -1,0 +1,33 @@
+#include "cli/plan_request.h"
+
+#include "base/error.h"
+#include "model/gguf.h"
+
+namespace wafer::cli {
+
+PlanRequest plan_request(const PlanArguments& a) {
+  if (a.plan != "waferllm")
+    throw Error{{.where = "--plan",
+                 .found = wafer::quoted(a.plan),
+                 .expected = "waferllm, the only plan there is so far",
+                 .fix = "leave the option out"}};
+  if (a.mesh && (a.prefill_mesh || a.decode_mesh))
+    throw Error{{.where = "--mesh",
+                 .found = a.prefill_mesh ? "--prefill-mesh beside it" : "--decode-mesh beside it",
+                 .expected = "--mesh for both phases, or one option for each",
+                 .fix = "leave one of them out"}};
+  PlanRequest request{.plan = a.plan, .numerics = numerics_of("--numerics", a.numerics)};
+  if (a.mesh) request.prefill_mesh = request.decode_mesh = mesh_of("--mesh", *a.mesh);
+  if (a.prefill_mesh) request.prefill_mesh = mesh_of("--prefill-mesh", *a.prefill_mesh);
+  if (a.decode_mesh) request.decode_mesh = mesh_of("--decode-mesh", *a.decode_mesh);
+  if (a.chunk) request.chunk = integer_of("--chunk", *a.chunk, 1, int64_t{1} << 31);
+  return request;
+}
+
+std::optional<double> clock_of(const PlanArguments& a) { return a.clock ? std::optional(real_of("--clock", *a.clock)) : std::nullopt; }
+
+std::optional<int64_t> code_bytes_of(const PlanArguments& a) {
+  return a.code_bytes ? std::optional(integer_of("--code-bytes", *a.code_bytes, 0, int64_t{1} << 40)) : std::nullopt;
+}
+
+}  // namespace wafer::cli

@@ -1,0 +1,17 @@
+// From the options that `run` and `plan` share to what the planner takes.
+#pragma once
+#include <cstdint>
+#include <optional>
+
+#include "cli/commands.h"
+#include "plan/planner.h"
+
+namespace wafer::cli {
+
+// Plan, numerics, meshes and chunk; the context is the caller's to set.
+PlanRequest plan_request(const PlanArguments& arguments);
+
+std::optional<double> clock_of(const PlanArguments& arguments);
+std::optional<int64_t> code_bytes_of(const PlanArguments& arguments);
+
+}  // namespace wafer::cli

@@ -1,0 +1,187 @@
+// waferllm run: a prompt in, text out; then the report.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+
+#include "base/error.h"
+#include "base/isa.h"
+#include "base/parallel.h"
+#include "cli/commands.h"
+#include "cli/logits_file.h"
+#include "cli/output.h"
+#include "cli/plan_request.h"
+#include "engine/session.h"
+#include "report/run_report.h"
+#include "text/utf8.h"
+
+namespace wafer::cli {
+namespace {
+
+constexpr int64_t kMostTokens = int64_t{1} << 31;
+
+// Options that contradict each other, before anything is loaded.
+void refuse_conflicts(const RunArguments& a) {
+  const int prompts = int{a.prompt.has_value()} + int{a.prompt_file.has_value()} + int{a.prompt_ids.has_value()};
+  if (prompts != 1)
+    throw Error{{.where = "prompt",
+                 .found = prompts == 0 ? "none" : "more than one",
+                 .expected = "one of -p, -f and --prompt-ids",
+                 .fix = prompts == 0 ? "give -p \"Once upon a time\", or -p \"\" for none" : "leave the others out"}};
+  if (a.all_logits && !a.logits)
+    throw Error{{.where = "--all-logits", .found = "no --logits beside it", .expected = "--logits FILE, where they go", .fix = "add it"}};
+}
+
+constexpr size_t kMostPromptBytes = size_t{1} << 28;  // encode() takes no more
+
+// Pipes too: a FILE, not a map.
+std::string read_prompt_file(const std::string& path) {
+  const bool from_stdin = path == "-";
+  std::FILE* file = from_stdin ? stdin : std::fopen(path.c_str(), "rb");
+  std::string text;
+  char block[1 << 16];
+  for (size_t n = 1; file != nullptr && n > 0 && text.size() <= kMostPromptBytes;)
+    text.append(block, n = std::fread(block, 1, sizeof block, file));
+  const bool failed = file == nullptr || std::ferror(file) != 0;
+  const int fault = errno;
+  if (file != nullptr && !from_stdin) std::fclose(file);
+  if (failed)
+    throw Error{{.where = "-f " + path, .found = std::strerror(fault), .expected = "a text file, or - for stdin", .fix = "check the path"}};
+  return text;
+}
+
+std::vector<int32_t> prompt_of(const RunArguments& a, const Checkpoint& checkpoint) {
+  if (a.prompt_ids) return ids_of("--prompt-ids", *a.prompt_ids, checkpoint.model.config.vocab);
+  const Tokenizer& t = checkpoint.tokenizer;
+  const std::string text = a.prompt ? *a.prompt : read_prompt_file(*a.prompt_file);
+  std::vector<int32_t> ids = encode(t, text, {.add_bos = t.add_bos && t.bos != kNoToken, .parse_special = true});
+  if (ids.empty() && t.bos != kNoToken) ids.push_back(t.bos);
+  if (ids.empty())
+    throw Error{{.where = "prompt",
+                 .found = "an empty text, and a vocabulary without BOS",
+                 .expected = "at least one token to begin with",
+                 .fix = "give some text"}};
+  return ids;
+}
+
+void refuse_long(int64_t prompt, int64_t tokens, int64_t context) {
+  if (prompt > context)
+    throw Error{{.where = "prompt",
+                 .found = fmt::format("{} tokens", prompt),
+                 .expected = fmt::format("at most {}, the model's context", context),
+                 .fix = "shorten the prompt"}};
+  if (prompt + tokens > context)
+    throw Error{{.where = "-n",
+                 .found = fmt::format("a prompt of {} and {} tokens to generate, {} in all", prompt, tokens, prompt + tokens),
+                 .expected = fmt::format("at most {}, the model's context", context),
+                 .fix = fmt::format("give -n {} or less, or shorten the prompt", context - prompt)}};
+}
+
+SamplerOptions sampler_of(const RunArguments& a) {
+  const SamplerOptions options{.temperature = real_of("--temperature", a.temperature),
+                               .top_k = integer_of("--top-k", a.top_k, 0, kMostTokens),
+                               .top_p = real_of("--top-p", a.top_p),
+                               .seed = seed_of("--seed", a.seed)};
+  validate(options);
+  return options;
+}
+
+// Prints each token's text as soon as it is known to be whole characters, and keeps it for the report.
+struct TextOut {
+  const Tokenizer& tokenizer;
+  int32_t previous;
+  bool print = true;
+  Utf8Stream stream = {};
+  std::string text = {};
+};
+
+void put(TextOut& out, std::string_view characters) {
+  out.text += characters;
+  if (out.print && !characters.empty()) write_out(characters);
+}
+
+void put_token(TextOut& out, int32_t token) {
+  put(out, push(out.stream, piece_after(out.tokenizer, out.previous, token)));
+  out.previous = token;
+}
+
+// A text that ends inside a line is ended on stdout, so that what follows on a terminal begins on its own; it is no part of the text.
+void end_text(TextOut& out) {
+  put(out, flush(out.stream));
+  if (out.print && !out.text.empty() && !out.text.ends_with('\n')) write_out("\n");
+}
+
+}  // namespace
+
+void run_command(const RunArguments& a) {
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point start = Clock::now();
+  refuse_conflicts(a);
+  SessionOptions options{
+      .device = a.plan.device, .plan = plan_request(a.plan), .clock_hz = clock_of(a.plan), .code_bytes = code_bytes_of(a.plan)};
+  GenerateOptions generation{
+      .max_tokens = integer_of("-n", a.tokens, 0, kMostTokens), .sampler = sampler_of(a), .all_logits = a.all_logits};
+  if (a.threads) set_thread_count(static_cast<int>(integer_of("--threads", *a.threads, 1, 1024)));
+  const Isa isa = current_isa();
+
+  Progress progress;
+  options.progress = generation.progress = [&](const std::string& what, double share) { progress.show(what, share); };
+  if (kind_of(a.plan.model) == ModelKind::shape)
+    throw Error{{.where = a.plan.model,
+                 .found = "a shape, which has no weights",
+                 .expected = "a GGUF checkpoint",
+                 .fix = "name a .gguf file, or use `waferllm plan`, which needs no weights"}};
+  Checkpoint checkpoint = load_checkpoint(a.plan.model);
+  const ModelConfig config = checkpoint.model.config;
+  const std::vector<int32_t> prompt = prompt_of(a, checkpoint);
+  const auto prompt_length = static_cast<int64_t>(prompt.size());
+  refuse_long(prompt_length, generation.max_tokens, config.context);
+  options.plan.context = prompt_length + generation.max_tokens;
+  options.plan.max_prompt = prompt_length;
+  options.plan.host_choice = generation.sampler.temperature > 0;
+  Session session = open_session(std::move(checkpoint), options);
+  if (!session.plan.fits) {
+    progress.clear();
+    write_err(fmt::format("waferllm: warning: does not fit: {}; goes on, because the mesh was given\n", session.plan.reason));
+  }
+
+  std::optional<LogitsFile> logits;
+  if (a.logits) {
+    logits = open_logits_file(*a.logits, a.plan.model, config.vocab);
+    generation.on_logits = [&](int64_t position, int32_t token, std::span<const float> values) {
+      add_row(*logits, position, token, values);
+    };
+  }
+  TextOut out{.tokenizer = session.tokenizer, .previous = prompt.back(), .print = !a.plan.json};
+  generation.on_token = [&](int32_t token) {
+    if (out.print) progress.stop();
+    put_token(out, token);
+  };
+  const Generation result = generate(session, prompt, generation);
+  progress.stop();
+  end_text(out);
+  if (logits) finish(*logits);
+
+  const RunReport report{.text = out.text,
+                         .prompt_tokens = result.prompt,
+                         .tokens = result.tokens,
+                         .stopped = result.stopped,
+                         .placement = placement_report(config, session.device, session.plan, &session.lowered->program()),
+                         .prefill_chunks = result.prefill_chunks,
+                         .decode_steps = result.decode_steps,
+                         .overflows = result.overflows,
+                         .isa = isa_name(isa),
+                         .threads = thread_count(),
+                         .seconds = std::chrono::duration<double>(Clock::now() - start).count(),
+                         .prefill_seconds = result.prefill_seconds,
+                         .decode_seconds = result.decode_seconds};
+  if (a.plan.json)
+    write_out(run_json(report) + "\n");
+  else
+    write_err("\n" + run_text(report));
+}
+
+}  // namespace wafer::cli

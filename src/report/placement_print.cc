@@ -1,0 +1,228 @@
+// Text and JSON of a placement.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "report/placement.h"
+#include "report/text.h"
+#include "text/utf8.h"
+
+namespace wafer {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+const PhasePlan& phase_plan(const PlacementReport& r, std::string_view part) { return part == "prefill" ? r.plan.prefill : r.plan.decode; }
+
+const PartReport* part_named(const PlacementReport& r, std::string_view name) {
+  const auto at = std::find_if(r.parts.begin(), r.parts.end(), [&](const PartReport& p) { return p.name == name; });
+  return at == r.parts.end() ? nullptr : &*at;
+}
+
+// ---- text ------------------------------------------------------------------------------------------------------------------------
+
+std::string layers_text(const PlacedRegion& r) {
+  const std::string head = r.head ? "embedding and LM head" : "";
+  if (r.layers == 0) return head.empty() ? "nothing" : head;
+  const std::string layers =
+      r.layers == 1 ? fmt::format("layer {}", r.first_layer) : fmt::format("layers {}-{}", r.first_layer, r.first_layer + r.layers - 1);
+  return head.empty() ? layers : layers + ", " + head;
+}
+
+std::string regions_text(const PhasePlan& phase) {
+  if (phase.regions.empty()) return "no regions";
+  const mesh::Rect first = phase.regions.front().rect;
+  const std::string mesh = mesh_text(mesh::extent(first));
+  if (phase.regions.size() == 1) return fmt::format("one region of {} cores at ({},{})", mesh, first.x, first.y);
+  int fewest = 0, most = 0;
+  int64_t with_layers = 0;
+  for (const PlacedRegion& r : phase.regions) {
+    if (r.layers == 0) continue;
+    fewest = with_layers == 0 ? r.layers : std::min(fewest, r.layers);
+    most = std::max(most, r.layers);
+    with_layers++;
+  }
+  const std::string layers = fewest == most ? counted(most, "layer") : fmt::format("{} to {} layers", fewest, most);
+  const std::string head = with_layers < static_cast<int64_t>(phase.regions.size()) ? ", one of embedding and LM head alone" : "";
+  return fmt::format("{} of {} cores: {} of {}{}", counted(static_cast<int64_t>(phase.regions.size()), "region"), mesh, with_layers, layers,
+                     head);
+}
+
+std::string config_text(const ModelConfig& c) {
+  return fmt::format("{}, {}, dim {}, {} heads on {} KV heads of {}, ffn {}, vocabulary {}, {}", c.architecture, counted(c.layers, "layer"),
+                     c.dim, c.heads, c.kv_heads, c.head_dim, c.ffn, grouped(c.vocab), name_of(c.weights));
+}
+
+// Rows: kinds of bytes; columns: prefill, transition, decode.
+std::string bytes_table(const PlacementReport& r) {
+  std::vector<Row> rows(1, {"bytes of the fullest core"});
+  for (const PartReport& part : r.parts) rows[0].push_back(part.name);
+  const auto row = [&](const std::string& name, auto value) {
+    Row cells = {name};
+    for (const PartReport& part : r.parts) cells.push_back(value(part));
+    rows.push_back(std::move(cells));
+  };
+  for (int k = 0; k < mesh::kBufferKinds; k++)
+    row(fmt::format("  {}", mesh::name(static_cast<mesh::BufferKind>(k))),
+        [&](const PartReport& p) { return grouped(p.fullest.fullest.by_kind[static_cast<size_t>(k)]); });
+  row("  code and system", [](const PartReport& p) { return grouped(p.fullest.fullest.code); });
+  row("  all", [](const PartReport& p) { return grouped(p.fullest.fullest.total()); });
+  rows.back().push_back(fmt::format("of {}", grouped(r.device.sram_bytes_per_core)));
+  row("  lies at", [](const PartReport& p) { return fmt::format("({},{})", p.fullest.x, p.fullest.y); });
+  row("mean of all cores", [](const PartReport& p) { return grouped(std::llround(p.mean_bytes)); });
+  row("colours", [](const PartReport& p) { return fmt::format("{}", p.colours); });
+  rows.back().push_back(fmt::format("of {}", r.device.free_colours.size()));
+  return table(rows, "lrrrl");
+}
+
+std::string fits_text(const PlacementReport& r) {
+  if (!r.fits) return fmt::format("no: {}", r.reason);
+  return fmt::format("yes; with {} bytes of code and system on a core: {}", grouped(r.device.code_and_system_bytes_measured),
+                     r.fits_with_measured_code ? "yes" : "no");
+}
+
+std::string regions_table(const PlacementReport& r) {
+  std::vector<Row> rows = {{"phase", "region", "x", "y", "cores", "holds"}};
+  for (const std::string_view part : {"prefill", "decode"}) {
+    int i = 0;
+    for (const PlacedRegion& p : phase_plan(r, part).regions)
+      rows.push_back({std::string(part), fmt::format("{}", i++), fmt::format("{}", p.rect.x), fmt::format("{}", p.rect.y),
+                      mesh_text(mesh::extent(p.rect)), layers_text(p)});
+  }
+  return table(rows, "lrrrrl");
+}
+
+// ---- JSON ------------------------------------------------------------------------------------------------------------------------
+
+Json mesh_json(const PhasePlan& phase) {
+  return phase.regions.empty() ? Json(nullptr) : Json(mesh_text(mesh::extent(phase.regions.front().rect)));
+}
+
+Json regions_json(const PlacementReport& r) {
+  Json list = Json::array();
+  for (const std::string_view part : {"prefill", "decode"})
+    for (const PlacedRegion& p : phase_plan(r, part).regions)
+      list.push_back({{"phase", part},
+                      {"x", p.rect.x},
+                      {"y", p.rect.y},
+                      {"width", p.rect.w},
+                      {"height", p.rect.h},
+                      {"layers", p.layers},
+                      {"first_layer", p.first_layer},
+                      {"head", p.head}});
+  return list;
+}
+
+Json part_bytes_json(const PartReport& part) {
+  Json bytes = Json::object();
+  for (int k = 0; k < mesh::kBufferKinds; k++)
+    bytes[mesh::name(static_cast<mesh::BufferKind>(k))] = part.fullest.fullest.by_kind[static_cast<size_t>(k)];
+  bytes["code_and_system"] = part.fullest.fullest.code;
+  bytes["total"] = part.fullest.fullest.total();
+  bytes["mean"] = part.mean_bytes;
+  bytes["x"] = part.fullest.x;
+  bytes["y"] = part.fullest.y;
+  bytes["phase"] = part.phase;
+  return bytes;
+}
+
+void add_part(Json& json, const PlacementReport& r, std::string_view name) {
+  const PartReport* part = part_named(r, name);
+  json["bytes"] = part ? part_bytes_json(*part) : Json(nullptr);
+  json["colours"] = part ? Json(part->colours) : Json(nullptr);
+}
+
+}  // namespace
+
+std::string placement_text(const PlacementReport& r, Regions regions) {
+  const PhasePlan &prefill = r.plan.prefill, &decode = r.plan.decode;
+  std::vector<Row> rows = {
+      {"model", fmt::format("{}: {}", to_valid_utf8(r.model.name), config_text(r.model))},
+      {"device", fmt::format("{}: {} cores of {} bytes, {} GHz", r.device.name,
+                             mesh_text({static_cast<int>(r.device.mesh_width), static_cast<int>(r.device.mesh_height)}),
+                             grouped(r.device.sram_bytes_per_core), significant(r.device.clock_hz / 1e9))},
+      {"plan", fmt::format("{}, numerics {}, KV cache for {}", r.plan.name, name_of(r.plan.numerics), counted(r.plan.context, "position"))},
+  };
+  if (!r.parts.empty()) {
+    rows.push_back({"prefill", fmt::format("{}; chunks of {}", regions_text(prefill), counted(r.plan.chunk, "token"))});
+    rows.push_back({"decode", regions_text(decode)});
+  }
+  rows.push_back({"fits", fits_text(r)});
+  for (const std::string& fault : r.faults) rows.push_back({"fault", fault});
+  std::string text = table(rows, "ll");
+  if (r.parts.empty()) return text;
+  text += "\n" + bytes_table(r);
+  if (regions == Regions::all) text += "\n" + regions_table(r);
+  return text;
+}
+
+Json prefill_json(const PlacementReport& r) {
+  Json json = {{"mesh", mesh_json(r.plan.prefill)},
+               {"regions", r.plan.prefill.regions.size()},
+               {"chunk", r.plan.chunk},
+               {"cycles", nullptr},
+               {"seconds", nullptr},
+               {"tokens_per_second", nullptr}};
+  add_part(json, r, "prefill");
+  return json;
+}
+
+Json transition_json(const PlacementReport& r) {
+  Json json = {{"cycles", nullptr}};
+  add_part(json, r, "transition");
+  return json;
+}
+
+Json decode_json(const PlacementReport& r) {
+  Json json = {{"mesh", mesh_json(r.plan.decode)},
+               {"regions", r.plan.decode.regions.size()},
+               {"cycles_per_token", nullptr},
+               {"tokens_per_second", nullptr}};
+  add_part(json, r, "decode");
+  return json;
+}
+
+Json memory_json(const PlacementReport& r) {
+  const PartReport* part = fullest_part(r);
+  Json json = {{"fits", r.fits},
+               {"fits_with_measured_code", r.fits_with_measured_code},
+               {"sram_bytes_per_core_max", part ? Json(part->fullest.fullest.total()) : Json(nullptr)},
+               {"sram_bytes_per_core_mean", part ? Json(part->mean_bytes) : Json(nullptr)},
+               {"sram_limit", r.device.sram_bytes_per_core},
+               {"code_and_system_bytes", r.device.code_and_system_bytes},
+               {"code_and_system_bytes_measured", r.device.code_and_system_bytes_measured}};
+  if (!r.fits) {
+    json["excess_bytes"] = part ? Json(r.excess_bytes) : Json(nullptr);
+    json["reason"] = to_valid_utf8(r.reason);
+  }
+  return json;
+}
+
+std::string plan_text(const PlacementReport& report) { return placement_text(report, Regions::all); }
+
+std::string plan_json(const PlacementReport& r) {
+  const ModelConfig& c = r.model;
+  const Json json = {{"fits", r.fits},
+                     {"reason", r.fits ? Json(nullptr) : Json(to_valid_utf8(r.reason))},
+                     {"faults", r.faults},
+                     {"model", to_valid_utf8(c.name)},
+                     {"layers", c.layers},
+                     {"device", to_valid_utf8(r.device.name)},
+                     {"plan", r.plan.name},
+                     {"numerics", name_of(r.plan.numerics)},
+                     {"context", r.plan.context},
+                     {"chunk", r.plan.chunk},
+                     {"prefill", prefill_json(r)},
+                     {"transition", transition_json(r)},
+                     {"decode", decode_json(r)},
+                     {"regions", regions_json(r)},
+                     {"memory", memory_json(r)},
+                     {"colours_max", r.parts.empty() ? Json(nullptr) : Json(colours_max(r))},
+                     {"colours_limit", r.device.free_colours.size()},
+                     {"sram_limit", r.device.sram_bytes_per_core}};
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace wafer

@@ -1,0 +1,64 @@
+#include "report/run_report.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "report/text.h"
+#include "text/utf8.h"
+
+namespace wafer {
+
+std::string run_text(const RunReport& r) {
+  const auto prompt = static_cast<int64_t>(r.prompt_tokens.size());
+  std::vector<Row> rows = {
+      {"text", fmt::format("{} after a prompt of {}{}", counted(static_cast<int64_t>(r.tokens.size()), "token"), prompt,
+                           r.stopped ? ", ended by a stop token" : "")},
+      {"host", fmt::format("{}, {}, {} s in all", r.isa, counted(r.threads, "thread"), significant(r.seconds))},
+      {"  prefill", fmt::format("{} in {}, {} s, {} tokens/s", counted(prompt, "token"), counted(r.prefill_chunks, "chunk"),
+                                significant(r.prefill_seconds), per_second(prompt, r.prefill_seconds))},
+      {"  decode", fmt::format("{}, {} s, {} tokens/s", counted(r.decode_steps, "step"), significant(r.decode_seconds),
+                               per_second(r.decode_steps, r.decode_seconds))},
+  };
+  if (r.overflows > 0)
+    rows.push_back(
+        {"overflow", fmt::format("{} became infinite or NaN in {}", counted(r.overflows, "value"), name_of(r.placement.plan.numerics))});
+  return placement_text(r.placement, Regions::summary) + "\n" + table(rows, "ll");
+}
+
+std::string run_json(const RunReport& r) {
+  using Json = nlohmann::ordered_json;
+  const auto rate = [](int64_t things, double seconds) {
+    return things > 0 && seconds > 0 ? Json(static_cast<double>(things) / seconds) : Json(nullptr);
+  };
+  const PlacementReport& p = r.placement;
+  Json prefill = prefill_json(p);
+  prefill["chunks"] = r.prefill_chunks;
+  const Json json = {{"text", r.text},
+                     {"prompt_tokens", r.prompt_tokens},
+                     {"tokens", r.tokens},
+                     {"stopped", r.stopped},
+                     {"model", to_valid_utf8(p.model.name)},
+                     {"device", to_valid_utf8(p.device.name)},
+                     {"plan", p.plan.name},
+                     {"numerics", name_of(p.plan.numerics)},
+                     {"context", p.plan.context},
+                     {"prefill", prefill},
+                     {"transition", transition_json(p)},
+                     {"decode", decode_json(p)},
+                     {"energy_joules", nullptr},
+                     {"memory", memory_json(p)},
+                     {"colours_max", colours_max(p)},
+                     {"overflows", r.overflows},
+                     {"host",
+                      {{"seconds", r.seconds},
+                       {"prefill_seconds", r.prefill_seconds},
+                       {"decode_seconds", r.decode_seconds},
+                       {"prefill_tokens_per_second", rate(static_cast<int64_t>(r.prompt_tokens.size()), r.prefill_seconds)},
+                       {"decode_tokens_per_second", rate(r.decode_steps, r.decode_seconds)},
+                       {"isa", r.isa},
+                       {"threads", r.threads}}}};
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace wafer

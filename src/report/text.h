@@ -1,0 +1,25 @@
+// Numbers and tables as people read them.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/numerics.h"
+#include "mesh/coord.h"
+
+namespace wafer {
+
+std::string grouped(int64_t n);                          // 49152 -> "49,152"
+std::string counted(int64_t n, std::string_view thing);  // "1 region", "3 regions"
+std::string significant(double value);                   // three significant digits, no exponent: "0.0123", "4.56", "1,230"
+std::string per_second(int64_t things, double seconds);  // "123", "-" where nothing was done or no time passed
+std::string mesh_text(mesh::Extent e);                   // "360x360", the form of --mesh
+std::string_view name_of(Numerics numerics);             // "mixed"
+
+// Rows of cells with their columns aligned, two spaces between them. `right` holds one letter a column: 'r' right, 'l' left;
+// columns past its end are left. No space is left at the end of a line; each line begins with `indent`.
+using Row = std::vector<std::string>;
+std::string table(const std::vector<Row>& rows, std::string_view alignment, std::string_view indent = "");
+
+}  // namespace wafer
