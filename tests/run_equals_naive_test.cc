@@ -134,7 +134,7 @@ TEST_P(RunEqualsNaive, ForEveryWeightType) {
   for (TensorType t : {TensorType::f32, TensorType::f16, TensorType::bf16, TensorType::q8_0, TensorType::q4_0})
     for (const mesh::Extent& m : {mesh::Extent{3, 5}, {5, 3}, {4, 4}}) {
       MeshCase c = make_case(tiny_config(4, 2, 16, 64, 96, 33, 2), GetParam(), {.mesh = m}, {.mesh = m, .regions = 2}, 5, 6, 2);
-      c.types = uniform_types(t);
+      c.types = c.odd_types = uniform_types(t);
       c.seed = ++seed;
       expect_equal(c);
     }

@@ -11,7 +11,7 @@ namespace wafer {
 
 struct MeshCase {
   ModelConfig model;
-  WeightTypes types;
+  WeightTypes types, odd_types;  // of layers 0, 2, ...; of layers 1, 3, ...
   Plan plan;
   int64_t prompt = 1;  // tokens
   int64_t decode = 1;
