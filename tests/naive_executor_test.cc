@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "mesh/verify.h"
 #include "model/reference.h"
 #include "support/mesh_case.h"
 #include "support/oracle.h"
@@ -57,6 +58,9 @@ TEST_P(NaiveExecutorIs, TheModelOnRandomMeshes) {
     SCOPED_TRACE(describe(c));
     try {
       const BuiltCase b = build(c);
+      for (const auto& d :
+           mesh::verify(b.lowered.program(), {.mesh = b.lowered.program().mesh, .sram_bytes = 1 << 20, .code_bytes = 0, .colours = 21}))
+        ADD_FAILURE() << d.where << ": " << d.text;
       EXPECT_LT(rel_rms(joined(logits_of_mesh(b)), joined(logits_of_reference(b))), bound(GetParam()));
     } catch (const std::logic_error& e) {
       ADD_FAILURE() << e.what();

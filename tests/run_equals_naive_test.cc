@@ -157,6 +157,13 @@ TEST_P(RunEqualsNaive, WhereDecodeFillsTheCache) {
   }
 }
 
+// More positions, outputs and rows than run() takes at a time.
+TEST_P(RunEqualsNaive, PastTheBlocksOfTheHost) {
+  MeshCase c = make_case(tiny_config(2, 1, 4, 6, 5, 301, 1), GetParam(), {.mesh = {3, 2}}, {.mesh = {2, 3}}, 120, 270, 2);
+  c.plan.keep_scores = false;
+  expect_equal(c);
+}
+
 INSTANTIATE_TEST_SUITE_P(Numerics, RunEqualsNaive, testing::Values(Numerics::fp32, Numerics::mixed, Numerics::fp16), [](const auto& test) {
   return test.param == Numerics::fp32 ? "fp32" : test.param == Numerics::mixed ? "mixed" : "fp16";
 });
