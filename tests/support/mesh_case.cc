@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/rng.h"
+#include "plan/planner.h"
 
 namespace wafer {
 
@@ -72,6 +73,7 @@ MeshCase make_case(const ModelConfig& config, Numerics numerics, const PhaseShap
              .plan = {},
              .prompt = prompt,
              .decode = decode_tokens};
+  c.odd_types = c.types;
   const int layers = static_cast<int>(config.layers);
   c.plan = {.numerics = numerics,
             .context = prompt + decode_tokens + 1,
@@ -112,16 +114,20 @@ MeshCase random_case(uint64_t seed, Numerics numerics, int max_side) {
   MeshCase c = make_case(m, numerics, shape(), shape(), between(1, prompt + 2), prompt, between(1, 4));
   const auto plain = [&] { return std::vector{TensorType::f32, TensorType::f16, TensorType::bf16}[static_cast<size_t>(between(0, 2))]; };
   const auto any = [&] { return quantised && between(0, 3) > 0 ? (between(0, 1) == 1 ? TensorType::q8_0 : TensorType::q4_0) : plain(); };
-  c.types = {.q = any(),
-             .k = any(),
-             .v = any(),
-             .o = q_width(m) % 32 == 0 ? any() : plain(),
-             .gate = any(),
-             .up = any(),
-             .down = any(),
-             .embedding = any(),
-             .output = any()};
+  const auto types = [&]() -> WeightTypes {
+    return {.q = any(),
+            .k = any(),
+            .v = any(),
+            .o = q_width(m) % 32 == 0 ? any() : plain(),
+            .gate = any(),
+            .up = any(),
+            .down = any(),
+            .embedding = any(),
+            .output = any()};
+  };
+  c.types = types();
   if (m.tied_embedding) c.types.output = c.types.embedding;
+  c.odd_types = between(0, 1) == 1 ? c.types : types();
   c.plan.keep_scores = between(0, 1) == 1;
   c.plan.tree_levels = static_cast<int>(between(1, 3));
   c.plan.host_choice = between(0, 3) == 0;
@@ -133,13 +139,17 @@ BuiltCase build(const MeshCase& c) {
   const auto width = [](const PhasePlan& p) { return p.regions.back().rect.x + p.regions.back().rect.w; };
   const mesh::Extent device{std::max(width(c.plan.prefill), width(c.plan.decode)),
                             std::max(c.plan.prefill.regions[0].rect.h, c.plan.decode.regions[0].rect.h)};
-  Model model = random_model(c.model, c.types, c.seed);
-  Lowered lowered = lower(model.config, c.types, c.plan, device);
+  Model model = random_model(c.model, c.types, c.odd_types, c.seed);
+  Lowered lowered = lower(model.config, types_of(model), c.plan, device);
   BuiltCase out{.what = c, .model = std::move(model), .lowered = std::move(lowered), .tokens = {}};
   Rng rng(c.seed + 5);
   for (int64_t i = 0; i < c.prompt + c.decode; i++)
     out.tokens.push_back(static_cast<int32_t>(next_below(rng, static_cast<uint64_t>(c.model.vocab))));
   return out;
+}
+
+std::span<const int32_t> tokens_of(const BuiltCase& b, const mesh::Params& params) {
+  return std::span(b.tokens).subspan(static_cast<size_t>(params.cached), static_cast<size_t>(params.rows));
 }
 
 std::vector<mesh::Params> prefill_chunks(const MeshCase& c) {

@@ -1,5 +1,6 @@
 // For tests: a small model on small meshes, and the runs of its program.
 #pragma once
+#include <span>
 #include <string>
 #include <vector>
 
@@ -10,7 +11,7 @@ namespace wafer {
 
 struct MeshCase {
   ModelConfig model;
-  WeightTypes types;
+  WeightTypes types, odd_types;  // of layers 0, 2, ...; of layers 1, 3, ...
   Plan plan;
   int64_t prompt = 1;  // tokens
   int64_t decode = 1;
@@ -43,6 +44,9 @@ struct BuiltCase {
   std::vector<int32_t> tokens;  // [prompt + decode]
 };
 BuiltCase build(const MeshCase& c);
+
+// The tokens that an entry takes.
+std::span<const int32_t> tokens_of(const BuiltCase& b, const mesh::Params& params);
 
 // The entries of the prompt, in order.
 std::vector<mesh::Params> prefill_chunks(const MeshCase& c);

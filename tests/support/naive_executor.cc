@@ -17,7 +17,7 @@ namespace {
 
 Element join(ReduceOp op, Dtype dtype, const Element& own, const Element& v) {
   switch (op) {
-    case ReduceOp::add: return {dtype == Dtype::f16 ? add_f16(own.value, v.value) : own.value + v.value, 0, true};
+    case ReduceOp::add: return {.value = dtype == Dtype::f16 ? add_f16(own.value, v.value) : own.value + v.value};
     case ReduceOp::max: return own.value > v.value ? own : v;
     case ReduceOp::best: return own.value > v.value || (own.value == v.value && own.scale < v.scale) ? own : v;
   }
@@ -40,7 +40,7 @@ void reduce_run(State& s, const Reduce& op, int buffer, const std::vector<Holdin
     const Element result = values[static_cast<size_t>(tree.root)];
     for (size_t c = 0; c < cores.size(); c++) {
       if (op.broadcast || static_cast<int>(c) == tree.root)
-        cores[c]->put(i, result.value, result.scale);
+        cores[c]->put(i, result);
       else
         cores[c]->erase(i);
     }
@@ -106,7 +106,7 @@ void run_row_shift(State& s, const RowShift& op, int region, const Context& cont
         for (const auto& [i, e] : passed[static_cast<size_t>(y)]) own.erase(i);
       }
       for (int y = 1; y < r.h; y++)
-        for (const auto& [i, e] : passed[static_cast<size_t>(y)]) s.holding(buffer, copy, x, y - 1).put(i, e.value, e.scale);
+        for (const auto& [i, e] : passed[static_cast<size_t>(y)]) s.holding(buffer, copy, x, y - 1).put(i, e);
     }
   }
 }
@@ -121,19 +121,21 @@ int moved_copy(const State& s, int buffer, const Move& move) { return s.tensor(b
 
 bool same_bits(float a, float b) { return std::memcmp(&a, &b, sizeof a) == 0; }
 
-// Everything that the cores of a region hold of a buffer; cores that hold the same element must agree.
-std::map<int64_t, Element> collect(const State& s, int buffer, int copy) {
-  std::map<int64_t, Element> all;
+// Everything that the cores of a region hold of a buffer, by flat index; cores that hold the same element must agree.
+std::vector<Element> collect(const State& s, int buffer, int copy) {
+  std::vector<Element> all;
   const Rect r = s.rect(s.buffer(buffer).region);
   for (int y = 0; y < r.h; y++)
     for (int x = 0; x < r.w; x++) {
       const Holding& h = s.holding(buffer, copy, x, y);
       for (int64_t i : h.indices()) {
         const Element& e = *h.find(i);
-        const auto [it, fresh] = all.try_emplace(i, e);
-        if (!fresh && (!same_bits(it->second.value, e.value) || !same_bits(it->second.scale, e.scale)))
+        if (i >= static_cast<int64_t>(all.size())) all.resize(static_cast<size_t>(i) + 1);
+        Element& first = all[static_cast<size_t>(i)];
+        if (!first.held) first = e;
+        if (!same_bits(first.value, e.value) || !same_bits(first.scale, e.scale))
           s.fail(fmt::format("core ({},{}) has {} for element {} of buffer {}, another core {}", x, y, e.value, i, s.buffer(buffer).name,
-                             it->second.value));
+                             first.value));
       }
     }
   return all;
@@ -150,10 +152,8 @@ void run_send(State& s, int id, const Context& context) {
   Message message{.elements = collect(s, move.source, copy)};
   if (move.kind == MoveKind::row_out) {
     const int64_t n = sizes_of(s.tensor(move.source), context)[1];
-    std::map<int64_t, Element> row;
-    for (const auto& [i, e] : message.elements)
-      if (i / n == context.params.row) row[i % n] = e;
-    message.elements = std::move(row);
+    message.elements.resize(static_cast<size_t>((context.params.row + 1) * n));
+    message.elements.erase(message.elements.begin(), message.elements.end() - n);
   }
   // Weights and caches move in place: their source is overwritten.
   if (b.kind == BufferKind::weights || b.kind == BufferKind::cache)
@@ -176,9 +176,11 @@ void run_receive(State& s, int id, const Context& context) {
       const bool row_in = move.kind == MoveKind::row_in;
       if (!row_in || context.row == 0) tile.holding.clear();
       const auto take = [&](int64_t source, int64_t destination) {
-        const auto it = message.elements.find(source);
-        if (it == message.elements.end()) s.fail(fmt::format("move {} does not bring element {}", move.name, source));
-        tile.holding.put(destination, rounded(s.tensor(move.destination).dtype, it->second.value), it->second.scale);
+        const bool brought = source < static_cast<int64_t>(message.elements.size()) && message.elements[static_cast<size_t>(source)].held;
+        if (!brought) s.fail(fmt::format("move {} does not bring element {}", move.name, source));
+        Element e = message.elements[static_cast<size_t>(source)];
+        e.value = rounded(s.tensor(move.destination).dtype, e.value);
+        tile.holding.put(destination, e);
       };
       if (tile.sizes.size() == 1) {
         for (int64_t i : tile.own[0]) take(i, i);
@@ -271,14 +273,14 @@ void enter_phase(State& s, int region, int phase) {
 
 void host(State& s, const Host& h, int region, const Context& context) {
   if (h.to_host) {
-    const std::map<int64_t, Element> all = collect(s, h.buffer, 0);
+    const std::vector<Element> all = collect(s, h.buffer, 0);
     if (s.tensor(h.buffer).dtype == Dtype::best) {
       s.chosen = static_cast<int32_t>(all.at(0).scale);
       return;
     }
     // The host picks the first of the largest logits.
-    const auto less = [](const auto& a, const auto& b) { return a.second.value < b.second.value; };
-    s.chosen = static_cast<int32_t>(std::max_element(all.begin(), all.end(), less)->first);
+    const auto less = [](const Element& a, const Element& b) { return a.value < b.value; };
+    s.chosen = static_cast<int32_t>(std::max_element(all.begin(), all.end(), less) - all.begin());
     return;
   }
   const Rect r = s.rect(region);
@@ -378,9 +380,9 @@ void NaiveExecutor::run(const std::string& entry_name, const Params& params, std
         Holding& token = s.holding(s.head->token, 0, x, y);
         const Element* best = s.holding(s.head->best, 0, x, y).find(0);
         if (!tokens.empty())
-          token.put(0, static_cast<float>(tokens[0]));
+          token.put(0, {.value = static_cast<float>(tokens[0])});
         else if (best)
-          token.put(0, best->scale);
+          token.put(0, {.value = best->scale});
       }
     s.region_phase[static_cast<size_t>(s.buffer(s.head->token).region)] = p.decode_phases.head;
   }
@@ -397,10 +399,9 @@ namespace {
 std::vector<float> gather_from(const State& s, int buffer, int copy, size_t elements) {
   const Buffer& b = s.buffer(buffer);
   if (copy < b.first_copy || copy >= b.first_copy + b.copies) return {};
-  const std::map<int64_t, Element> all = collect(s, buffer, copy);
+  const std::vector<Element> all = collect(s, buffer, copy);
   std::vector<float> out;
-  for (const auto& [i, e] : all)
-    if (i == static_cast<int64_t>(out.size()) && out.size() < elements) out.push_back(e.value);
+  for (size_t i = 0; i < std::min(elements, all.size()) && all[i].held; i++) out.push_back(all[i].value);
   return out.size() == elements ? out : std::vector<float>{};
 }
 

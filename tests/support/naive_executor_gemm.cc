@@ -52,12 +52,20 @@ struct Rectangle {
   Range run;  // columns of the region
   int h = 1;
   int L = 1;
+  std::vector<int> columns, rows;  // of the region, by logical position: where its core is
   int w() const { return static_cast<int>(run.size()); }
-  int column(int logical) const { return static_cast<int>(run.begin) + owner(logical, w(), L); }
-  int row(int logical) const { return owner(logical, h, L); }
+  int column(int logical) const { return columns[static_cast<size_t>(logical)]; }
+  int row(int logical) const { return rows[static_cast<size_t>(logical)]; }
 };
 
-Rectangle rectangle(Range run, int h) { return {.run = run, .h = h, .L = std::max(static_cast<int>(run.size()), h)}; }
+Rectangle rectangle(Range run, int h) {
+  Rectangle at{.run = run, .h = h, .L = std::max(static_cast<int>(run.size()), h), .columns = {}, .rows = {}};
+  for (int l = 0; l < at.L; l++) {
+    at.columns.push_back(static_cast<int>(run.begin) + owner(l, at.w(), at.L));
+    at.rows.push_back(owner(l, h, at.L));
+  }
+  return at;
+}
 
 // A tile that travels: block (row, column) of its matrix, elements row-major. What is on its way is the whole tile, never changed.
 struct Tile {
@@ -180,7 +188,6 @@ void read_tiles(Product& p, bool a_placed, bool b_placed) {
 
 void tile_fma(Product& p) {
   State& s = p.state;
-  const Dtype weights = s.tensor(p.group.b).dtype;
   for (int i = 0; i < p.L(); i++)
     for (int j = 0; j < p.L(); j++) {
       const Tile &a = p.a[static_cast<size_t>(i)][static_cast<size_t>(j)], &b = p.b[static_cast<size_t>(i)][static_cast<size_t>(j)];
@@ -195,8 +202,18 @@ void tile_fma(Product& p) {
         for (size_t n = 0; n < columns.size(); n++) {
           const auto weight = [&](size_t k) -> const Element& { return (*b.elements)[k * columns.size() + n]; };
           const auto input = [&](size_t k) { return (*a.elements)[r * ks.size() + k].value; };
-          c.write({rows[r], columns[n]}, dot(s, weights, ks, weight, input, c.read({rows[r], columns[n]})));
+          c.write({rows[r], columns[n]}, dot(s, ks, weight, input, c.read({rows[r], columns[n]})));
         }
+    }
+}
+
+// C = 0 in the slots of the product.
+void clear_result(Product& p) {
+  for (int i = 0; i < p.L(); i++)
+    for (int j = 0; j < p.L(); j++) {
+      CoreTile c = core_tile(p.state, p.group.c, p.at.column(j), p.at.row(i), p.context);
+      for (int64_t r : p.rows[static_cast<size_t>(i)])
+        for (int64_t n : p.columns[static_cast<size_t>(j)]) c.write({r, n}, 0.0f);
     }
 }
 
@@ -232,8 +249,12 @@ Tiles inner_tiles(const State& s, const Group& g, const Rectangle& at, const Con
   const RowsOfB rows = rows_of_b(s, g.b, c);
   const int64_t n = size_of(s.tensor(g.a).dims[static_cast<size_t>(last)], c);
   if (n != rows.n) s.fail(fmt::format("A has {} columns, B has {} rows", n, rows.n));
-  if (at.w() == at.L) return tiles_of(cut_of(s.buffer(g.a), last).cut, n, at.L, at.run);
-  return tiles_of(rows.cut, n, at.L, {0, at.h});
+  Tiles tiles = at.w() == at.L ? tiles_of(cut_of(s.buffer(g.a), last).cut, n, at.L, at.run) : tiles_of(rows.cut, n, at.L, {0, at.h});
+  Indices all;
+  for (const Indices& t : tiles) all.insert(all.end(), t.begin(), t.end());
+  std::sort(all.begin(), all.end());
+  if (all != flatten({{0, n}})) s.fail(fmt::format("the tiles of {} inner indices hold {}", n, fmt::join(all, ",")));
+  return tiles;
 }
 
 }  // namespace
@@ -241,18 +262,13 @@ Tiles inner_tiles(const State& s, const Group& g, const Rectangle& at, const Con
 void run_gemm(State& s, const Group& g, int region, const Context& context) {
   const Rect r = s.rect(region);
   const std::string group_name = s.step;
-  const bool aligns_a = contains_shift(g.body, ShiftKind::align_rows), aligns_b = contains_shift(g.body, ShiftKind::align_cols);
   if (g.aligned != s.aligned[static_cast<size_t>(g.a)])
     s.fail(fmt::format("buffer {} is {}aligned", s.buffer(g.a).name, g.aligned ? "not " : ""));
   const int rows_dim = static_cast<int>(s.tensor(g.a).dims.size()) - 2;
   const int64_t rows = size_of(s.tensor(g.c).dims[0], context), columns = size_of(s.tensor(g.c).dims[1], context);
+  check_replicas(s, g.a, context);
   for (int y = 0; y < r.h; y++)
-    for (int x = 0; x < r.w; x++) {
-      CoreTile c = core_tile(s, g.c, x, y, context);
-      c.holding.clear();
-      for (int64_t i : c.own[0])
-        for (int64_t n : c.own[1]) c.write({i, n}, 0.0f);
-    }
+    for (int x = 0; x < r.w; x++) core_tile(s, g.c, x, y, context).holding.clear();
   s.aligned[static_cast<size_t>(g.c)] = false;
   for (const Range& run : g.runs) {
     const Rectangle at = rectangle(run, r.h);
@@ -264,7 +280,8 @@ void run_gemm(State& s, const Group& g, int region, const Context& context) {
       const int64_t head_dim = g.heads == 0 ? 0 : columns / g.heads;
       p.columns = head < 0 ? tiles_of(columns_x, columns, at.L, run)
                            : tiles_of_head(columns_x, columns, at.L, run, {head * head_dim, (head + 1) * head_dim});
-      read_tiles(p, !aligns_a && (g.aligned || at.L == 1), !aligns_b);
+      read_tiles(p, g.aligned, s.buffer(g.b).kind == BufferKind::weights);
+      clear_result(p);
       walk_gemm(p, g.body);
     }
   }
@@ -414,6 +431,7 @@ void run_gemm_t(State& s, const Group& g, int region, const Context& context) {
   const Rect r = s.rect(region);
   const std::string group_name = s.step;
   if (s.aligned[static_cast<size_t>(g.a)]) s.fail("A lies aligned");
+  check_replicas(s, g.a, context);
   for (int y = 0; y < r.h; y++)
     for (int x = 0; x < r.w; x++) core_tile(s, g.c, x, y, context).holding.clear();
   s.aligned[static_cast<size_t>(g.c)] = false;

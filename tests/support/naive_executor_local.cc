@@ -45,7 +45,7 @@ void mat_vec(Core& c) {
   for (int64_t n : c.out[0].own[0]) {
     const auto weight = [&](size_t i) -> const Element& { return w.element({ks[i], n}); };
     const auto input = [&](size_t i) { return x.read({ks[i]}); };
-    c.out[0].write({n}, dot(c.state, c.state.tensor(w.buffer).dtype, ks, weight, input, 0.0f));
+    c.out[0].write({n}, dot(c.state, ks, weight, input, 0.0f));
   }
 }
 
@@ -199,17 +199,16 @@ void local_best(Core& c) {
       index = static_cast<float>(i);
     }
   }
-  c.out[0].holding.put(0, best, index);
+  c.out[0].holding.put(0, {.value = best, .scale = index});
 }
 
 void look_up(Core& c) {
   const CoreTile& table = c.in[0];
   const int64_t token = static_cast<int64_t>(c.in[1].read({0}));
   if (std::find(table.own[1].begin(), table.own[1].end(), token) == table.own[1].end()) return;
-  const bool quantised = is_quantised(c.state, c.state.tensor(table.buffer).dtype);
   for (int64_t i : c.out[0].own[0]) {
     const Element& e = table.element({i, token});
-    c.out[0].write({i}, quantised ? e.scale * e.value : e.value);
+    c.out[0].write({i}, e.quantised ? e.scale * e.value : e.value);
   }
 }
 
@@ -257,6 +256,7 @@ void run_local(State& state, const Local& op, int region, const Context& context
   for (int b : op.in)
     if (state.aligned[static_cast<size_t>(b)])
       state.fail(fmt::format("buffer {} is read where its tiles lie aligned for a product", state.buffer(b).name));
+  for (int b : op.in) check_replicas(state, b, context);
   for (int b : op.out) state.aligned[static_cast<size_t>(b)] = false;
   for (int y = 0; y < r.h; y++)
     for (int x = 0; x < r.w; x++) {

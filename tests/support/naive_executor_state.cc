@@ -2,6 +2,7 @@
 #include "support/naive_executor_state.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <numbers>
@@ -19,7 +20,7 @@ const Element* Holding::find(int64_t index) const {
   return e.held ? &e : nullptr;
 }
 
-void Holding::put(int64_t index, float value, float scale) {
+void Holding::put(int64_t index, Element element) {
   if (elements_.empty()) first_ = index;
   if (index < first_) {
     elements_.insert(elements_.begin(), static_cast<size_t>(first_ - index), Element{});
@@ -28,7 +29,8 @@ void Holding::put(int64_t index, float value, float scale) {
   const size_t at = static_cast<size_t>(index - first_);
   if (at >= elements_.size()) elements_.resize(at + 1);
   if (!elements_[at].held) count_++;
-  elements_[at] = {.value = value, .scale = scale, .held = true};
+  elements_[at] = element;
+  elements_[at].held = true;
 }
 
 void Holding::erase(int64_t index) {
@@ -147,7 +149,7 @@ const Element& CoreTile::element(std::initializer_list<int64_t> index) const {
 }
 
 void CoreTile::write(std::initializer_list<int64_t> index, float value) {
-  holding.put(flat(index), rounded(state.tensor(buffer).dtype, value));
+  holding.put(flat(index), {.value = rounded(state.tensor(buffer).dtype, value)});
 }
 
 void CoreTile::check_complete() const {
@@ -170,6 +172,26 @@ void CoreTile::check_complete() const {
   if (holding.count() != n) complain(-1);
 }
 
+void check_replicas(const State& s, int id, const Context& context) {
+  const Buffer& b = s.buffer(id);
+  const Rect r = s.rect(b.region);
+  if (b.kind == BufferKind::weights || b.kind == BufferKind::cache) return;  // checked where they were put
+  const int copy = s.copy_of(id, context);
+  std::vector<Element> seen;
+  for (int y = 0; y < r.h; y++)
+    for (int x = 0; x < r.w; x++) {
+      const Holding& own = s.holding(id, copy, x, y);
+      for (int64_t i : own.indices()) {
+        const Element& e = *own.find(i);
+        if (i >= static_cast<int64_t>(seen.size())) seen.resize(static_cast<size_t>(i) + 1);
+        Element& first = seen[static_cast<size_t>(i)];
+        if (!first.held) first = e;
+        if (std::bit_cast<uint32_t>(first.value) != std::bit_cast<uint32_t>(e.value))
+          s.fail(fmt::format("core ({},{}) has {} for element {} of buffer {}, another core {}", x, y, e.value, i, b.name, first.value));
+      }
+    }
+}
+
 // ---- numerics --------------------------------------------------------------------------------------------------------------------
 
 float rounded(Dtype dtype, float value) { return dtype == Dtype::f16 ? round_f16(value) : value; }
@@ -178,22 +200,13 @@ float multiply_add(const State& state, float a, float b, float acc) {
   return state.program.numerics == Numerics::fp16 ? fma_f16(a, b, acc) : fma(a, b, acc);
 }
 
-bool is_quantised(const State& state, Dtype dtype) {
-  return state.program.numerics != Numerics::fp16 && (dtype == Dtype::q8_0 || dtype == Dtype::q4_0);
-}
-
 // ---- weights ---------------------------------------------------------------------------------------------------------------------
 
 namespace {
 
-struct Weight {
-  float value = 0;
-  float scale = 0;
-};
-
 // One row of a checkpoint's matrix, [in].
-std::vector<Weight> row_of(const TensorView& view, int64_t row, Numerics numerics) {
-  std::vector<Weight> out(static_cast<size_t>(view.cols));
+std::vector<Element> row_of(const TensorView& view, int64_t row, Numerics numerics) {
+  std::vector<Element> out(static_cast<size_t>(view.cols));
   const bool quantised = view.type == TensorType::q8_0 || view.type == TensorType::q4_0;
   std::vector<float> widened(out.size());
   row_to_f32(view, row, widened.data());
@@ -209,7 +222,7 @@ std::vector<Weight> row_of(const TensorView& view, int64_t row, Numerics numeric
         q = static_cast<int8_t>(block[2 + i]);
       else
         q = (static_cast<int>(block[2 + i % 16]) >> (i < 16 ? 0 : 4) & 15) - 8;
-      out[begin + i] = {static_cast<float>(q), f16_to_f32(scale)};
+      out[begin + i] = {.value = static_cast<float>(q), .scale = f16_to_f32(scale), .quantised = true};
     }
   }
   return out;
@@ -229,15 +242,15 @@ const TensorView* view_of(const Model& m, const std::string& name, int layer) {
 }
 
 // All elements of a tensor of weights, in its program's order ([in][out]).
-std::vector<Weight> whole_tensor(const State& s, const Tensor& t, int copy) {
+std::vector<Element> whole_tensor(const State& s, const Tensor& t, int copy) {
   const ModelConfig& c = s.model.config;
-  std::vector<Weight> out;
+  std::vector<Element> out;
   if (t.name == "turns") {
     for (int64_t i = 0; i < c.head_dim / 2; i++) {
       const double turns = rope_frequency(c, i) / (2 * std::numbers::pi);
       const float high = static_cast<float>(turns);
-      out.push_back({high, 0});
-      out.push_back({static_cast<float>(turns - static_cast<double>(high)), 0});
+      out.push_back({.value = high});
+      out.push_back({.value = static_cast<float>(turns - static_cast<double>(high))});
     }
     return out;
   }
@@ -246,12 +259,12 @@ std::vector<Weight> whole_tensor(const State& s, const Tensor& t, int copy) {
   if (t.dims.size() == 1) {  // a norm: fp32 but in fp16 numerics
     std::vector<float> values(static_cast<size_t>(view->cols));
     row_to_f32(*view, 0, values.data());
-    for (float v : values) out.push_back({s.program.numerics == Numerics::fp16 ? round_f16(v) : v, 0});
+    for (float v : values) out.push_back({.value = s.program.numerics == Numerics::fp16 ? round_f16(v) : v});
     return out;
   }
   out.resize(static_cast<size_t>(view->rows * view->cols));
   for (int64_t r = 0; r < view->rows; r++) {
-    const std::vector<Weight> row = row_of(*view, r, s.program.numerics);
+    const std::vector<Element> row = row_of(*view, r, s.program.numerics);
     for (int64_t k = 0; k < view->cols; k++) out[static_cast<size_t>(k * view->rows + r)] = row[static_cast<size_t>(k)];
   }
   return out;
@@ -269,7 +282,7 @@ void load_weights(State& s, const std::vector<int>& regions) {
     if (t.name != "turns" && std::find(regions.begin(), regions.end(), b.region) == regions.end()) continue;
     const Rect r = s.rect(b.region);
     for (int copy = b.first_copy; copy < b.first_copy + b.copies; copy++) {
-      const std::vector<Weight> all = whole_tensor(s, t, copy);
+      const std::vector<Element> all = whole_tensor(s, t, copy);
       const Context context{.params = {}, .layer = copy};
       for (int y = 0; y < r.h; y++)
         for (int x = 0; x < r.w; x++) {
@@ -278,8 +291,7 @@ void load_weights(State& s, const std::vector<int>& regions) {
           const std::vector<int64_t> one = {0};
           for (int64_t i : tile.own[0])
             for (int64_t j : tile.sizes.size() == 2 ? tile.own[1] : one) {
-              const Weight& w = all[static_cast<size_t>(i * inner + j)];
-              tile.holding.put(i * inner + j, w.value, w.scale);
+              tile.holding.put(i * inner + j, all[static_cast<size_t>(i * inner + j)]);
             }
           tile.check_complete();
         }

@@ -17,7 +17,8 @@ using namespace mesh;
 
 struct Element {
   float value = 0;
-  float scale = 0;  // of a quantised weight, whose value is the integer; of a `best`: the index
+  float scale = 0;         // of a quantised weight, whose value is the integer; of a `best`: the index
+  bool quantised = false;  // layers of one model may differ
   bool held = false;
 };
 
@@ -25,7 +26,7 @@ struct Element {
 class Holding {
  public:
   const Element* find(int64_t index) const;  // null: not held
-  void put(int64_t index, float value, float scale = 0);
+  void put(int64_t index, Element element);
   void erase(int64_t index);
   void clear();
   int64_t count() const { return count_; }
@@ -53,7 +54,7 @@ std::vector<int64_t> flatten(const std::vector<Range>& ranges);
 const DimCut& cut_of(const Buffer& buffer, int dim);
 
 struct Message {
-  std::map<int64_t, Element> elements;  // by flat index in the source tensor
+  std::vector<Element> elements;  // by flat index in the source tensor (of a row: in the row)
 };
 
 struct State {
@@ -104,13 +105,15 @@ struct CoreTile {
 };
 
 CoreTile core_tile(State& state, int buffer, int x, int y, const Context& context);
+// Fails where two cores hold different values of an element that both have a copy of.
+void check_replicas(const State& state, int buffer, const Context& context);
 float rounded(Dtype dtype, float value);  // to the dtype of an activation
 // acc + a * b in the program's numerics.
 float multiply_add(const State& state, float a, float b, float acc);
 // Continues the sum over `ks` (indices of the weight's inputs, in order) of weight(i) * input(i), i a place in ks. Quantised weights are
 // summed piece by piece.
 template <class Weight, class Input>
-float dot(const State& state, Dtype weight_dtype, const std::vector<int64_t>& ks, Weight weight, Input input, float acc);
+float dot(const State& state, const std::vector<int64_t>& ks, Weight weight, Input input, float acc);
 
 void load_weights(State& state, const std::vector<int>& regions);
 void run_entry(State& state, const Entry& entry, const Params& params);
@@ -123,11 +126,9 @@ void run_receive(State& state, int move, const Context& context);
 void run_gemm(State& state, const Group& group, int region, const Context& context);
 void run_gemm_t(State& state, const Group& group, int region, const Context& context);
 
-bool is_quantised(const State& state, Dtype dtype);
-
 template <class Weight, class Input>
-float dot(const State& state, Dtype weight_dtype, const std::vector<int64_t>& ks, Weight weight, Input input, float acc) {
-  if (!is_quantised(state, weight_dtype)) {
+float dot(const State& state, const std::vector<int64_t>& ks, Weight weight, Input input, float acc) {
+  if (ks.empty() || !weight(0).quantised) {
     for (size_t i = 0; i < ks.size(); i++) acc = multiply_add(state, weight(i).value, input(i), acc);
     return acc;
   }

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <cstring>
 #include <filesystem>
-#include <map>
+#include <optional>
 #include <stdexcept>
 
 #include "base/half.h"
@@ -56,6 +56,17 @@ std::string random_data(Rng& rng, TensorType type, int64_t elements, float ampli
   return out;
 }
 
+// The type of the matrix of that name; none for others.
+std::optional<TensorType> type_of(const WeightTypes& t, const std::string& name) {
+  const std::pair<const char*, TensorType> matrices[] = {
+      {"attn_q", t.q},      {"attn_k", t.k},  {"attn_v", t.v},      {"attn_output", t.o},
+      {"ffn_gate", t.gate}, {"ffn_up", t.up}, {"ffn_down", t.down}, {"token_embd", t.embedding},
+      {"output", t.output}};
+  for (const auto& [matrix, type] : matrices)
+    if (name == matrix) return type;
+  return {};
+}
+
 // Loads the bytes through a file, whose name is gone when the model has mapped it.
 Model from_file(const std::string& bytes) {
   std::string path = std::filesystem::temp_directory_path() / "random-XXXXXX";
@@ -70,28 +81,26 @@ Model from_file(const std::string& bytes) {
 
 }  // namespace
 
-Model random_model(const ModelConfig& config, const WeightTypes& types, uint64_t seed) {
+Model random_model(const ModelConfig& config, const WeightTypes& types, const WeightTypes& odd_types, uint64_t seed) {
   GgufWriter w = zero_llama(config);
   add_int(w, "llama.attention.key_length", static_cast<uint32_t>(config.head_dim));
   add_int(w, "llama.attention.value_length", static_cast<uint32_t>(config.head_dim));
-  const std::map<std::string, TensorType> by_name = {
-      {"attn_q", types.q},      {"attn_k", types.k},  {"attn_v", types.v},      {"attn_output", types.o},
-      {"ffn_gate", types.gate}, {"ffn_up", types.up}, {"ffn_down", types.down}, {"token_embd", types.embedding},
-      {"output", types.output}};
   Rng rng(seed);
   for (GgufWriter::Tensor& t : w.tensors) {
     const std::string stem = t.name.substr(0, t.name.rfind('.'));
     const std::string name = stem.substr(stem.rfind('.') + 1);
     int64_t elements = 1;
     for (int64_t n : t.shape) elements *= n;
-    if (!by_name.contains(name)) {  // a norm
+    const bool odd_layer = t.name.starts_with("blk.") && std::stoi(t.name.substr(4)) % 2 == 1;
+    const std::optional<TensorType> type = type_of(odd_layer ? odd_types : types, name);
+    if (!type) {  // a norm
       for (size_t i = 0; i < t.data.size(); i += sizeof(float)) {
         const float gain = 1 + uniform(rng, 0.3f);
         std::memcpy(t.data.data() + i, &gain, sizeof gain);
       }
       continue;
     }
-    t.type = by_name.at(name);
+    t.type = *type;
     const float amplitude = name == "token_embd" ? 1.0f : std::sqrt(3.0f / static_cast<float>(t.shape[0]));
     t.data = random_data(rng, t.type, elements, amplitude);
   }

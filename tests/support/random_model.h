@@ -6,7 +6,7 @@
 namespace wafer {
 
 // Weights of about unit gain, so that activations neither vanish nor grow. Norms are near 1.
-// The model has a GGUF file of its own, which nobody else can see.
-Model random_model(const ModelConfig& config, const WeightTypes& types, uint64_t seed);
+// `odd_types` are those of layers 1, 3, ... The model has a GGUF file of its own, which nobody else can see.
+Model random_model(const ModelConfig& config, const WeightTypes& types, const WeightTypes& odd_types, uint64_t seed);
 
 }  // namespace wafer
