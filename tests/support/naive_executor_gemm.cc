@@ -14,12 +14,9 @@ namespace {
 using Indices = std::vector<int64_t>;
 using Tiles = std::vector<Indices>;  // [L] indices of a dimension
 
-Tiles tiles_of(const Cut& cut, int64_t n, int L, Range run, int64_t offset = 0) {
+Tiles tiles_of(const Cut& cut, int64_t n, int L, Range run) {
   Tiles out;
-  for (const auto& ranges : logical_tiles(cut, n, L, run)) {
-    out.push_back(flatten(ranges));
-    for (int64_t& i : out.back()) i += offset;
-  }
+  for (const auto& ranges : logical_tiles(cut, n, L, run)) out.push_back(flatten(ranges));
   return out;
 }
 
@@ -166,6 +163,8 @@ std::vector<int> heads_in(const Group& g, const Rectangle& at, int w) {
 
 // ---- MeshGEMM ----------------------------------------------------------------------------------------------------------------------
 
+// Fills the slots. Where an operand is placed, the slots begin aligned: A by the product before this one, which left its tiles so (the
+// buffer is marked); weights because the host put them there. The holdings of both are kept in the unaligned order of the placement.
 void read_tiles(Product& p, bool a_placed, bool b_placed) {
   State& s = p.state;
   p.a.assign(static_cast<size_t>(p.L()), std::vector<Tile>(static_cast<size_t>(p.L())));
