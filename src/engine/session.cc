@@ -41,6 +41,13 @@ struct Run {
 
   mesh::Params params(int64_t rows, int64_t row = 0) const { return {.cached = cached, .rows = rows, .row = row, .chunk = session.plan.plan.chunk}; }
 
+  // Progress inside a chunk of a prefill: the share of its layers.
+  void report_layers(double share) const {
+    if (!options.progress || options.token_by_token) return;
+    const double n = static_cast<double>(out.prompt.size()), rows = std::min(static_cast<double>(session.plan.plan.chunk), n - static_cast<double>(cached));
+    options.progress("prefill", (static_cast<double>(cached) + share * rows) / n);
+  }
+
   void report_logits(int64_t position, int32_t token) const {
     if (options.on_logits) options.on_logits(position, token, sim::logits(*session.machine));
   }
@@ -109,7 +116,7 @@ Session open_session(Checkpoint checkpoint, const SessionOptions& options) {
   if (options.code_bytes) set_device_field(s.device, "code_and_system_bytes", static_cast<double>(*options.code_bytes), "--code-bytes");
   const WeightTypes types = types_of(s.model);
   s.plan = make_plan(s.model.config, types, s.device, options.plan);
-  const bool mesh_given = options.plan.prefill_mesh && options.plan.decode_mesh;
+  const bool mesh_given = options.plan.prefill_mesh || options.plan.decode_mesh;
   if (!s.plan.fits && (!mesh_given || s.plan.plan.decode.regions.empty()))
     throw Error({.where = s.model.config.name + " on " + s.device.name, .found = s.plan.reason, .expected = "a plan that fits", .fix = "use a smaller model, a shorter context, quantised weights or a larger device"});
   s.lowered = std::make_shared<const Lowered>(lower(s.model.config, types, s.plan.plan, limits_of(s.device).mesh));
@@ -124,9 +131,11 @@ Session open_session(Checkpoint checkpoint, const SessionOptions& options) {
 Generation generate(Session& session, std::span<const int32_t> prompt, const GenerateOptions& options) {
   check_prompt(session, prompt, options.max_tokens);
   Run run{.session = session, .options = options, .out = {.prompt = {prompt.begin(), prompt.end()}}, .sampler = make_sampler(options.sampler)};
+  sim::set_layer_progress(*session.machine, [&](double share) { run.report_layers(share); });
   const auto start = std::chrono::steady_clock::now();
   options.token_by_token ? run.feed_one_by_one(prompt) : run.prefill(prompt);
   run.out.prefill_seconds = seconds_since(start);
+  sim::set_layer_progress(*session.machine, {});
   const auto decode_start = std::chrono::steady_clock::now();
   run.decode();
   run.out.decode_seconds = seconds_since(decode_start);

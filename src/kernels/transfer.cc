@@ -30,12 +30,24 @@ Step multicast(const Site& site, std::string name, Axis axis, int buffer, const 
   return {.name = std::move(name), .phase = site.phase, .what = Multicast{.axis = axis, .buffer = buffer}, .routes = routes};
 }
 
-Step send(const Site& site, int move) {
-  return {.name = site.program.moves[static_cast<size_t>(move)].name + ".send", .phase = site.phase, .what = Send{move}};
+Step send(const Site& site, int move, const std::vector<int>& routes) {
+  return {.name = site.program.moves[static_cast<size_t>(move)].name + ".send", .phase = site.phase, .what = Send{move}, .routes = routes};
 }
 
-Step receive(const Site& site, int move) {
-  return {.name = site.program.moves[static_cast<size_t>(move)].name + ".receive", .phase = site.phase, .what = Receive{move}};
+Step receive(const Site& site, int move, const std::vector<int>& routes) {
+  return {.name = site.program.moves[static_cast<size_t>(move)].name + ".receive", .phase = site.phase, .what = Receive{move}, .routes = routes};
+}
+
+std::vector<int> move_routes(const Site& site) {
+  std::vector<int> routes;
+  for (size_t r = 0; r < site.program.routes.size(); r++) {
+    const Route& route = site.program.routes[r];
+    if (route.phase == site.phase && route.region == site.region) routes.push_back(static_cast<int>(r));
+  }
+  if (!routes.empty()) return routes;
+  routes = add_relay_routes(site, "move.x", Axis::x);
+  for (int r : add_relay_routes(site, "move.y", Axis::y)) routes.push_back(r);
+  return routes;
 }
 
 }  // namespace wafer::kernels

@@ -16,8 +16,10 @@ mesh::Step multicast(const Site& site, std::string name, mesh::Axis axis, int bu
 // Neighbour to neighbour in both senses along an axis.
 std::vector<int> add_relay_routes(const Site& site, const std::string& name, mesh::Axis axis);
 
-// The two halves of a move.
-mesh::Step send(const Site& site, int move);
-mesh::Step receive(const Site& site, int move);
+// The two halves of a move, relayed from neighbour to neighbour along both axes of each region.
+mesh::Step send(const Site& site, int move, const std::vector<int>& routes);
+mesh::Step receive(const Site& site, int move, const std::vector<int>& routes);
+// The routes of all moves of a site: added once for a region and phase, found again afterwards.
+std::vector<int> move_routes(const Site& site);
 
 }  // namespace wafer::kernels

@@ -21,6 +21,9 @@ struct Lowering {
 
   int move(const std::string& name, MoveKind kind, int source, int destination) { return add_move(program, {.name = name, .kind = kind, .source = source, .destination = destination}); }
 
+  static Step send_from(const Site& site, int id) { return send(site, id, move_routes(site)); }
+  static Step receive_at(const Site& site, int id) { return receive(site, id, move_routes(site)); }
+
   void append(Steps& to, Steps steps) const {
     for (Step& s : steps) to.push_back(std::move(s));
   }
@@ -50,7 +53,7 @@ struct Lowering {
 
     // token ids enter at the head region; each row goes to its place in the first region's layout
     const int embed = move("embedding", MoveKind::row_in, hb.x, at.prefill[order.front()].x);
-    const Step send_row = send(prefill_site(head, move_phase), embed), receive_row = receive(prefill_site(order.front(), move_phase), embed);
+    const Step send_row = send_from(prefill_site(head, move_phase), embed), receive_row = receive_at(prefill_site(order.front(), move_phase), embed);
     Steps rows = {{.name = "token.from_host", .phase = at.prefill_phases.head, .what = Host{.to_host = false, .buffer = hb.token}}};
     append(rows, head_parts.embed_at_owner);
     rows.push_back(send_row);
@@ -63,17 +66,17 @@ struct Lowering {
     }
     for (size_t i = 0; i < order.size(); i++) {
       const size_t r = order[i];
-      if (i > 0) lists[r].push_back(receive(prefill_site(r, move_phase), static_cast<int>(program.moves.size()) - 1));
+      if (i > 0) lists[r].push_back(receive_at(prefill_site(r, move_phase), static_cast<int>(program.moves.size()) - 1));
       lists[r].push_back(layers(plan.regions[r], at.prefill_phases.rows, prefill_layer(at, program, at.prefill_regions[r], at.prefill[r])));
-      if (i + 1 < order.size()) lists[r].push_back(send(prefill_site(r, move_phase), move("hand_over." + std::to_string(i), MoveKind::relay, at.prefill[r].x, at.prefill[order[i + 1]].x)));
+      if (i + 1 < order.size()) lists[r].push_back(send_from(prefill_site(r, move_phase), move("hand_over." + std::to_string(i), MoveKind::relay, at.prefill[r].x, at.prefill[order[i + 1]].x)));
     }
     add_entry("prefill", at.prefill_regions, lists);
 
     // one row of the last region through the head
     std::vector<Steps> row_lists(plan.regions.size());
     const int out = move("last_row", MoveKind::row_out, at.prefill[order.back()].x, hb.x);
-    row_lists[order.back()].push_back(send(prefill_site(order.back(), move_phase), out));
-    row_lists[head].push_back(receive(prefill_site(head, move_phase), out));
+    row_lists[order.back()].push_back(send_from(prefill_site(order.back(), move_phase), out));
+    row_lists[head].push_back(receive_at(prefill_site(head, move_phase), out));
     append(row_lists[head], head_parts.choose);
     add_entry("row", at.prefill_regions, row_lists);
   }
@@ -90,16 +93,16 @@ struct Lowering {
     if (at.plan.host_choice) lists[head].push_back({.name = "token.from_host", .phase = at.decode_phases.head, .what = Host{.to_host = false, .buffer = hb.token}});
     append(lists[head], head_parts.embed_on_all);
     int incoming = move("embedding", MoveKind::relay, hb.x, at.decode[order.front()].x);
-    lists[head].push_back(send(decode_site(head, move_phase), incoming));
+    lists[head].push_back(send_from(decode_site(head, move_phase), incoming));
     for (size_t i = 0; i < order.size(); i++) {
       const size_t r = order[i];
-      lists[r].push_back(receive(decode_site(r, move_phase), incoming));
+      lists[r].push_back(receive_at(decode_site(r, move_phase), incoming));
       lists[r].push_back(layers(plan.regions[r], at.decode_phases.layer, decode_layer(decode_site(r, at.decode_phases.layer), at.config, at.decode[r], at.plan.tree_levels)));
       const int next = i + 1 < order.size() ? at.decode[order[i + 1]].x : hb.x;
       incoming = move(i + 1 < order.size() ? "hand_over." + std::to_string(i) : "last_row", MoveKind::relay, at.decode[r].x, next);
-      lists[r].push_back(send(decode_site(r, move_phase), incoming));
+      lists[r].push_back(send_from(decode_site(r, move_phase), incoming));
     }
-    lists[head].push_back(receive(decode_site(head, move_phase), incoming));
+    lists[head].push_back(receive_at(decode_site(head, move_phase), incoming));
     append(lists[head], head_parts.choose);
     add_entry("decode", at.decode_regions, lists);
   }

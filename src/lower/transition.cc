@@ -27,8 +27,9 @@ Entry transition(Placement& at) {
     const int source_region = from.region, destination_region = to.region;
     const std::string name = "transition." + program.tensors[static_cast<size_t>(from.tensor)].name + (from.copies > 1 || from.first_copy > 0 ? "." + std::to_string(copy) : "");
     const int move = add_move(program, {.name = name, .kind = MoveKind::relay, .source = source, .destination = destination, .copy = copy});
-    lists[source_region].push_back(send({program, source_region, at.transition_phase}, move));
-    lists[destination_region].push_back(receive({program, destination_region, at.transition_phase}, move));
+    const Site out{program, source_region, at.transition_phase}, in{program, destination_region, at.transition_phase};
+    lists[source_region].push_back(send(out, move, move_routes(out)));
+    lists[destination_region].push_back(receive(in, move, move_routes(in)));
   };
   for (int layer = 0; layer < at.config.layers; layer++) {
     const PrefillBuffers& p = at.prefill[static_cast<size_t>(region_of_layer(at.plan.prefill, layer))];

@@ -273,7 +273,8 @@ PlanResult make_plan(const ModelConfig& config, const WeightTypes& types, const 
   if (request.max_prompt > request.context)
     throw Error({.where = "prompt", .found = fmt::format("{} tokens", request.max_prompt), .expected = fmt::format("at most {} positions of context", request.context), .fix = "shorten the prompt or lengthen the context"});
   if (request.chunk < 0) throw Error({.where = "--chunk", .found = std::to_string(request.chunk), .expected = "at least 1 token", .fix = "leave it out for the planner's choice"});
-  check_mesh("--prefill-mesh", request.prefill_mesh, device);
+  const bool one_mesh = request.prefill_mesh && request.prefill_mesh == request.decode_mesh;
+  check_mesh(one_mesh ? "--mesh" : "--prefill-mesh", request.prefill_mesh, device);
   check_mesh("--decode-mesh", request.decode_mesh, device);
 
   const Planner planner{config, types, device, request};

@@ -32,6 +32,7 @@ struct Machine {
   int32_t best = 0;                                     // the greedy choice
   int logits_buffer = -1;                               // where the latest logits are
   int64_t overflows = 0;
+  std::function<void(double)> layer_progress;
   std::map<int, int64_t> sent;                          // [moves] sends not yet received
   std::map<const mesh::Step*, std::vector<GemvOrder>> gemv_orders;  // of the products of a fold; the same for all layers
 

@@ -136,6 +136,7 @@ void run_loop(Machine& m, const Loop& loop, Scope scope) {
       case LoopVar::ring_step: check_failed(__FILE__, __LINE__, "loop.var", "ring steps belong to a product");
     }
     run_steps(m, loop.body, scope);
+    if (loop.var == LoopVar::layer && m.layer_progress) m.layer_progress(static_cast<double>(i + 1) / static_cast<double>(m.lowered->placement.config.layers));
   }
 }
 
@@ -209,6 +210,8 @@ void run(Machine& m, const std::string& entry_name, const Params& params, std::s
   }
   for (size_t l = 0; l < e.lists.size(); l++) CHECK(at[l] == e.lists[l].steps.size(), "entry {}: region {} waits for ever", entry_name, e.lists[l].region);
 }
+
+void set_layer_progress(Machine& m, std::function<void(double)> progress) { m.layer_progress = std::move(progress); }
 
 std::span<const float> logits(const Machine& m) {
   CHECK(m.logits_buffer >= 0, "no logits yet");

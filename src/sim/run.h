@@ -29,6 +29,9 @@ std::unique_ptr<Machine, void (*)(Machine*)> make_machine(const Lowered& lowered
 // Executes an entry. `tokens` are what the host feeds (prefill: params.rows ids; decode: one, ignored if the mesh chose itself).
 void run(Machine& machine, const std::string& entry, const mesh::Params& params, std::span<const int32_t> tokens);
 
+// Told after each layer of an entry: the share of the model's layers done. Empty: nobody is told.
+void set_layer_progress(Machine& machine, std::function<void(double)> progress);
+
 // After "row" or "decode": the logits, and the greedy choice (by the mesh, or the same rule where the host chooses).
 std::span<const float> logits(const Machine& machine);
 int32_t chosen(const Machine& machine);
