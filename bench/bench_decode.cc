@@ -45,7 +45,10 @@ std::string write_model() {
   c.vocab = 32000;
   c.context = 2048;
   c.weights = TensorType::f16;
-  const std::string path = (std::filesystem::temp_directory_path() / fmt::format("waferllm_bench_{}.gguf", static_cast<long>(std::chrono::system_clock::now().time_since_epoch().count()))).string();
+  const std::string path =
+      (std::filesystem::temp_directory_path() /
+       fmt::format("waferllm_bench_{}.gguf", static_cast<long>(std::chrono::system_clock::now().time_since_epoch().count())))
+          .string();
   const std::string bytes = write(zero_llama(c));
   std::ofstream(path, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   return path;
@@ -73,7 +76,8 @@ int run_bench(int rounds, const std::string& path, mesh::Extent mesh) {
   const double pack_seconds = seconds_of([&] { (void)sim::pack_model(model, Numerics::mixed); });
   auto machine = sim::make_machine(lowered, sim::pack_model(model, Numerics::mixed));
   const std::vector<int32_t> prompt(kPrompt, 1);
-  const double prefill_seconds = seconds_of([&] { sim::run(*machine, "prefill", {.cached = 0, .rows = kPrompt, .chunk = plan.plan.chunk}, prompt); });
+  const double prefill_seconds =
+      seconds_of([&] { sim::run(*machine, "prefill", {.cached = 0, .rows = kPrompt, .chunk = plan.plan.chunk}, prompt); });
   sim::run(*machine, "row", {.cached = 0, .rows = kPrompt, .row = kPrompt - 1, .chunk = plan.plan.chunk}, {});
 
   const int64_t bytes = bytes_read(model);
@@ -90,14 +94,16 @@ int run_bench(int rounds, const std::string& path, mesh::Extent mesh) {
       });
     });
     const int32_t token = sim::chosen(*machine);
-    const double step = seconds_of([&] { sim::run(*machine, "decode", {.cached = cached++, .rows = 1, .chunk = plan.plan.chunk}, std::span(&token, 1)); });
+    const double step =
+        seconds_of([&] { sim::run(*machine, "decode", {.cached = cached++, .rows = 1, .chunk = plan.plan.chunk}, std::span(&token, 1)); });
     if (r == 0) continue;  // a warm-up
     read_rate.push_back(static_cast<double>(bytes) / read / 1e9);
     step_rate.push_back(static_cast<double>(bytes) / step / 1e9);
     ratio.push_back(read / step);
   }
   std::sort(ratio.begin(), ratio.end());
-  fmt::print("decode of {} ({:.2f} GB a token) on {}x{} cores, {}, {} threads\n", model.config.name, static_cast<double>(bytes) / 1e9, mesh.w, mesh.h, isa_name(current_isa()), thread_count());
+  fmt::print("decode of {} ({:.2f} GB a token) on {}x{} cores, {}, {} threads\n", model.config.name, static_cast<double>(bytes) / 1e9,
+             mesh.w, mesh.h, isa_name(current_isa()), thread_count());
   fmt::print("  memory read   {:6.1f} GB/s (median of {})\n", median(read_rate), rounds);
   fmt::print("  decode        {:6.1f} GB/s, {:.2f} tokens/s\n", median(step_rate), median(step_rate) * 1e9 / static_cast<double>(bytes));
   fmt::print("  decode / read {:6.0f} % ({:.0f} to {:.0f} %)\n", 100 * median(ratio), 100 * ratio.front(), 100 * ratio.back());

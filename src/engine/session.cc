@@ -12,23 +12,38 @@ namespace wafer {
 
 namespace {
 
-double seconds_since(std::chrono::steady_clock::time_point start) { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); }
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
 
 void check_program(const Session& session) {
   for (const mesh::Diagnostic& d : mesh::verify(session.lowered->program(), limits_of(session.device)))
-    if (d.rule != mesh::Rule::bytes) throw Error({.where = d.where, .found = d.text, .expected = "a program that the device can run", .fix = "choose another mesh or device"});
+    if (d.rule != mesh::Rule::bytes)
+      throw Error(
+          {.where = d.where, .found = d.text, .expected = "a program that the device can run", .fix = "choose another mesh or device"});
 }
 
 void check_prompt(const Session& session, std::span<const int32_t> prompt, int64_t max_tokens) {
-  if (prompt.empty()) throw Error({.where = "prompt", .found = "no token", .expected = "at least one", .fix = "give a prompt; this model puts no BOS before it"});
+  if (prompt.empty())
+    throw Error(
+        {.where = "prompt", .found = "no token", .expected = "at least one", .fix = "give a prompt; this model puts no BOS before it"});
   const int64_t vocab = session.model.config.vocab, context = session.plan.plan.context;
   for (size_t i = 0; i < prompt.size(); i++)
     if (prompt[i] < 0 || prompt[i] >= vocab)
-      throw Error({.where = fmt::format("prompt, token {}", i), .found = fmt::format("id {}", prompt[i]), .expected = fmt::format("0 to {}", vocab - 1), .fix = "use ids of this model's vocabulary"});
+      throw Error({.where = fmt::format("prompt, token {}", i),
+                   .found = fmt::format("id {}", prompt[i]),
+                   .expected = fmt::format("0 to {}", vocab - 1),
+                   .fix = "use ids of this model's vocabulary"});
   if (const int64_t most = session.plan.plan.max_prompt; static_cast<int64_t>(prompt.size()) > most)
-    throw Error({.where = "prompt", .found = fmt::format("{} tokens", prompt.size()), .expected = fmt::format("at most {}, for which the session was planned", most), .fix = "open a session for longer prompts"});
+    throw Error({.where = "prompt",
+                 .found = fmt::format("{} tokens", prompt.size()),
+                 .expected = fmt::format("at most {}, for which the session was planned", most),
+                 .fix = "open a session for longer prompts"});
   if (static_cast<int64_t>(prompt.size()) + max_tokens > context)
-    throw Error({.where = "prompt", .found = fmt::format("{} tokens and {} to generate", prompt.size(), max_tokens), .expected = fmt::format("at most {} positions", context), .fix = "shorten the prompt or ask for fewer tokens"});
+    throw Error({.where = "prompt",
+                 .found = fmt::format("{} tokens and {} to generate", prompt.size(), max_tokens),
+                 .expected = fmt::format("at most {} positions", context),
+                 .fix = "shorten the prompt or ask for fewer tokens"});
 }
 
 // One generation: where it stands, and what has been chosen.
@@ -39,12 +54,15 @@ struct Run {
   Sampler sampler;
   int64_t cached = 0;  // positions in the cache
 
-  mesh::Params params(int64_t rows, int64_t row = 0) const { return {.cached = cached, .rows = rows, .row = row, .chunk = session.plan.plan.chunk}; }
+  mesh::Params params(int64_t rows, int64_t row = 0) const {
+    return {.cached = cached, .rows = rows, .row = row, .chunk = session.plan.plan.chunk};
+  }
 
   // Progress inside a chunk of a prefill: the share of its layers.
   void report_layers(double share) const {
     if (!options.progress || options.token_by_token) return;
-    const double n = static_cast<double>(out.prompt.size()), rows = std::min(static_cast<double>(session.plan.plan.chunk), n - static_cast<double>(cached));
+    const double n = static_cast<double>(out.prompt.size()),
+                 rows = std::min(static_cast<double>(session.plan.plan.chunk), n - static_cast<double>(cached));
     options.progress("prefill", (static_cast<double>(cached) + share * rows) / n);
   }
 
@@ -52,7 +70,9 @@ struct Run {
     if (options.on_logits) options.on_logits(position, token, sim::logits(*session.machine));
   }
 
-  int32_t choose() { return session.plan.plan.host_choice ? sample(sampler, sim::logits(*session.machine)) : sim::chosen(*session.machine); }
+  int32_t choose() {
+    return session.plan.plan.host_choice ? sample(sampler, sim::logits(*session.machine)) : sim::chosen(*session.machine);
+  }
 
   void prefill(std::span<const int32_t> prompt) {
     const int64_t n = static_cast<int64_t>(prompt.size()), chunk = session.plan.plan.chunk;
@@ -118,7 +138,10 @@ Session open_session(Checkpoint checkpoint, const SessionOptions& options) {
   s.plan = make_plan(s.model.config, types, s.device, options.plan);
   const bool mesh_given = options.plan.prefill_mesh || options.plan.decode_mesh;
   if (!s.plan.fits && (!mesh_given || s.plan.plan.decode.regions.empty()))
-    throw Error({.where = s.model.config.name + " on " + s.device.name, .found = s.plan.reason, .expected = "a plan that fits", .fix = "use a smaller model, a shorter context, quantised weights or a larger device"});
+    throw Error({.where = s.model.config.name + " on " + s.device.name,
+                 .found = s.plan.reason,
+                 .expected = "a plan that fits",
+                 .fix = "use a smaller model, a shorter context, quantised weights or a larger device"});
   s.lowered = std::make_shared<const Lowered>(lower(s.model.config, types, s.plan.plan, limits_of(s.device).mesh));
   check_program(s);
   auto packed = sim::pack_model(s.model, options.plan.numerics, [&](double share) {
@@ -130,7 +153,8 @@ Session open_session(Checkpoint checkpoint, const SessionOptions& options) {
 
 Generation generate(Session& session, std::span<const int32_t> prompt, const GenerateOptions& options) {
   check_prompt(session, prompt, options.max_tokens);
-  Run run{.session = session, .options = options, .out = {.prompt = {prompt.begin(), prompt.end()}}, .sampler = make_sampler(options.sampler)};
+  Run run{
+      .session = session, .options = options, .out = {.prompt = {prompt.begin(), prompt.end()}}, .sampler = make_sampler(options.sampler)};
   sim::set_layer_progress(*session.machine, [&](double share) { run.report_layers(share); });
   const auto start = std::chrono::steady_clock::now();
   options.token_by_token ? run.feed_one_by_one(prompt) : run.prefill(prompt);

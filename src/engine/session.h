@@ -48,7 +48,7 @@ struct GenerateOptions {
   SamplerOptions sampler;
   bool all_logits = false;      // `on_logits` also for every prompt position but the last
   bool token_by_token = false;  // the prompt goes through the decode program, one token after the other; needs a plan with host_choice
-  std::function<void(int32_t token)> on_token;                                               // as soon as it is chosen; not for stop tokens
+  std::function<void(int32_t token)> on_token;  // as soon as it is chosen; not for stop tokens
   std::function<void(int64_t position, int32_t token, std::span<const float> logits)> on_logits;  // logits after `token` at `position`
   std::function<void(const std::string& what, double share)> progress;
 };

@@ -213,7 +213,9 @@ TEST(Transfer, MulticastReachesTheLineFromAnyCore) {
 TEST(Transfer, AMoveIsASendAndAReceive) {
   Bench b({2, 2});
   const int m = add_move(b.p, {.name = "hand_over", .source = 0, .destination = 1});
-  const Step first = send(b.site, m), second = receive(b.site, m);
+  const std::vector<int> routes = move_routes(b.site);
+  EXPECT_EQ(move_routes(b.site), routes) << "found again, not added again";
+  const Step first = send(b.site, m, routes), second = receive(b.site, m, routes);
   EXPECT_EQ(first.name, "hand_over.send");
   EXPECT_EQ(second.name, "hand_over.receive");
   b.check({.name = "both", .what = Group{.body = {first, second}}});

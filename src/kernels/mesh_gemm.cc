@@ -18,7 +18,10 @@ int64_t ring_steps(const Site& site, const std::vector<Range>& runs) {
 }
 
 Step shift(const Site& site, const std::string& name, ShiftKind kind, Axis axis, int buffer, const Rings& rings) {
-  return {.name = name, .phase = site.phase, .what = Shift{.kind = kind, .axis = axis, .buffer = buffer, .runs = rings.runs}, .routes = axis == Axis::x ? rings.x_routes : rings.y_routes};
+  return {.name = name,
+          .phase = site.phase,
+          .what = Shift{.kind = kind, .axis = axis, .buffer = buffer, .runs = rings.runs},
+          .routes = axis == Axis::x ? rings.x_routes : rings.y_routes};
 }
 
 Step ring_loop(const Site& site, std::string name, int64_t count, Steps body) {
@@ -48,14 +51,24 @@ Step mesh_gemm(const Site& site, std::string name, const Rings& rings, const Gem
   const int64_t L = ring_steps(site, rings.runs);
   Steps body;
   // No tile is farther than half a ring from its place.
-  if (!o.a_aligned && L > 1) body.push_back(ring_loop(site, name + ".align_a", L / 2, {shift(site, name + ".align_a", ShiftKind::align_rows, Axis::x, o.a, rings)}));
-  if (o.align_b == AlignB::shifted && L > 1) body.push_back(ring_loop(site, name + ".align_b", L / 2, {shift(site, name + ".align_b", ShiftKind::align_cols, Axis::y, o.b, rings)}));
+  if (!o.a_aligned && L > 1)
+    body.push_back(ring_loop(site, name + ".align_a", L / 2, {shift(site, name + ".align_a", ShiftKind::align_rows, Axis::x, o.a, rings)}));
+  if (o.align_b == AlignB::shifted && L > 1)
+    body.push_back(ring_loop(site, name + ".align_b", L / 2, {shift(site, name + ".align_b", ShiftKind::align_cols, Axis::y, o.b, rings)}));
   Group step{.kind = GroupKind::overlap};
-  step.body.push_back({.name = name + ".product", .phase = site.phase, .what = Local{.op = LocalOp::tile_fma, .in = {o.a, o.b}, .out = {o.c}}});
+  step.body.push_back(
+      {.name = name + ".product", .phase = site.phase, .what = Local{.op = LocalOp::tile_fma, .in = {o.a, o.b}, .out = {o.c}}});
   step.body.push_back(shift(site, name + ".shift_a", ShiftKind::ring_down, Axis::x, o.a, rings));
   step.body.push_back(shift(site, name + ".shift_b", ShiftKind::ring_down, Axis::y, o.b, rings));
   body.push_back(ring_loop(site, name + ".steps", L, {{.name = name + ".step", .phase = site.phase, .what = std::move(step)}}));
-  Group group{.kind = GroupKind::gemm, .body = std::move(body), .a = o.a, .b = o.b, .c = o.c, .runs = rings.runs, .aligned = o.a_aligned, .heads = o.heads};
+  Group group{.kind = GroupKind::gemm,
+              .body = std::move(body),
+              .a = o.a,
+              .b = o.b,
+              .c = o.c,
+              .runs = rings.runs,
+              .aligned = o.a_aligned,
+              .heads = o.heads};
   return {.name = std::move(name), .phase = site.phase, .what = std::move(group)};
 }
 
@@ -63,11 +76,21 @@ Step gemm_t(const Site& site, std::string name, const Rings& rings, const GemmTO
   const int64_t L = ring_steps(site, rings.runs);
   Steps turn;
   Group step{.kind = GroupKind::overlap};
-  step.body.push_back({.name = name + ".product", .phase = site.phase, .what = Local{.op = LocalOp::tile_fma_t, .in = {o.a, o.b}, .out = {o.partial}}});
+  step.body.push_back(
+      {.name = name + ".product", .phase = site.phase, .what = Local{.op = LocalOp::tile_fma_t, .in = {o.a, o.b}, .out = {o.partial}}});
   step.body.push_back(shift(site, name + ".shift_b", ShiftKind::ring_down, Axis::y, o.b, rings));
   turn.push_back({.name = name + ".step", .phase = site.phase, .what = std::move(step)});
-  turn.push_back({.name = name + ".row_sum", .phase = site.phase, .what = RootReduce{.partial = o.partial, .out = o.c, .runs = rings.runs}, .routes = rings.chain_routes});
-  Group group{.kind = GroupKind::gemm_t, .body = {ring_loop(site, name + ".steps", L, std::move(turn))}, .a = o.a, .b = o.b, .c = o.c, .runs = rings.runs, .heads = o.heads};
+  turn.push_back({.name = name + ".row_sum",
+                  .phase = site.phase,
+                  .what = RootReduce{.partial = o.partial, .out = o.c, .runs = rings.runs},
+                  .routes = rings.chain_routes});
+  Group group{.kind = GroupKind::gemm_t,
+              .body = {ring_loop(site, name + ".steps", L, std::move(turn))},
+              .a = o.a,
+              .b = o.b,
+              .c = o.c,
+              .runs = rings.runs,
+              .heads = o.heads};
   return {.name = std::move(name), .phase = site.phase, .what = std::move(group)};
 }
 

@@ -1,8 +1,8 @@
 // MeshGEMM and GEMM-T (paper, section 5): products of two cut matrices by tiles that travel on interleaved rings, two hops a step.
 //
-// C = A B on a rectangle of w x H cores with L = max(w, H) logical ring positions on both axes. After the alignment the core at ring position
-// (i, j) multiplies block kb = (i + j + s) mod L at step s, so every element of C is one sum over k in cyclic order from the start of
-// block (i + j) mod L. A non-square rectangle does each of its logical tiles with that tile's own start.
+// C = A B on a rectangle of w x H cores with L = max(w, H) logical ring positions on both axes. After the alignment the core at ring
+// position (i, j) multiplies block kb = (i + j + s) mod L at step s, so every element of C is one sum over k in cyclic order from the start
+// of block (i + j) mod L. A non-square rectangle does each of its logical tiles with that tile's own start.
 //
 // C = A B^T: B's tiles travel along y unaligned; at step s the core of row i holds the key block (i + s) mod L, and its partial products
 // are summed along x to the column that owns that block of C.
@@ -16,9 +16,9 @@ namespace wafer::kernels {
 
 // The rings of the rectangles that stand side by side in a region: one over its whole width, or one for each head run.
 struct Rings {
-  std::vector<mesh::Range> runs;      // columns of each rectangle
+  std::vector<mesh::Range> runs;        // columns of each rectangle
   std::vector<int> x_routes, y_routes;  // one ring position down, and up for the alignment
-  std::vector<int> chain_routes;      // neighbour to neighbour along x, for the row sums of GEMM-T
+  std::vector<int> chain_routes;        // neighbour to neighbour along x, for the row sums of GEMM-T
 };
 
 // `gemm_t`: also the routes of row sums.
@@ -27,12 +27,12 @@ Rings add_rings(const Site& site, const std::string& name, std::vector<mesh::Ran
 enum class AlignB { placed, shifted };  // weights lie aligned already; K and V tiles are aligned by shifts along y
 
 struct GemmOperands {
-  int a = 0;              // [rows][k]: rows along y, k along x
-  int b = 0;              // [k][n]: k along y, n along x
-  int c = 0;              // [rows][n]
+  int a = 0;               // [rows][k]: rows along y, k along x
+  int b = 0;               // [k][n]: k along y, n along x
+  int c = 0;               // [rows][n]
   bool a_aligned = false;  // by an earlier product on the same A
   AlignB align_b = AlignB::placed;
-  int heads = 0;          // attention: a product for each KV head, in its own run
+  int heads = 0;  // attention: a product for each KV head, in its own run
 };
 
 mesh::Step mesh_gemm(const Site& site, std::string name, const Rings& rings, const GemmOperands& operands);

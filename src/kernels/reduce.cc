@@ -9,14 +9,18 @@ using namespace mesh;
 ReduceLine add_reduce_line(const Site& site, const std::string& name, Axis axis, Forest forest) {
   ReduceLine line{.axis = axis, .forest = std::move(forest), .routes = {}};
   const auto levels = forest_paths(line.forest);
-  for (size_t l = 0; l < levels.size(); l++) line.routes.push_back(add_route(site.program, name + ".level" + std::to_string(l + 1), site.phase, site.region, axis, levels[l]));
+  for (size_t l = 0; l < levels.size(); l++)
+    line.routes.push_back(add_route(site.program, name + ".level" + std::to_string(l + 1), site.phase, site.region, axis, levels[l]));
   const auto cast = broadcast_paths(line.forest);
   if (!cast.empty()) line.routes.push_back(add_route(site.program, name + ".cast", site.phase, site.region, axis, cast));
   return line;
 }
 
 Step reduce(const Site& site, std::string name, const ReduceLine& line, ReduceOp op, std::vector<int> payload) {
-  return {.name = std::move(name), .phase = site.phase, .what = Reduce{.op = op, .axis = line.axis, .payload = std::move(payload), .forest = line.forest}, .routes = line.routes};
+  return {.name = std::move(name),
+          .phase = site.phase,
+          .what = Reduce{.op = op, .axis = line.axis, .payload = std::move(payload), .forest = line.forest},
+          .routes = line.routes};
 }
 
 Step fold(const Site& site, std::string name, Steps locals, const ReduceLine& line, ReduceOp op, std::vector<int> payload) {
@@ -29,7 +33,8 @@ Step mesh_gemv(const Site& site, std::string name, int x, const std::vector<Prod
   Steps locals;
   std::vector<int> payload;
   for (const Product& p : products) {
-    locals.push_back({.name = name + ".product", .phase = site.phase, .what = Local{.op = LocalOp::mat_vec, .in = {p.weights, x}, .out = {p.out}}});
+    locals.push_back(
+        {.name = name + ".product", .phase = site.phase, .what = Local{.op = LocalOp::mat_vec, .in = {p.weights, x}, .out = {p.out}}});
     payload.push_back(p.out);
   }
   return fold(site, std::move(name), std::move(locals), line, ReduceOp::add, std::move(payload));

@@ -20,7 +20,8 @@ ReduceLine add_reduce_line(const Site& site, const std::string& name, mesh::Axis
 mesh::Step reduce(const Site& site, std::string name, const ReduceLine& line, mesh::ReduceOp op, std::vector<int> payload);
 
 // Local steps that leave partial values, and the reduction that joins them, as one group.
-mesh::Step fold(const Site& site, std::string name, mesh::Steps locals, const ReduceLine& line, mesh::ReduceOp op, std::vector<int> payload);
+mesh::Step fold(const Site& site, std::string name, mesh::Steps locals, const ReduceLine& line, mesh::ReduceOp op,
+                std::vector<int> payload);
 
 struct Product {
   int weights = 0;  // [k][n], k cut along the line's axis

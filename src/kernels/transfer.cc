@@ -21,7 +21,8 @@ std::vector<int> add_relay_routes(const Site& site, const std::string& name, Axi
   std::vector<int> routes;
   for (bool to_lower : {true, false}) {
     const auto paths = neighbour_paths(line, to_lower);
-    if (!paths.empty()) routes.push_back(add_route(site.program, name + (to_lower ? ".low" : ".high"), site.phase, site.region, axis, paths));
+    if (!paths.empty())
+      routes.push_back(add_route(site.program, name + (to_lower ? ".low" : ".high"), site.phase, site.region, axis, paths));
   }
   return routes;
 }
@@ -35,7 +36,10 @@ Step send(const Site& site, int move, const std::vector<int>& routes) {
 }
 
 Step receive(const Site& site, int move, const std::vector<int>& routes) {
-  return {.name = site.program.moves[static_cast<size_t>(move)].name + ".receive", .phase = site.phase, .what = Receive{move}, .routes = routes};
+  return {.name = site.program.moves[static_cast<size_t>(move)].name + ".receive",
+          .phase = site.phase,
+          .what = Receive{move},
+          .routes = routes};
 }
 
 std::vector<int> move_routes(const Site& site) {

@@ -16,9 +16,9 @@ mesh::Steps decode_layer(const kernels::Site& site, const ModelConfig& config, c
 mesh::Steps prefill_layer(const Placement& placement, mesh::Program& program, int region, const PrefillBuffers& b);
 
 struct HeadSteps {
-  mesh::Steps embed_on_all;  // token -> row on every column (decode)
+  mesh::Steps embed_on_all;    // token -> row on every column (decode)
   mesh::Steps embed_at_owner;  // token -> row on the columns that own it (prefill: it moves on from there)
-  mesh::Steps choose;        // row -> logits -> choice
+  mesh::Steps choose;          // row -> logits -> choice
 };
 HeadSteps head_steps(const kernels::Site& site, const ModelConfig& config, const HeadBuffers& b, const Plan& plan);
 

@@ -1,4 +1,5 @@
-// One layer of decode (paper, section 4.2). Activations of width dim lie along y, whole along x; head dims and ffn lie along x, whole along y.
+// One layer of decode (paper, section 4.2). Activations of width dim lie along y, whole along x; head dims and ffn lie along x, whole along
+// y.
 #include <cmath>
 
 #include "kernels/reduce.h"
@@ -23,8 +24,10 @@ Steps decode_layer(const Site& site, const ModelConfig& c, const DecodeBuffers& 
 
   Steps s;
   // x -> q, k, v
-  s.push_back(fold(site, "attn_norm.sum", {local(site, "attn_norm.square_sum", {.op = LocalOp::square_sum, .in = {b.x}, .out = {b.ss}})}, y, ReduceOp::add, {b.ss}));
-  s.push_back(local(site, "attn_norm", {.op = LocalOp::normalise, .in = {b.x, b.ss, b.w.attn_norm}, .out = {b.xn}, .epsilon = c.norm_epsilon, .size = c.dim}));
+  s.push_back(fold(site, "attn_norm.sum", {local(site, "attn_norm.square_sum", {.op = LocalOp::square_sum, .in = {b.x}, .out = {b.ss}})}, y,
+                   ReduceOp::add, {b.ss}));
+  s.push_back(local(site, "attn_norm",
+                    {.op = LocalOp::normalise, .in = {b.x, b.ss, b.w.attn_norm}, .out = {b.xn}, .epsilon = c.norm_epsilon, .size = c.dim}));
   s.push_back(mesh_gemv(site, "qkv", b.xn, {{b.w.q, b.q}, {b.w.k, b.k}, {b.w.v, b.v}}, y));
   s.push_back(local(site, "rope_q", {.op = LocalOp::rotate, .in = {b.q, b.turns}, .out = {b.q_op}, .head_dim = head_dim}));
   s.push_back(local(site, "rope_k", {.op = LocalOp::rotate, .in = {b.k, b.turns}, .out = {b.k_op}, .head_dim = head_dim}));
@@ -33,17 +36,28 @@ Steps decode_layer(const Site& site, const ModelConfig& c, const DecodeBuffers& 
   s.push_back(local(site, "store_k", {.op = LocalOp::store_rows, .in = {b.k_op}, .out = {b.k_cache}}));
   s.push_back(local(site, "store_v", {.op = LocalOp::store_rows, .in = {b.v}, .out = {b.v_cache}}));
   // attention: own positions on every row, own dims on every column
-  s.push_back(fold(site, "scores", {local(site, "scores.dots", {.op = LocalOp::row_dots, .in = {b.q_op, b.k_cache}, .out = {b.s}, .head_dim = head_dim, .group = group})}, head, ReduceOp::add, {b.s}));
+  s.push_back(fold(site, "scores",
+                   {local(site, "scores.dots",
+                          {.op = LocalOp::row_dots, .in = {b.q_op, b.k_cache}, .out = {b.s}, .head_dim = head_dim, .group = group})},
+                   head, ReduceOp::add, {b.s}));
   s.push_back(local(site, "clear_max", {.op = LocalOp::clear, .out = {b.m}, .scale = -INFINITY}));
-  s.push_back(fold(site, "max", {local(site, "max.own", {.op = LocalOp::row_max, .in = {b.s}, .out = {b.m}, .scale = scale})}, y, ReduceOp::max, {b.m}));
-  s.push_back(fold(site, "softmax", {local(site, "softmax.exp", {.op = LocalOp::exp_sum, .in = {b.s, b.m}, .out = {b.p, b.l}, .scale = scale})}, y, ReduceOp::add, {b.l}));
-  s.push_back(fold(site, "values", {local(site, "values.weigh", {.op = LocalOp::weigh_rows, .in = {b.p, b.v_cache}, .out = {b.o}, .head_dim = head_dim, .group = group})}, y, ReduceOp::add, {b.o}));
+  s.push_back(fold(site, "max", {local(site, "max.own", {.op = LocalOp::row_max, .in = {b.s}, .out = {b.m}, .scale = scale})}, y,
+                   ReduceOp::max, {b.m}));
+  s.push_back(fold(site, "softmax",
+                   {local(site, "softmax.exp", {.op = LocalOp::exp_sum, .in = {b.s, b.m}, .out = {b.p, b.l}, .scale = scale})}, y,
+                   ReduceOp::add, {b.l}));
+  s.push_back(fold(site, "values",
+                   {local(site, "values.weigh",
+                          {.op = LocalOp::weigh_rows, .in = {b.p, b.v_cache}, .out = {b.o}, .head_dim = head_dim, .group = group})},
+                   y, ReduceOp::add, {b.o}));
   s.push_back(local(site, "divide", {.op = LocalOp::divide, .in = {b.o, b.l}, .out = {b.o_op}, .head_dim = head_dim, .group = group}));
   s.push_back(mesh_gemv(site, "out", b.o_op, {{b.w.o, b.h}}, x));
   s.push_back(local(site, "residual_1", {.op = LocalOp::add, .in = {b.h}, .out = {b.x}}));
   // feed-forward
-  s.push_back(fold(site, "ffn_norm.sum", {local(site, "ffn_norm.square_sum", {.op = LocalOp::square_sum, .in = {b.x}, .out = {b.ss}})}, y, ReduceOp::add, {b.ss}));
-  s.push_back(local(site, "ffn_norm", {.op = LocalOp::normalise, .in = {b.x, b.ss, b.w.ffn_norm}, .out = {b.xn}, .epsilon = c.norm_epsilon, .size = c.dim}));
+  s.push_back(fold(site, "ffn_norm.sum", {local(site, "ffn_norm.square_sum", {.op = LocalOp::square_sum, .in = {b.x}, .out = {b.ss}})}, y,
+                   ReduceOp::add, {b.ss}));
+  s.push_back(local(site, "ffn_norm",
+                    {.op = LocalOp::normalise, .in = {b.x, b.ss, b.w.ffn_norm}, .out = {b.xn}, .epsilon = c.norm_epsilon, .size = c.dim}));
   s.push_back(mesh_gemv(site, "gate_up", b.xn, {{b.w.gate, b.g}, {b.w.up, b.u}}, y));
   s.push_back(local(site, "silu", {.op = LocalOp::gate_mul, .in = {b.g, b.u}, .out = {b.a}}));
   s.push_back(mesh_gemv(site, "down", b.a, {{b.w.down, b.h}}, x));

@@ -19,7 +19,9 @@ struct Lowering {
   Site prefill_site(size_t region, int phase) const { return {program, at.prefill_regions[region], phase}; }
   Site decode_site(size_t region, int phase) const { return {program, at.decode_regions[region], phase}; }
 
-  int move(const std::string& name, MoveKind kind, int source, int destination) { return add_move(program, {.name = name, .kind = kind, .source = source, .destination = destination}); }
+  int move(const std::string& name, MoveKind kind, int source, int destination) {
+    return add_move(program, {.name = name, .kind = kind, .source = source, .destination = destination});
+  }
 
   static Step send_from(const Site& site, int id) { return send(site, id, move_routes(site)); }
   static Step receive_at(const Site& site, int id) { return receive(site, id, move_routes(site)); }
@@ -29,10 +31,14 @@ struct Lowering {
   }
 
   static Step layers(const PlacedRegion& r, int phase, Steps body) {
-    return {.name = "layers", .phase = phase, .what = Loop{.var = LoopVar::layer, .begin = r.first_layer, .fixed = r.layers, .body = std::move(body)}};
+    return {.name = "layers",
+            .phase = phase,
+            .what = Loop{.var = LoopVar::layer, .begin = r.first_layer, .fixed = r.layers, .body = std::move(body)}};
   }
 
-  static Step for_rows(int phase, Steps body) { return {.name = "rows", .phase = phase, .what = Loop{.var = LoopVar::row, .count = CountKind::rows, .body = std::move(body)}}; }
+  static Step for_rows(int phase, Steps body) {
+    return {.name = "rows", .phase = phase, .what = Loop{.var = LoopVar::row, .count = CountKind::rows, .body = std::move(body)}};
+  }
 
   // The regions of a phase that hold layers, in the order of the layers.
   static std::vector<size_t> layer_regions(const PhasePlan& p) {
@@ -53,7 +59,8 @@ struct Lowering {
 
     // token ids enter at the head region; each row goes to its place in the first region's layout
     const int embed = move("embedding", MoveKind::row_in, hb.x, at.prefill[order.front()].x);
-    const Step send_row = send_from(prefill_site(head, move_phase), embed), receive_row = receive_at(prefill_site(order.front(), move_phase), embed);
+    const Step send_row = send_from(prefill_site(head, move_phase), embed),
+               receive_row = receive_at(prefill_site(order.front(), move_phase), embed);
     Steps rows = {{.name = "token.from_host", .phase = at.prefill_phases.head, .what = Host{.to_host = false, .buffer = hb.token}}};
     append(rows, head_parts.embed_at_owner);
     rows.push_back(send_row);
@@ -68,7 +75,9 @@ struct Lowering {
       const size_t r = order[i];
       if (i > 0) lists[r].push_back(receive_at(prefill_site(r, move_phase), static_cast<int>(program.moves.size()) - 1));
       lists[r].push_back(layers(plan.regions[r], at.prefill_phases.rows, prefill_layer(at, program, at.prefill_regions[r], at.prefill[r])));
-      if (i + 1 < order.size()) lists[r].push_back(send_from(prefill_site(r, move_phase), move("hand_over." + std::to_string(i), MoveKind::relay, at.prefill[r].x, at.prefill[order[i + 1]].x)));
+      if (i + 1 < order.size())
+        lists[r].push_back(send_from(prefill_site(r, move_phase),
+                                     move("hand_over." + std::to_string(i), MoveKind::relay, at.prefill[r].x, at.prefill[order[i + 1]].x)));
     }
     add_entry("prefill", at.prefill_regions, lists);
 
@@ -90,14 +99,17 @@ struct Lowering {
     const HeadBuffers& hb = at.decode_head;
     const HeadSteps head_parts = head_steps(decode_site(head, at.decode_phases.head), at.config, hb, at.plan);
 
-    if (at.plan.host_choice) lists[head].push_back({.name = "token.from_host", .phase = at.decode_phases.head, .what = Host{.to_host = false, .buffer = hb.token}});
+    if (at.plan.host_choice)
+      lists[head].push_back(
+          {.name = "token.from_host", .phase = at.decode_phases.head, .what = Host{.to_host = false, .buffer = hb.token}});
     append(lists[head], head_parts.embed_on_all);
     int incoming = move("embedding", MoveKind::relay, hb.x, at.decode[order.front()].x);
     lists[head].push_back(send_from(decode_site(head, move_phase), incoming));
     for (size_t i = 0; i < order.size(); i++) {
       const size_t r = order[i];
       lists[r].push_back(receive_at(decode_site(r, move_phase), incoming));
-      lists[r].push_back(layers(plan.regions[r], at.decode_phases.layer, decode_layer(decode_site(r, at.decode_phases.layer), at.config, at.decode[r], at.plan.tree_levels)));
+      lists[r].push_back(layers(plan.regions[r], at.decode_phases.layer,
+                                decode_layer(decode_site(r, at.decode_phases.layer), at.config, at.decode[r], at.plan.tree_levels)));
       const int next = i + 1 < order.size() ? at.decode[order[i + 1]].x : hb.x;
       incoming = move(i + 1 < order.size() ? "hand_over." + std::to_string(i) : "last_row", MoveKind::relay, at.decode[r].x, next);
       lists[r].push_back(send_from(decode_site(r, move_phase), incoming));

@@ -16,11 +16,13 @@ Step loop(const Site& site, std::string name, LoopVar var, CountKind count, int6
   return {.name = std::move(name), .phase = site.phase, .what = Loop{.var = var, .count = count, .fixed = fixed, .body = std::move(body)}};
 }
 
-// Attention of the chunk's rows to the keys of all chunks up to its own. Two passes over the keys: first the largest score of each row, then
-// weights and values. The query heads of a group go one after the other; all KV heads work at the same time, each in its run of columns.
+// Attention of the chunk's rows to the keys of all chunks up to its own. Two passes over the keys: first the largest score of each row,
+// then weights and values. The query heads of a group go one after the other; all KV heads work at the same time, each in its run of
+// columns.
 Steps attention(const Site& site, const ModelConfig& c, const PrefillBuffers& b, const Plan& plan) {
   const Extent e = extent(site);
-  const int kv_heads = static_cast<int>(c.kv_heads), group = static_cast<int>(c.heads / c.kv_heads), head_dim = static_cast<int>(c.head_dim);
+  const int kv_heads = static_cast<int>(c.kv_heads), group = static_cast<int>(c.heads / c.kv_heads),
+            head_dim = static_cast<int>(c.head_dim);
   const float scale = 1.0f / std::sqrt(static_cast<float>(c.head_dim));
   const std::vector<Range> runs = head_runs(kv_heads, e.w);
   const Rings rings = add_rings(site, "head.ring", runs, true);
@@ -30,17 +32,21 @@ Steps attention(const Site& site, const ModelConfig& c, const PrefillBuffers& b,
   Steps first_pass = {scores, local(site, "max.own", {.op = LocalOp::row_max, .in = {b.s}, .out = {b.m}, .scale = scale, .group = group})};
   Steps second_pass;
   if (!plan.keep_scores) second_pass.push_back(scores);
-  second_pass.push_back(fold(site, "softmax", {local(site, "softmax.exp", {.op = LocalOp::exp_sum, .in = {b.s, b.m}, .out = {b.p, b.l_chunk}, .scale = scale, .group = group})}, run_line, ReduceOp::add, {b.l_chunk}));
+  second_pass.push_back(fold(
+      site, "softmax",
+      {local(site, "softmax.exp", {.op = LocalOp::exp_sum, .in = {b.s, b.m}, .out = {b.p, b.l_chunk}, .scale = scale, .group = group})},
+      run_line, ReduceOp::add, {b.l_chunk}));
   second_pass.push_back(local(site, "softmax.add", {.op = LocalOp::add, .in = {b.l_chunk}, .out = {b.l}}));
-  second_pass.push_back(mesh_gemm(site, "values", rings, {.a = b.p, .b = b.v_cache, .c = b.o_chunk, .align_b = AlignB::shifted, .heads = kv_heads}));
+  second_pass.push_back(
+      mesh_gemm(site, "values", rings, {.a = b.p, .b = b.v_cache, .c = b.o_chunk, .align_b = AlignB::shifted, .heads = kv_heads}));
   second_pass.push_back(local(site, "values.add", {.op = LocalOp::add, .in = {b.o_chunk}, .out = {b.o}}));
 
   Steps member;
   member.push_back(local(site, "clear_max", {.op = LocalOp::clear, .out = {b.m}, .scale = -INFINITY}));
-  member.push_back(loop(site, "keys", LoopVar::chunk, CountKind::chunks, 1, std::move(first_pass)));
+  member.push_back(loop(site, "first_pass", LoopVar::chunk, CountKind::chunks, 1, std::move(first_pass)));
   member.push_back(reduce(site, "max", run_line, ReduceOp::max, {b.m}));
   member.push_back(local(site, "clear_sums", {.op = LocalOp::clear, .out = {b.l, b.o}, .scale = 0.0f}));
-  member.push_back(loop(site, "values", LoopVar::chunk, CountKind::chunks, 1, std::move(second_pass)));
+  member.push_back(loop(site, "second_pass", LoopVar::chunk, CountKind::chunks, 1, std::move(second_pass)));
   member.push_back(local(site, "divide", {.op = LocalOp::divide, .in = {b.o, b.l}, .out = {b.o_op}, .head_dim = head_dim, .group = group}));
   return {loop(site, "members", LoopVar::member, CountKind::fixed, group, std::move(member))};
 }
@@ -58,8 +64,10 @@ Steps prefill_layer(const Placement& placement, Program& program, int region, co
   const Rings rings = add_rings(rows, "ring", {{0, e.w}}, false);
 
   Steps s;
-  s.push_back(fold(rows, "attn_norm.sum", {local(rows, "attn_norm.square_sum", {.op = LocalOp::square_sum, .in = {b.x}, .out = {b.ss}})}, x, ReduceOp::add, {b.ss}));
-  s.push_back(local(rows, "attn_norm", {.op = LocalOp::normalise, .in = {b.x, b.ss, b.w.attn_norm}, .out = {b.xn}, .epsilon = c.norm_epsilon, .size = c.dim}));
+  s.push_back(fold(rows, "attn_norm.sum", {local(rows, "attn_norm.square_sum", {.op = LocalOp::square_sum, .in = {b.x}, .out = {b.ss}})}, x,
+                   ReduceOp::add, {b.ss}));
+  s.push_back(local(rows, "attn_norm",
+                    {.op = LocalOp::normalise, .in = {b.x, b.ss, b.w.attn_norm}, .out = {b.xn}, .epsilon = c.norm_epsilon, .size = c.dim}));
   s.push_back(mesh_gemm(rows, "q", rings, {.a = b.xn, .b = b.w.q, .c = b.q}));
   s.push_back(mesh_gemm(rows, "k", rings, {.a = b.xn, .b = b.w.k, .c = b.k, .a_aligned = true}));
   s.push_back(mesh_gemm(rows, "v", rings, {.a = b.xn, .b = b.w.v, .c = b.v, .a_aligned = true}));
@@ -70,8 +78,10 @@ Steps prefill_layer(const Placement& placement, Program& program, int region, co
   for (Step& step : attention(heads, c, b, plan)) s.push_back(std::move(step));
   s.push_back(mesh_gemm(rows, "out", rings, {.a = b.o_op, .b = b.w.o, .c = b.h}));
   s.push_back(local(rows, "residual_1", {.op = LocalOp::add, .in = {b.h}, .out = {b.x}}));
-  s.push_back(fold(rows, "ffn_norm.sum", {local(rows, "ffn_norm.square_sum", {.op = LocalOp::square_sum, .in = {b.x}, .out = {b.ss}})}, x, ReduceOp::add, {b.ss}));
-  s.push_back(local(rows, "ffn_norm", {.op = LocalOp::normalise, .in = {b.x, b.ss, b.w.ffn_norm}, .out = {b.xn}, .epsilon = c.norm_epsilon, .size = c.dim}));
+  s.push_back(fold(rows, "ffn_norm.sum", {local(rows, "ffn_norm.square_sum", {.op = LocalOp::square_sum, .in = {b.x}, .out = {b.ss}})}, x,
+                   ReduceOp::add, {b.ss}));
+  s.push_back(local(rows, "ffn_norm",
+                    {.op = LocalOp::normalise, .in = {b.x, b.ss, b.w.ffn_norm}, .out = {b.xn}, .epsilon = c.norm_epsilon, .size = c.dim}));
   s.push_back(mesh_gemm(rows, "up", rings, {.a = b.xn, .b = b.w.up, .c = b.u}));
   s.push_back(mesh_gemm(rows, "gate", rings, {.a = b.xn, .b = b.w.gate, .c = b.g, .a_aligned = true}));
   s.push_back(local(rows, "silu", {.op = LocalOp::gate_mul, .in = {b.g, b.u}, .out = {b.a}}));

@@ -22,7 +22,7 @@ std::vector<int> colour(const std::vector<Path>& paths, const std::vector<int>& 
   std::iota(order.begin(), order.end(), size_t{0});
   std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return paths[a].lo < paths[b].lo; });
   std::vector<int> colours(paths.size(), -1);
-  std::vector<int> free_ids;   // colour ids of this route
+  std::vector<int> free_ids;    // colour ids of this route
   std::vector<int> busy_until;  // the last router of the colour's latest path
   int next = 0;
   auto fresh = [&] {
@@ -75,7 +75,8 @@ std::vector<Path> broadcast_paths(const Forest& forest) {
   for (size_t i = 0; i < forest.runs.size(); i++) {
     const Range run = forest.runs[i];
     if (run.size() < 2) continue;
-    paths.push_back(multicast(static_cast<int>(run.begin) + forest.trees[i].root, static_cast<int>(run.begin), static_cast<int>(run.end) - 1));
+    paths.push_back(
+        multicast(static_cast<int>(run.begin) + forest.trees[i].root, static_cast<int>(run.begin), static_cast<int>(run.end) - 1));
   }
   return paths;
 }

@@ -26,7 +26,9 @@ int64_t quantised_bytes(Dtype t, const std::vector<Range>& ranges) {
   return n;
 }
 
-int64_t limit(const Tensor& tensor, const Buffer& buffer, size_t d) { return buffer.limits.empty() ? tensor.dims[d].size.limit : buffer.limits[d]; }
+int64_t limit(const Tensor& tensor, const Buffer& buffer, size_t d) {
+  return buffer.limits.empty() ? tensor.dims[d].size.limit : buffer.limits[d];
+}
 
 // The factor that each position along an axis puts into a buffer's element (or byte) count.
 std::vector<int64_t> factors(const Tensor& tensor, const Buffer& buffer, Axis axis, int positions) {
@@ -81,7 +83,9 @@ int64_t copies_at(const Buffer& b, int phase, int moment) {
 // The moments at which a phase can be fullest: where copies only arrive, the last; where they only leave, the first.
 Range moments_of(const Program& program, int phase) {
   const int n = program.phases[static_cast<size_t>(phase)].moments;
-  const auto any = [&](int Buffer::*field) { return std::any_of(program.buffers.begin(), program.buffers.end(), [&](const Buffer& b) { return b.*field == phase; }); };
+  const auto any = [&](int Buffer::*field) {
+    return std::any_of(program.buffers.begin(), program.buffers.end(), [&](const Buffer& b) { return b.*field == phase; });
+  };
   return {any(&Buffer::leaves_in) ? 0 : n - 1, any(&Buffer::arrives_in) ? n : 1};
 }
 
@@ -96,7 +100,8 @@ struct Separable {
 std::vector<int64_t> shifted(const std::vector<int64_t>& f, int from, int on_begin, int on_size) {
   std::vector<int64_t> out(static_cast<size_t>(on_size), 0);
   for (int p = 0; p < on_size; p++)
-    if (const int at = on_begin + p - from; at >= 0 && at < static_cast<int>(f.size())) out[static_cast<size_t>(p)] = f[static_cast<size_t>(at)];
+    if (const int at = on_begin + p - from; at >= 0 && at < static_cast<int>(f.size()))
+      out[static_cast<size_t>(p)] = f[static_cast<size_t>(at)];
   return out;
 }
 
@@ -110,13 +115,15 @@ Separable separable(const Program& program, const Buffer& b, const Rect& on) {
   }
   return s;
 }
-Separable separable(const Program& program, const Buffer& b) { return separable(program, b, program.regions[static_cast<size_t>(b.region)].rect); }
+Separable separable(const Program& program, const Buffer& b) {
+  return separable(program, b, program.regions[static_cast<size_t>(b.region)].rect);
+}
 
 bool overlap(const Rect& a, const Rect& b) { return a.x < b.x + b.w && b.x < a.x + a.w && a.y < b.y + b.h && b.y < a.y + a.h; }
 
 // Positions with equal factors in all buffers form one class; classes are few, so the fullest core is found among pairs of them.
 struct Classes {
-  std::vector<int> first;       // [classes] a position of the class
+  std::vector<int> first;        // [classes] a position of the class
   std::vector<int64_t> members;  // [classes]
 };
 
@@ -143,7 +150,8 @@ struct LiveCopies {
 
 CoreBytes sum_at(const std::vector<LiveCopies>& live, int x, int y, int64_t code_bytes) {
   CoreBytes c{.code = code_bytes};
-  for (const auto& [s, copies] : live) c.by_kind[static_cast<size_t>(s->kind)] += copies * s->common * s->fx[static_cast<size_t>(x)] * s->fy[static_cast<size_t>(y)];
+  for (const auto& [s, copies] : live)
+    c.by_kind[static_cast<size_t>(s->kind)] += copies * s->common * s->fx[static_cast<size_t>(x)] * s->fy[static_cast<size_t>(y)];
   return c;
 }
 
@@ -218,7 +226,8 @@ std::vector<PhaseBytes> phase_bytes(const Program& program, int64_t code_bytes, 
 
 PhaseBytes fullest(const std::vector<PhaseBytes>& rows) {
   CHECK(!rows.empty(), "a program without buffers");
-  return *std::max_element(rows.begin(), rows.end(), [](const PhaseBytes& a, const PhaseBytes& b) { return a.fullest.total() < b.fullest.total(); });
+  return *std::max_element(rows.begin(), rows.end(),
+                           [](const PhaseBytes& a, const PhaseBytes& b) { return a.fullest.total() < b.fullest.total(); });
 }
 
 }  // namespace wafer::mesh

@@ -22,9 +22,9 @@ struct CoreBytes {
 struct PhaseBytes {
   int phase = 0;
   int region = 0;
-  int x = 0, y = 0;      // of the fullest core, in device coordinates
+  int x = 0, y = 0;  // of the fullest core, in device coordinates
   CoreBytes fullest;
-  double mean = 0;       // bytes over the region's cores, code included
+  double mean = 0;  // bytes over the region's cores, code included
   int64_t cores = 0;
 };
 

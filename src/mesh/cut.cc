@@ -77,11 +77,13 @@ Range ring_tile(int64_t n, int S, int L, int L2, int64_t l) {
 
 // The key blocks of a run's rectangle (w x other_side cores) are the rows as they lie along the other axis, cut for that rectangle.
 Range key_block_of_run(const Cut& cut, int64_t n, int position) {
-  const auto run = std::upper_bound(cut.run_positions.begin(), cut.run_positions.end(), position, [](int p, const Range& r) { return p < r.end; });
+  const auto run =
+      std::upper_bound(cut.run_positions.begin(), cut.run_positions.end(), position, [](int p, const Range& r) { return p < r.end; });
   if (run == cut.run_positions.end()) return {};
   const int w = static_cast<int>(run->size()), L2 = std::max(w, cut.other_side);
   const Range mine = logical_positions(position_to_ring(position - static_cast<int>(run->begin), w), w, L2);
-  return {ring_tile(n, cut.other_side, cut.other_logical, L2, mine.begin).begin, ring_tile(n, cut.other_side, cut.other_logical, L2, mine.end - 1).end};
+  return {ring_tile(n, cut.other_side, cut.other_logical, L2, mine.begin).begin,
+          ring_tile(n, cut.other_side, cut.other_logical, L2, mine.end - 1).end};
 }
 
 }  // namespace
@@ -128,7 +130,10 @@ int64_t most_at(const Cut& cut, int64_t n, int position) {
     case CutKind::parts: return ceiling(n, 1, cut.positions);
     case CutKind::ring: return ceiling(n, owned(), cut.logical);
     // Full chunks, and one that is not: of what it may hold in a longer list, only its own rows count.
-    case CutKind::chunks: return std::min(n / cut.chunk * count_at(ring_cut(cut.positions, cut.logical), cut.chunk, position) + ceiling(n % cut.chunk, owned(), cut.logical), n);
+    case CutKind::chunks:
+      return std::min(n / cut.chunk * count_at(ring_cut(cut.positions, cut.logical), cut.chunk, position) +
+                          ceiling(n % cut.chunk, owned(), cut.logical),
+                      n);
     case CutKind::runs: return std::min(n, count_at(cut, n, position) + 1);
     default: return count_at(cut, n, position);
   }

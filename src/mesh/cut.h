@@ -38,11 +38,11 @@ enum class CutKind : uint8_t {
 
 struct Cut {
   CutKind kind = CutKind::whole;
-  int positions = 1;      // cores along the axis
-  int logical = 1;        // ring, chunks: L
-  int64_t chunk = 0;      // chunks: indices in a full chunk
-  int other_side = 1;     // runs: cores along the other axis, where the same indices lie as rows
-  int other_logical = 1;  // runs: L of the other axis
+  int positions = 1;                                               // cores along the axis
+  int logical = 1;                                                 // ring, chunks: L
+  int64_t chunk = 0;                                               // chunks: indices in a full chunk
+  int other_side = 1;                                              // runs: cores along the other axis, where the same indices lie as rows
+  int other_logical = 1;                                           // runs: L of the other axis
   std::vector<Range> run_positions;                                // runs: the runs, covering all positions in order
   std::shared_ptr<const std::vector<std::vector<Range>>> table{};  // table: [positions] ranges
 };
@@ -65,12 +65,17 @@ inline int64_t shift_rows(int64_t n, int64_t i, int64_t H) { return (n + i) / H;
 Range shift_range(int64_t n, int i, int H);
 
 // The logical positions of the core at `ring` on a side of S cores: consecutive, never empty as L >= S.
-inline Range logical_positions(int ring, int S, int L) { return {static_cast<int64_t>(L) * ring / S, static_cast<int64_t>(L) * (ring + 1) / S}; }
+inline Range logical_positions(int ring, int S, int L) {
+  return {static_cast<int64_t>(L) * ring / S, static_cast<int64_t>(L) * (ring + 1) / S};
+}
 
 // The tiles of a product on a side of S = cut.positions cores with L logical positions: tile l is what the core that owns logical
 // position l holds, cut evenly among that core's logical positions in order (for a ring cut with the same L: the L parts themselves).
+// Of the inner dimension of a product the tiles are those of the side that has one core for each logical position (for a product with
+// weights A's side, for P V the rows' cut): on the other side the cores hold unions of them, which this function would cut otherwise.
 std::vector<std::vector<Range>> logical_tiles(const Cut& cut, int64_t n, int L);
-// The same inside a run of positions [run.begin, run.end), and of the indices in `within` only: one head of the several that a core may hold.
+// The same inside a run of positions [run.begin, run.end), and of the indices in `within` only: one head of the several that a core may
+// hold.
 std::vector<std::vector<Range>> logical_tiles(const Cut& cut, int64_t n, int L, Range run);
 std::vector<std::vector<Range>> logical_tiles(const Cut& cut, int64_t n, int L, Range run, Range within);
 

@@ -40,8 +40,9 @@ const char* name(BufferKind k) {
 }
 
 const char* name(LocalOp op) {
-  static constexpr const char* kNames[] = {"square_sum", "normalise", "mat_vec", "rotate",   "store_rows", "row_dots", "row_max",  "exp_sum",   "weigh_rows",
-                                           "divide",     "add",       "clear",   "gate_mul", "local_best", "look_up",  "tile_fma", "tile_fma_t"};
+  static constexpr const char* kNames[] = {"square_sum", "normalise",  "mat_vec",    "rotate",   "store_rows", "row_dots",
+                                           "row_max",    "exp_sum",    "weigh_rows", "divide",   "add",        "clear",
+                                           "gate_mul",   "local_best", "look_up",    "tile_fma", "tile_fma_t"};
   return kNames[static_cast<size_t>(op)];
 }
 

@@ -70,9 +70,9 @@ struct Tensor {
   std::string name;
   Dtype dtype = Dtype::f32;
   std::vector<Dim> dims;
-  int copies = 1;                       // one for each layer, where the tensor belongs to a layer; for each chunk, where to one of keys
-  LoopVar copies_by = LoopVar::layer;   // the loop whose index picks the copy
-  int quantised_dim = 0;                // q8_0, q4_0: the dimension along which blocks of 32 run
+  int copies = 1;                      // one for each layer, where the tensor belongs to a layer; for each chunk, where to one of keys
+  LoopVar copies_by = LoopVar::layer;  // the loop whose index picks the copy
+  int quantised_dim = 0;               // q8_0, q4_0: the dimension along which blocks of 32 run
 };
 
 // ---- placement -------------------------------------------------------------------------------------------------------------------
@@ -98,15 +98,15 @@ struct Buffer {
   int region = 0;
   BufferKind kind = BufferKind::activations;
   std::vector<DimCut> cuts;
-  int first_copy = 0;        // copies [first_copy, first_copy + copies) of the tensor lie in this region
+  int first_copy = 0;  // copies [first_copy, first_copy + copies) of the tensor lie in this region
   int copies = 1;
-  int slots = 1;             // 2: double-buffered while it shifts
+  int slots = 1;                // 2: double-buffered while it shifts
   std::vector<int64_t> limits;  // [dims] the largest sizes here, where they are smaller than the tensor's; empty: the tensor's
-  std::vector<int> phases;   // the phases in which its bytes are occupied
+  std::vector<int> phases;      // the phases in which its bytes are occupied
   // In a phase of several moments, copies leave or arrive one by one: copy first_copy + i is in flight at moment first_moment + i, when a
   // leaving buffer still holds it and an arriving one does not yet.
-  int leaves_in = -1;        // phase
-  int arrives_in = -1;       // phase
+  int leaves_in = -1;   // phase
+  int arrives_in = -1;  // phase
   int first_moment = 0;
 };
 
@@ -144,23 +144,23 @@ struct Route {
 // Everything is computed in fp32 and rounded once to the out buffer's dtype, but the multiply-adds of mat_vec, row_dots, weigh_rows and
 // the tile products, which are in the program's numerics: see docs/design.md.
 enum class LocalOp : uint8_t {
-  square_sum,   // (x) -> ss[rows]: sum of x^2 over the core's own elements, index ascending, fp32 fma from 0
-  normalise,    // (x, ss, gain) -> out = (x * rsqrt(ss / size + eps)) * gain
-  mat_vec,      // (w[k][n], x[k]) -> out[n]: sum over the core's k in its order, fma from 0. A partial sum along w's k axis
-  rotate,       // (x, turns) -> x: pairs (2i, 2i+1) of each head turned by position * frequency i; position = params.cached (or the row's)
-  store_rows,   // (k or v) -> cache: the new rows. Decode: row params.cached, in the last core row, after the shift
-  row_dots,     // (q, keys) -> s[heads][keys]: sum over the core's own head dims, ascending, fma from 0. A partial sum inside a head run
-  row_max,      // (s) -> m: max over own unmasked keys of s * scale, fp32; joins what m holds (-inf at first)
-  exp_sum,      // (s, m) -> p = exp(s * scale - m) (0 where masked), l: sum of the rounded p, key ascending, fp32 from 0
-  weigh_rows,   // (p, values) -> o[heads][dims]: sum over own rows ascending, fma(p, v) from 0. A partial sum along y
-  divide,       // (o, l) -> out = o * (1 / l)
-  add,          // (a, b) -> a = a + b in a's dtype
-  clear,        // () -> out = 0 (m: -inf)
-  gate_mul,     // (g, u) -> out = (g * sigmoid(g)) * u
-  local_best,   // (logits) -> best: the largest own value and its lowest index
-  look_up,      // (table[rows][dim], token) -> x: the row of the token, by the cores that own it
-  tile_fma,     // (A, B) -> C += A_tile * B_tile of the current MeshGEMM step
-  tile_fma_t,   // (A, B) -> partial = A_tile * B_tile^T of the current GEMM-T step
+  square_sum,  // (x) -> ss[rows]: sum of x^2 over the core's own elements, index ascending, fp32 fma from 0
+  normalise,   // (x, ss, gain) -> out = (x * rsqrt(ss / size + eps)) * gain
+  mat_vec,     // (w[k][n], x[k]) -> out[n]: sum over the core's k in its order, fma from 0. A partial sum along w's k axis
+  rotate,      // (x, turns) -> x: pairs (2i, 2i+1) of each head turned by position * frequency i; position = params.cached (or the row's)
+  store_rows,  // (k or v) -> cache: the new rows. Decode: row params.cached, in the last core row, after the shift
+  row_dots,    // (q, keys) -> s[heads][keys]: sum over the core's own head dims, ascending, fma from 0. A partial sum inside a head run
+  row_max,     // (s) -> m: max over own unmasked keys of s * scale, fp32; joins what m holds (-inf at first)
+  exp_sum,     // (s, m) -> p = exp(s * scale - m) (0 where masked), l: sum of the rounded p, key ascending, fp32 from 0
+  weigh_rows,  // (p, values) -> o[heads][dims]: sum over own rows ascending, fma(p, v) from 0. A partial sum along y
+  divide,      // (o, l) -> out = o * (1 / l)
+  add,         // (a, b) -> a = a + b in a's dtype
+  clear,       // () -> out = 0 (m: -inf)
+  gate_mul,    // (g, u) -> out = (g * sigmoid(g)) * u
+  local_best,  // (logits) -> best: the largest own value and its lowest index
+  look_up,     // (table[rows][dim], token) -> x: the row of the token, by the cores that own it
+  tile_fma,    // (A, B) -> C += A_tile * B_tile of the current MeshGEMM step
+  tile_fma_t,  // (A, B) -> partial = A_tile * B_tile^T of the current GEMM-T step
 };
 const char* name(LocalOp op);
 
@@ -221,9 +221,9 @@ struct RootReduce {
 };
 
 enum class MoveKind : uint8_t {
-  relay,      // every element of the destination takes the source's element of the same index
-  row_out,    // source [rows][n], row params.row -> destination [n]
-  row_in,     // source [n] -> destination [rows][n], row = the loop's row
+  relay,    // every element of the destination takes the source's element of the same index
+  row_out,  // source [rows][n], row params.row -> destination [n]
+  row_in,   // source [n] -> destination [rows][n], row = the loop's row
 };
 struct Move {
   std::string name;
@@ -306,7 +306,7 @@ struct Entry {
 struct Program {
   std::string name;
   Numerics numerics = Numerics::mixed;
-  Extent mesh;                       // of the device
+  Extent mesh;  // of the device
   std::vector<Tensor> tensors;
   std::vector<Region> regions;
   std::vector<Phase> phases;

@@ -30,21 +30,24 @@ std::pair<int, int> core_at(const Program& p, int region, Axis axis, int positio
 
 void check_mesh(const Program& p, const Limits& limits, std::vector<Diagnostic>& out) {
   for (const Region& r : p.regions)
-    if (r.rect.w < 1 || r.rect.h < 1 || r.rect.x < 0 || r.rect.y < 0 || r.rect.x + r.rect.w > limits.mesh.w || r.rect.y + r.rect.h > limits.mesh.h)
+    if (r.rect.w < 1 || r.rect.h < 1 || r.rect.x < 0 || r.rect.y < 0 || r.rect.x + r.rect.w > limits.mesh.w ||
+        r.rect.y + r.rect.h > limits.mesh.h)
       out.push_back({Rule::off_the_mesh, r.rect.x, r.rect.y, r.name,
-                     fmt::format("region {} of {}x{} at ({},{}) is not on the mesh of {}x{}", r.name, r.rect.w, r.rect.h, r.rect.x, r.rect.y, limits.mesh.w, limits.mesh.h)});
+                     fmt::format("region {} of {}x{} at ({},{}) is not on the mesh of {}x{}", r.name, r.rect.w, r.rect.h, r.rect.x,
+                                 r.rect.y, limits.mesh.w, limits.mesh.h)});
 }
 
 void check_bytes(const Program& p, const Limits& limits, std::vector<Diagnostic>& out) {
   for (const PhaseBytes& row : phase_bytes(p, limits.code_bytes)) {
     const int64_t total = row.fullest.total();
     if (total <= limits.sram_bytes) continue;
-    std::string text = fmt::format("core ({},{}) needs {} of {} bytes: code and system {}", row.x, row.y, with_commas(total), with_commas(limits.sram_bytes),
-                                   with_commas(row.fullest.code));
+    std::string text = fmt::format("core ({},{}) needs {} of {} bytes: code and system {}", row.x, row.y, with_commas(total),
+                                   with_commas(limits.sram_bytes), with_commas(row.fullest.code));
     for (int k = 0; k < kBufferKinds; k++)
       if (row.fullest.by_kind[static_cast<size_t>(k)] > 0)
         text += fmt::format(", {} {}", name(static_cast<BufferKind>(k)), with_commas(row.fullest.by_kind[static_cast<size_t>(k)]));
-    out.push_back({Rule::bytes, row.x, row.y, fmt::format("phase {}, region {}", p.phases[static_cast<size_t>(row.phase)].name, region_of(p, row.region).name), text});
+    out.push_back({Rule::bytes, row.x, row.y,
+                   fmt::format("phase {}, region {}", p.phases[static_cast<size_t>(row.phase)].name, region_of(p, row.region).name), text});
   }
 }
 
@@ -64,12 +67,18 @@ void check_colours(const Program& p, const Limits& limits, std::vector<Diagnosti
       const bool unknown = !used.empty() && *used.rbegin() >= limits.colours;
       if (static_cast<int>(used.size()) <= limits.colours && !unknown) continue;
       const Rect r = region_of(p, region).rect;
-      out.push_back({Rule::colours, r.x, r.y, fmt::format("phase {}, region {}", p.phases[static_cast<size_t>(phase)].name, region_of(p, region).name),
-                     fmt::format("core ({},{}) needs {} colours, the highest is {}; {} are free", r.x, r.y, used.size(), *used.rbegin(), limits.colours)});
+      out.push_back({Rule::colours, r.x, r.y,
+                     fmt::format("phase {}, region {}", p.phases[static_cast<size_t>(phase)].name, region_of(p, region).name),
+                     fmt::format("core ({},{}) needs {} colours, the highest is {}; {} are free", r.x, r.y, used.size(), *used.rbegin(),
+                                 limits.colours)});
     }
 }
 
-enum class Side : uint8_t { ramp, low, high };  // where a colour enters a router: its own core, or the neighbour of lower or higher position
+enum class Side : uint8_t {
+  ramp,
+  low,
+  high
+};  // where a colour enters a router: its own core, or the neighbour of lower or higher position
 
 Side side_at(const Path& path, int position) { return position == path.from ? Side::ramp : position > path.from ? Side::low : Side::high; }
 
@@ -80,8 +89,10 @@ void check_paths(const Program& p, std::vector<Diagnostic>& out) {
     for (const Path& path : route.paths) {
       if (path.lo >= 0 && path.hi < n && path.lo <= path.from && path.from <= path.hi) continue;
       const auto [x, y] = core_at(p, route.region, route.axis, std::clamp(path.from, 0, n - 1));
-      out.push_back({Rule::off_the_mesh, x, y, fmt::format("phase {}, route {}", p.phases[static_cast<size_t>(route.phase)].name, route.name),
-                     fmt::format("a path from position {} over {} to {} leaves the {} positions of region {} along {}", path.from, path.lo, path.hi, n, region_of(p, route.region).name, name(route.axis))});
+      out.push_back({Rule::off_the_mesh, x, y,
+                     fmt::format("phase {}, route {}", p.phases[static_cast<size_t>(route.phase)].name, route.name),
+                     fmt::format("a path from position {} over {} to {} leaves the {} positions of region {} along {}", path.from, path.lo,
+                                 path.hi, n, region_of(p, route.region).name, name(route.axis))});
       break;
     }
   }
@@ -106,9 +117,11 @@ void check_inputs(const Program& p, std::vector<Diagnostic>& out) {
         const bool merges = !fresh && (it->second.side != now.side || it->second.from != now.from);
         if (!merges || !reported.insert(i).second) continue;
         const auto [x, y] = core_at(p, route.region, route.axis, at);
-        out.push_back({Rule::two_inputs, x, y, fmt::format("phase {}, route {}", p.phases[static_cast<size_t>(route.phase)].name, route.name),
-                       fmt::format("colour {} enters the router of core ({},{}) from two sides: sent by position {} (route {}) and by {} (route {}) along {}",
-                                   route.colours[k], x, y, it->second.from, p.routes[it->second.route].name, path.from, route.name, name(route.axis))});
+        out.push_back(
+            {Rule::two_inputs, x, y, fmt::format("phase {}, route {}", p.phases[static_cast<size_t>(route.phase)].name, route.name),
+             fmt::format(
+                 "colour {} enters the router of core ({},{}) from two sides: sent by position {} (route {}) and by {} (route {}) along {}",
+                 route.colours[k], x, y, it->second.from, p.routes[it->second.route].name, path.from, route.name, name(route.axis))});
       }
     }
   }
@@ -120,9 +133,10 @@ void check_inputs(const Program& p, std::vector<Diagnostic>& out) {
       const auto [it, fresh] = axis_of.try_emplace({route.phase, route.region, c}, std::pair{route.axis, i});
       if (fresh || it->second.first == route.axis || !reported.insert(i).second) continue;
       const Rect r = region_of(p, route.region).rect;
-      out.push_back({Rule::two_inputs, r.x, r.y, fmt::format("phase {}, route {}", p.phases[static_cast<size_t>(route.phase)].name, route.name),
-                     fmt::format("colour {} enters the router of core ({},{}) from two sides: along {} (route {}) and along {} (route {})", c, r.x, r.y,
-                                 name(it->second.first), p.routes[it->second.second].name, name(route.axis), route.name)});
+      out.push_back({Rule::two_inputs, r.x, r.y,
+                     fmt::format("phase {}, route {}", p.phases[static_cast<size_t>(route.phase)].name, route.name),
+                     fmt::format("colour {} enters the router of core ({},{}) from two sides: along {} (route {}) and along {} (route {})",
+                                 c, r.x, r.y, name(it->second.first), p.routes[it->second.second].name, name(route.axis), route.name)});
     }
   }
 }
@@ -205,7 +219,9 @@ struct StepChecker {
     check_routes(step, region);
   }
 
-  std::string where(const std::string& step_name, int region) const { return fmt::format("entry {}, region {}, step {}", entry.name, region_of(p, region).name, step_name); }
+  std::string where(const std::string& step_name, int region) const {
+    return fmt::format("entry {}, region {}, step {}", entry.name, region_of(p, region).name, step_name);
+  }
 
   void check_routes(const Step& step, int region) {
     for (int r : step.routes) {
@@ -213,8 +229,9 @@ struct StepChecker {
       if (route.phase == step.phase && route.region == region) continue;
       const Rect rect = region_of(p, region).rect;
       out.push_back({Rule::rewritten_in_use, rect.x, rect.y, where(step.name, region),
-                     fmt::format("route {} belongs to phase {} of region {}: it is rewritten while the step of phase {} uses it", route.name,
-                                 p.phases[static_cast<size_t>(route.phase)].name, region_of(p, route.region).name, p.phases[static_cast<size_t>(step.phase)].name)});
+                     fmt::format("route {} belongs to phase {} of region {}: it is rewritten while the step of phase {} uses it",
+                                 route.name, p.phases[static_cast<size_t>(route.phase)].name, region_of(p, route.region).name,
+                                 p.phases[static_cast<size_t>(step.phase)].name)});
       return;
     }
     for (const Transfers& t : transfers_of(p, region_of(p, region), step)) check_covered(step, region, t);
@@ -233,7 +250,8 @@ struct StepChecker {
       if (have.count({x.from, x.to})) continue;
       const auto [cx, cy] = core_at(p, region, wanted.axis, x.to);
       out.push_back({Rule::receive_without_send, cx, cy, where(step.name, region),
-                     fmt::format("core ({},{}) receives from position {} along {}, but no route of the step carries what that core sends", cx, cy, x.from, name(wanted.axis))});
+                     fmt::format("core ({},{}) receives from position {} along {}, but no route of the step carries what that core sends",
+                                 cx, cy, x.from, name(wanted.axis))});
       return;
     }
   }
@@ -243,9 +261,11 @@ struct StepChecker {
     for (const Step& step : group.body) {
       if (step.phase == group.body.front().phase) continue;
       const Rect rect = region_of(p, region).rect;
-      out.push_back({Rule::rewritten_in_use, rect.x, rect.y, where(group_name, region),
-                     fmt::format("steps {} and {} overlap but belong to phases {} and {}: the routes of one are rewritten while the other uses them", group.body.front().name,
-                                 step.name, p.phases[static_cast<size_t>(group.body.front().phase)].name, p.phases[static_cast<size_t>(step.phase)].name)});
+      out.push_back(
+          {Rule::rewritten_in_use, rect.x, rect.y, where(group_name, region),
+           fmt::format("steps {} and {} overlap but belong to phases {} and {}: the routes of one are rewritten while the other uses them",
+                       group.body.front().name, step.name, p.phases[static_cast<size_t>(group.body.front().phase)].name,
+                       p.phases[static_cast<size_t>(step.phase)].name)});
       return;
     }
   }
@@ -287,7 +307,9 @@ void check_waits(const Program& p, const Entry& entry, std::vector<Diagnostic>& 
     for (size_t l = 0; l < lists.size(); l++)
       for (const Event& e : lists[l]) {
         if (e.send != sending || sends[e.move] == receives[e.move]) continue;
-        report(Rule::receive_without_send, l, e, fmt::format("move {} is received {} times and sent {} times", p.moves[static_cast<size_t>(e.move)].name, receives[e.move], sends[e.move]));
+        report(Rule::receive_without_send, l, e,
+               fmt::format("move {} is received {} times and sent {} times", p.moves[static_cast<size_t>(e.move)].name, receives[e.move],
+                           sends[e.move]));
         sends[e.move] = receives[e.move];  // once is enough
         matched = false;
       }
@@ -312,7 +334,9 @@ void check_waits(const Program& p, const Entry& entry, std::vector<Diagnostic>& 
   for (size_t l = 0; l < lists.size(); l++)
     if (at[l] < lists[l].size()) {
       const Event& e = lists[l][at[l]];
-      report(Rule::cycle_of_waits, l, e, fmt::format("waits for move {}, whose sender waits in turn for this region: no order of the regions lets it arrive", p.moves[static_cast<size_t>(e.move)].name));
+      report(Rule::cycle_of_waits, l, e,
+             fmt::format("waits for move {}, whose sender waits in turn for this region: no order of the regions lets it arrive",
+                         p.moves[static_cast<size_t>(e.move)].name));
       return;
     }
 }
@@ -320,14 +344,16 @@ void check_waits(const Program& p, const Entry& entry, std::vector<Diagnostic>& 
 }  // namespace
 
 const char* name(Rule r) {
-  static constexpr const char* kNames[] = {"bytes", "colours", "two_inputs", "receive_without_send", "cycle_of_waits", "rewritten_in_use", "off_the_mesh"};
+  static constexpr const char* kNames[] = {"bytes",          "colours",          "two_inputs",  "receive_without_send",
+                                           "cycle_of_waits", "rewritten_in_use", "off_the_mesh"};
   return kNames[static_cast<size_t>(r)];
 }
 
 int colours_max(const Program& p) {
   size_t most = 0;
   for (int phase = 0; phase < static_cast<int>(p.phases.size()); phase++)
-    for (int region = 0; region < static_cast<int>(p.regions.size()); region++) most = std::max(most, colours_used(p, region, phase).size());
+    for (int region = 0; region < static_cast<int>(p.regions.size()); region++)
+      most = std::max(most, colours_used(p, region, phase).size());
   return static_cast<int>(most);
 }
 

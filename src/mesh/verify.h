@@ -15,9 +15,9 @@ namespace wafer::mesh {
 // What a device lets a program use.
 struct Limits {
   Extent mesh;
-  int64_t sram_bytes = 0;       // of one core
-  int64_t code_bytes = 0;       // of them, taken by code and system
-  int colours = 0;              // free to programs
+  int64_t sram_bytes = 0;  // of one core
+  int64_t code_bytes = 0;  // of them, taken by code and system
+  int colours = 0;         // free to programs
 };
 
 enum class Rule : uint8_t { bytes, colours, two_inputs, receive_without_send, cycle_of_waits, rewritten_in_use, off_the_mesh };

@@ -165,16 +165,11 @@ void metadata(Reader& r, Gguf& g, uint64_t count) {
 
 TensorType tensor_type(uint32_t ggml, std::string_view tensor, const std::string& path) {
   switch (ggml) {
-    case 0:
-      return TensorType::f32;
-    case 1:
-      return TensorType::f16;
-    case 2:
-      return TensorType::q4_0;
-    case 8:
-      return TensorType::q8_0;
-    case 30:
-      return TensorType::bf16;
+    case 0: return TensorType::f32;
+    case 1: return TensorType::f16;
+    case 2: return TensorType::q4_0;
+    case 8: return TensorType::q8_0;
+    case 30: return TensorType::bf16;
   }
   const std::string_view known = ggml < std::size(kGgmlTypes) ? kGgmlTypes[ggml] : "unknown";
   throw Error{{.where = fmt::format("{}, tensor {}", path, quoted(tensor)),

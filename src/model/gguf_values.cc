@@ -28,26 +28,18 @@ std::string_view text_of(const GgufValue& v) { return {reinterpret_cast<const ch
 // Element `i` as an integer, nothing if it is none or does not fit.
 std::optional<int64_t> integer(const GgufValue& v, GgufType type, uint64_t i) {
   switch (type) {
-    case GgufType::u8:
-      return load<uint8_t>(v, i);
-    case GgufType::i8:
-      return load<int8_t>(v, i);
-    case GgufType::u16:
-      return load<uint16_t>(v, i);
-    case GgufType::i16:
-      return load<int16_t>(v, i);
-    case GgufType::u32:
-      return load<uint32_t>(v, i);
-    case GgufType::i32:
-      return load<int32_t>(v, i);
-    case GgufType::i64:
-      return load<int64_t>(v, i);
+    case GgufType::u8: return load<uint8_t>(v, i);
+    case GgufType::i8: return load<int8_t>(v, i);
+    case GgufType::u16: return load<uint16_t>(v, i);
+    case GgufType::i16: return load<int16_t>(v, i);
+    case GgufType::u32: return load<uint32_t>(v, i);
+    case GgufType::i32: return load<int32_t>(v, i);
+    case GgufType::i64: return load<int64_t>(v, i);
     case GgufType::u64: {
       const uint64_t x = load<uint64_t>(v, i);
       return x <= static_cast<uint64_t>(INT64_MAX) ? std::optional(static_cast<int64_t>(x)) : std::nullopt;
     }
-    default:
-      return {};
+    default: return {};
   }
 }
 
@@ -147,20 +139,13 @@ std::string_view need_string(const Gguf& g, std::string_view key) { return need(
 
 std::string to_text(const GgufValue& v) {
   switch (v.type) {
-    case GgufType::array:
-      return fmt::format("[{} x {}]", v.count, name_of(v.element));
-    case GgufType::string:
-      return quoted(text_of(v));
-    case GgufType::boolean:
-      return load<uint8_t>(v, 0) ? "true" : "false";
-    case GgufType::f32:
-      return fmt::format("{}", load<float>(v, 0));
-    case GgufType::f64:
-      return fmt::format("{}", load<double>(v, 0));
-    case GgufType::u64:
-      return fmt::format("{}", load<uint64_t>(v, 0));
-    default:
-      return fmt::format("{}", integer(v, v.type, 0).value_or(0));
+    case GgufType::array: return fmt::format("[{} x {}]", v.count, name_of(v.element));
+    case GgufType::string: return quoted(text_of(v));
+    case GgufType::boolean: return load<uint8_t>(v, 0) ? "true" : "false";
+    case GgufType::f32: return fmt::format("{}", load<float>(v, 0));
+    case GgufType::f64: return fmt::format("{}", load<double>(v, 0));
+    case GgufType::u64: return fmt::format("{}", load<uint64_t>(v, 0));
+    default: return fmt::format("{}", integer(v, v.type, 0).value_or(0));
   }
 }
 

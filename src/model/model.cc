@@ -201,9 +201,7 @@ std::span<const std::byte> row_bytes(const TensorView& t, int64_t row) {
 void row_to_f32(const TensorView& t, int64_t row, float* out) {
   const std::byte* p = row_bytes(t, row).data();
   switch (t.type) {
-    case TensorType::f32:
-      std::memcpy(out, p, static_cast<size_t>(t.cols) * sizeof(float));
-      break;
+    case TensorType::f32: std::memcpy(out, p, static_cast<size_t>(t.cols) * sizeof(float)); break;
     case TensorType::f16:
       for (int64_t i = 0; i < t.cols; i++) out[i] = half_at(p + 2 * i);
       break;

@@ -45,7 +45,8 @@ HeadTables head_tables(const ModelConfig& c, int W) {
     }
     std::vector<Range> q, k, heads, kv_heads, pair_ranges;
     for (int64_t h = own.begin; h < own.end; h++) {
-      for (int64_t m = h * group; m < (h + 1) * group; m++) append(q, {m * c.head_dim + 2 * own_pairs.begin, m * c.head_dim + 2 * own_pairs.end});
+      for (int64_t m = h * group; m < (h + 1) * group; m++)
+        append(q, {m * c.head_dim + 2 * own_pairs.begin, m * c.head_dim + 2 * own_pairs.end});
       append(k, {h * c.head_dim + 2 * own_pairs.begin, h * c.head_dim + 2 * own_pairs.end});
     }
     append(heads, {own.begin * group, own.end * group});
@@ -77,7 +78,12 @@ Tensors add_weights(Program& p, const ModelConfig& c, const WeightTypes& types, 
   auto matrix = [&](const char* name, int64_t k, int64_t outputs, TensorType type, int copies) {
     return add_tensor(p, {.name = name, .dtype = weight_dtype(type, n), .dims = {dim("in", k), dim("out", outputs)}, .copies = copies});
   };
-  auto vector = [&](const char* name, int64_t size, int copies) { return add_tensor(p, {.name = name, .dtype = operand_dtype(n) == Dtype::f32 || n == Numerics::mixed ? Dtype::f32 : Dtype::f16, .dims = {dim("dim", size)}, .copies = copies}); };
+  auto vector = [&](const char* name, int64_t size, int copies) {
+    return add_tensor(p, {.name = name,
+                          .dtype = operand_dtype(n) == Dtype::f32 || n == Numerics::mixed ? Dtype::f32 : Dtype::f16,
+                          .dims = {dim("dim", size)},
+                          .copies = copies});
+  };
   Tensors t;
   t.w.attn_norm = vector("attn_norm", c.dim, layers);
   t.w.q = matrix("wq", c.dim, q_width(c), types.q, layers);
@@ -90,7 +96,10 @@ Tensors add_weights(Program& p, const ModelConfig& c, const WeightTypes& types, 
   t.w.down = matrix("wdown", c.ffn, c.dim, types.down, layers);
   t.turns = add_tensor(p, {.name = "turns", .dtype = Dtype::f32, .dims = {dim("pairs", c.head_dim / 2), dim("hi_lo", 2)}});
   for (int* cache : {&t.k_cache, &t.v_cache})
-    *cache = add_tensor(p, {.name = cache == &t.k_cache ? "k_cache" : "v_cache", .dtype = operand_dtype(n), .dims = {dim("positions", SizeKind::positions, plan.context), dim("dims", kv_width(c))}, .copies = layers});
+    *cache = add_tensor(p, {.name = cache == &t.k_cache ? "k_cache" : "v_cache",
+                            .dtype = operand_dtype(n),
+                            .dims = {dim("positions", SizeKind::positions, plan.context), dim("dims", kv_width(c))},
+                            .copies = layers});
   t.embedding = matrix("embedding", c.dim, c.vocab, types.embedding, 1);
   t.output = c.tied_embedding ? t.embedding : matrix("output", c.dim, c.vocab, types.output, 1);
   t.output_norm = vector("output_norm", c.dim, 1);
@@ -104,10 +113,18 @@ struct Placer {
   std::string prefix;
   std::vector<int> phases{};  // where activations live unless said otherwise
 
-  int activation(const std::string& name, Dtype type, std::vector<Dim> dims, std::vector<DimCut> cuts, std::vector<int> live = {}, int slots = 1, int copies = 1) {
+  int activation(const std::string& name, Dtype type, std::vector<Dim> dims, std::vector<DimCut> cuts, std::vector<int> live = {},
+                 int slots = 1, int copies = 1) {
     const int tensor = shared_tensor(prefix + name, type, std::move(dims), copies);
-    program.tensors[static_cast<size_t>(tensor)].copies_by = LoopVar::chunk;  // activations with several copies: scores, one for each chunk of keys
-    return add_buffer(program, {.name = prefix + name, .tensor = tensor, .region = region, .kind = BufferKind::activations, .cuts = std::move(cuts), .copies = copies, .slots = slots,
+    program.tensors[static_cast<size_t>(tensor)].copies_by =
+        LoopVar::chunk;  // activations with several copies: scores, one for each chunk of keys
+    return add_buffer(program, {.name = prefix + name,
+                                .tensor = tensor,
+                                .region = region,
+                                .kind = BufferKind::activations,
+                                .cuts = std::move(cuts),
+                                .copies = copies,
+                                .slots = slots,
                                 .phases = live.empty() ? phases : std::move(live)});
   }
 
@@ -118,19 +135,32 @@ struct Placer {
     return add_tensor(program, {.name = name, .dtype = type, .dims = std::move(dims), .copies = copies});
   }
 
-  int stored(const std::string& name, int tensor, BufferKind kind, std::vector<DimCut> cuts, int first, int copies, std::vector<int> live, int slots = 1) {
-    return add_buffer(program, {.name = prefix + name, .tensor = tensor, .region = region, .kind = kind, .cuts = std::move(cuts), .first_copy = first, .copies = copies, .slots = slots, .phases = std::move(live)});
+  int stored(const std::string& name, int tensor, BufferKind kind, std::vector<DimCut> cuts, int first, int copies, std::vector<int> live,
+             int slots = 1) {
+    return add_buffer(program, {.name = prefix + name,
+                                .tensor = tensor,
+                                .region = region,
+                                .kind = kind,
+                                .cuts = std::move(cuts),
+                                .first_copy = first,
+                                .copies = copies,
+                                .slots = slots,
+                                .phases = std::move(live)});
   }
 };
 
 DimCut cut(int d, Axis axis, Cut c) { return {d, axis, std::move(c)}; }
 
-DecodeBuffers place_decode(Placer& at, const Tensors& t, const ModelConfig& c, const Plan& plan, const PlacedRegion& r, const std::vector<int>& stored_phases) {
+DecodeBuffers place_decode(Placer& at, const Tensors& t, const ModelConfig& c, const Plan& plan, const PlacedRegion& r,
+                           const std::vector<int>& stored_phases) {
   const int W = r.rect.w, H = r.rect.h, first = r.first_layer, n = r.layers;
   const Dtype sum = sum_dtype(plan.numerics), operand = operand_dtype(plan.numerics);
   const HeadTables tables = head_tables(c, W);
-  const Cut dim_y = parts_cut(H), ffn_x = parts_cut(W), q_x = table_cut(tables.q), kv_x = table_cut(tables.kv), heads_x = table_cut(tables.heads);
-  auto weights = [&](const char* name, int tensor, std::vector<DimCut> cuts) { return at.stored(name, tensor, BufferKind::weights, std::move(cuts), first, n, stored_phases); };
+  const Cut dim_y = parts_cut(H), ffn_x = parts_cut(W), q_x = table_cut(tables.q), kv_x = table_cut(tables.kv),
+            heads_x = table_cut(tables.heads);
+  auto weights = [&](const char* name, int tensor, std::vector<DimCut> cuts) {
+    return at.stored(name, tensor, BufferKind::weights, std::move(cuts), first, n, stored_phases);
+  };
   DecodeBuffers b;
   b.w.attn_norm = weights("attn_norm", t.w.attn_norm, {cut(0, Axis::y, dim_y)});
   b.w.q = weights("wq", t.w.q, {cut(0, Axis::y, dim_y), cut(1, Axis::x, q_x)});
@@ -142,10 +172,13 @@ DecodeBuffers place_decode(Placer& at, const Tensors& t, const ModelConfig& c, c
   b.w.up = weights("wup", t.w.up, {cut(0, Axis::y, dim_y), cut(1, Axis::x, ffn_x)});
   b.w.down = weights("wdown", t.w.down, {cut(0, Axis::x, ffn_x), cut(1, Axis::y, dim_y)});
   b.turns = at.stored("turns", t.turns, BufferKind::weights, {cut(0, Axis::x, table_cut(tables.pairs))}, 0, 1, stored_phases);
-  b.k_cache = at.stored("k_cache", t.k_cache, BufferKind::cache, {cut(0, Axis::y, shift_cut(H)), cut(1, Axis::x, kv_x)}, first, n, stored_phases);
-  b.v_cache = at.stored("v_cache", t.v_cache, BufferKind::cache, {cut(0, Axis::y, shift_cut(H)), cut(1, Axis::x, kv_x)}, first, n, stored_phases);
+  b.k_cache =
+      at.stored("k_cache", t.k_cache, BufferKind::cache, {cut(0, Axis::y, shift_cut(H)), cut(1, Axis::x, kv_x)}, first, n, stored_phases);
+  b.v_cache =
+      at.stored("v_cache", t.v_cache, BufferKind::cache, {cut(0, Axis::y, shift_cut(H)), cut(1, Axis::x, kv_x)}, first, n, stored_phases);
 
-  const Dim d = dim("dim", c.dim), qd = dim("q", q_width(c)), kd = dim("kv", kv_width(c)), f = dim("ffn", c.ffn), hd = dim("heads", c.heads);
+  const Dim d = dim("dim", c.dim), qd = dim("q", q_width(c)), kd = dim("kv", kv_width(c)), f = dim("ffn", c.ffn),
+            hd = dim("heads", c.heads);
   const Dim keys = dim("keys", SizeKind::positions, plan.context);
   b.x = at.activation("x", sum, {d}, {cut(0, Axis::y, dim_y)});
   b.ss = at.activation("ss", Dtype::f32, {dim("one", 1)}, {});
@@ -194,18 +227,24 @@ int64_t fullest_tile(const Program& p, int buffer) {
   return bytes(t.dtype, n);
 }
 
-PrefillBuffers place_prefill(Placer& at, const Tensors& t, const ModelConfig& c, const Plan& plan, const PlacedRegion& r, const PrefillPhases& ph) {
+PrefillBuffers place_prefill(Placer& at, const Tensors& t, const ModelConfig& c, const Plan& plan, const PlacedRegion& r,
+                             const PrefillPhases& ph) {
   const int W = r.rect.w, H = r.rect.h, L = std::max(W, H), first = r.first_layer, n = r.layers;
   const Dtype sum = sum_dtype(plan.numerics), operand = operand_dtype(plan.numerics);
   const HeadTables tables = head_tables(c, W);
-  const Cut ring_y = ring_cut(H, L), ring_x = ring_cut(W, L), q_x = table_cut(tables.q), kv_x = table_cut(tables.kv), kv_heads_x = table_cut(tables.kv_heads);
+  const Cut ring_y = ring_cut(H, L), ring_x = ring_cut(W, L), q_x = table_cut(tables.q), kv_x = table_cut(tables.kv),
+            kv_heads_x = table_cut(tables.kv_heads);
   const Cut keys_y = chunks_cut(H, L, plan.chunk);
   Cut keys_x{.kind = CutKind::runs, .positions = W, .other_side = H, .other_logical = L};
   keys_x.run_positions = tables.runs;
   const std::vector<int> all = {ph.rows, ph.attention, ph.head, ph.move}, attention = {ph.attention}, rows_only = {ph.rows};
-  auto weights = [&](const char* name, int tensor, std::vector<DimCut> cuts) { return at.stored(name, tensor, BufferKind::weights, std::move(cuts), first, n, all); };
+  auto weights = [&](const char* name, int tensor, std::vector<DimCut> cuts) {
+    return at.stored(name, tensor, BufferKind::weights, std::move(cuts), first, n, all);
+  };
   // The tile that arrives while the other one is multiplied.
-  auto staging = [&](const char* name, int tensor, std::vector<DimCut> cuts, const std::vector<int>& live) { at.stored(name, tensor, BufferKind::staging, std::move(cuts), first, std::min(1, n), live); };
+  auto staging = [&](const char* name, int tensor, std::vector<DimCut> cuts, const std::vector<int>& live) {
+    at.stored(name, tensor, BufferKind::staging, std::move(cuts), first, std::min(1, n), live);
+  };
   PrefillBuffers b;
   b.w.attn_norm = weights("attn_norm", t.w.attn_norm, {cut(0, Axis::x, ring_x)});
   b.w.q = weights("wq", t.w.q, {cut(0, Axis::y, ring_y), cut(1, Axis::x, q_x)});
@@ -233,7 +272,8 @@ PrefillBuffers place_prefill(Placer& at, const Tensors& t, const ModelConfig& c,
   b.v_cache = cache("v_cache", t.v_cache);
 
   const Dim rows = dim("rows", SizeKind::rows, plan.chunk), keys = dim("keys", SizeKind::keys, plan.chunk);
-  const Dim d = dim("dim", c.dim), qd = dim("q", q_width(c)), kd = dim("kv", kv_width(c)), f = dim("ffn", c.ffn), kvh = dim("kv_heads", c.kv_heads);
+  const Dim d = dim("dim", c.dim), qd = dim("q", q_width(c)), kd = dim("kv", kv_width(c)), f = dim("ffn", c.ffn),
+            kvh = dim("kv_heads", c.kv_heads);
   const int score_copies = plan.keep_scores ? static_cast<int>(std::max<int64_t>(1, (plan.max_prompt + plan.chunk - 1) / plan.chunk)) : 1;
   at.phases = {ph.rows, ph.attention, ph.head, ph.move};
   b.x = at.activation("x", sum, {rows, d}, {cut(0, Axis::y, ring_y), cut(1, Axis::x, ring_x)});
@@ -246,12 +286,15 @@ PrefillBuffers place_prefill(Placer& at, const Tensors& t, const ModelConfig& c,
   b.k_op = at.activation("k_op", operand, {rows, kd}, {cut(0, Axis::y, ring_y), cut(1, Axis::x, kv_x)}, rows_only);
   // K and V tiles travel along y: the arriving one beside the current one.
   at.activation("kv_slots", operand, {keys, kd}, {cut(0, Axis::y, ring_y), cut(1, Axis::x, kv_x)}, attention, 2);
-  b.s = at.activation("s", sum, {kvh, rows, keys}, {cut(0, Axis::x, kv_heads_x), cut(1, Axis::y, ring_y), cut(2, Axis::x, keys_x)}, attention, 1, score_copies);
-  b.partial = at.activation("s_partial", sum, {kvh, rows, keys}, {cut(0, Axis::x, kv_heads_x), cut(1, Axis::y, ring_y), cut(2, Axis::x, keys_x)}, attention);
+  b.s = at.activation("s", sum, {kvh, rows, keys}, {cut(0, Axis::x, kv_heads_x), cut(1, Axis::y, ring_y), cut(2, Axis::x, keys_x)},
+                      attention, 1, score_copies);
+  b.partial = at.activation("s_partial", sum, {kvh, rows, keys},
+                            {cut(0, Axis::x, kv_heads_x), cut(1, Axis::y, ring_y), cut(2, Axis::x, keys_x)}, attention);
   b.m = at.activation("m", Dtype::f32, {kvh, rows}, {cut(0, Axis::x, kv_heads_x), cut(1, Axis::y, ring_y)}, attention);
   b.l = at.activation("l", Dtype::f32, {kvh, rows}, {cut(0, Axis::x, kv_heads_x), cut(1, Axis::y, ring_y)}, attention);
   b.l_chunk = at.activation("l_chunk", Dtype::f32, {kvh, rows}, {cut(0, Axis::x, kv_heads_x), cut(1, Axis::y, ring_y)}, attention);
-  b.p = at.activation("p", operand, {kvh, rows, keys}, {cut(0, Axis::x, kv_heads_x), cut(1, Axis::y, ring_y), cut(2, Axis::x, keys_x)}, attention, 2);
+  b.p = at.activation("p", operand, {kvh, rows, keys}, {cut(0, Axis::x, kv_heads_x), cut(1, Axis::y, ring_y), cut(2, Axis::x, keys_x)},
+                      attention, 2);
   b.o = at.activation("o", sum, {rows, kd}, {cut(0, Axis::y, ring_y), cut(1, Axis::x, kv_x)}, attention);
   b.o_chunk = at.activation("o_chunk", sum, {rows, kd}, {cut(0, Axis::y, ring_y), cut(1, Axis::x, kv_x)}, attention);
   b.o_op = at.activation("o_op", operand, {rows, qd}, {cut(0, Axis::y, ring_y), cut(1, Axis::x, q_x)}, {ph.rows, ph.attention}, 2);
@@ -262,13 +305,17 @@ PrefillBuffers place_prefill(Placer& at, const Tensors& t, const ModelConfig& c,
   return b;
 }
 
-HeadBuffers place_head(Placer& at, const Tensors& t, const ModelConfig& c, const Plan& plan, const PlacedRegion& r, const std::vector<int>& stored_phases, const std::vector<int>& live) {
+HeadBuffers place_head(Placer& at, const Tensors& t, const ModelConfig& c, const Plan& plan, const PlacedRegion& r,
+                       const std::vector<int>& stored_phases, const std::vector<int>& live) {
   const int W = r.rect.w, H = r.rect.h;
   const Cut dim_y = parts_cut(H), vocab_x = parts_cut(W);
   const Dtype sum = sum_dtype(plan.numerics);
   HeadBuffers b;
-  b.embedding = at.stored("embedding", t.embedding, BufferKind::weights, {cut(0, Axis::y, dim_y), cut(1, Axis::x, vocab_x)}, 0, 1, stored_phases);
-  b.output = c.tied_embedding ? b.embedding : at.stored("output", t.output, BufferKind::weights, {cut(0, Axis::y, dim_y), cut(1, Axis::x, vocab_x)}, 0, 1, stored_phases);
+  b.embedding =
+      at.stored("embedding", t.embedding, BufferKind::weights, {cut(0, Axis::y, dim_y), cut(1, Axis::x, vocab_x)}, 0, 1, stored_phases);
+  b.output = c.tied_embedding ? b.embedding
+                              : at.stored("output", t.output, BufferKind::weights, {cut(0, Axis::y, dim_y), cut(1, Axis::x, vocab_x)}, 0, 1,
+                                          stored_phases);
   b.norm = at.stored("output_norm", t.output_norm, BufferKind::weights, {cut(0, Axis::y, dim_y)}, 0, 1, stored_phases);
   b.token = at.activation("token", Dtype::i32, {dim("one", 1)}, {}, live);
   b.x = at.activation("head_x", sum, {dim("dim", c.dim)}, {cut(0, Axis::y, dim_y)}, live);
@@ -279,12 +326,14 @@ HeadBuffers place_head(Placer& at, const Tensors& t, const ModelConfig& c, const
   return b;
 }
 
-// The transition moves one layer at a time, in place: the layer in flight lies in staging buffers where it arrives, and still where it was. The
-// head's tables follow in pieces no larger than that.
+// The transition moves one layer at a time, in place: the layer in flight lies in staging buffers where it arrives, and still where it was.
+// The head's tables follow in pieces no larger than that.
 void place_transition(Program& p, const Placement& at, const Plan& plan) {
   const int transition = at.transition_phase, layers = static_cast<int>(at.config.layers);
   p.phases[static_cast<size_t>(transition)].moments = layers + 1;
-  const auto in = [](const std::vector<int>& regions, int region) { return std::find(regions.begin(), regions.end(), region) != regions.end(); };
+  const auto in = [](const std::vector<int>& regions, int region) {
+    return std::find(regions.begin(), regions.end(), region) != regions.end();
+  };
   for (Buffer& b : p.buffers) {
     if (b.kind != BufferKind::weights && b.kind != BufferKind::cache) continue;
     (in(at.decode_regions, b.region) ? b.arrives_in : b.leaves_in) = transition;
@@ -296,7 +345,8 @@ void place_transition(Program& p, const Placement& at, const Plan& plan) {
     Placer placer{.program = p, .region = at.decode_regions[r], .prefix = "staging."};
     for (int buffer : {d.w.q, d.w.k, d.w.v, d.w.o, d.w.gate, d.w.up, d.w.down, d.k_cache, d.v_cache}) {
       const Buffer of = p.buffers[static_cast<size_t>(buffer)];
-      placer.stored(p.tensors[static_cast<size_t>(of.tensor)].name, of.tensor, BufferKind::staging, of.cuts, plan.decode.regions[r].first_layer, 1, {transition});
+      placer.stored(p.tensors[static_cast<size_t>(of.tensor)].name, of.tensor, BufferKind::staging, of.cuts,
+                    plan.decode.regions[r].first_layer, 1, {transition});
     }
   }
 }
@@ -310,7 +360,8 @@ Placement place(const ModelConfig& config, const WeightTypes& types, const Plan&
   p.name = config.name;
   p.numerics = plan.numerics;
   p.mesh = device_mesh;
-  out.prefill_phases = {add_phase(p, "prefill.rows"), add_phase(p, "prefill.attention"), add_phase(p, "prefill.head"), add_phase(p, "prefill.move")};
+  out.prefill_phases = {add_phase(p, "prefill.rows"), add_phase(p, "prefill.attention"), add_phase(p, "prefill.head"),
+                        add_phase(p, "prefill.move")};
   out.transition_phase = add_phase(p, "transition");
   out.decode_phases = {add_phase(p, "decode.layer"), add_phase(p, "decode.head"), add_phase(p, "decode.move")};
   const Tensors tensors = add_weights(p, config, types, plan);

@@ -19,13 +19,15 @@ struct LayerWeights {
 struct DecodeBuffers {
   LayerWeights w;
   int turns = -1, k_cache = -1, v_cache = -1;
-  int x = -1, ss = -1, xn = -1, q = -1, k = -1, v = -1, q_op = -1, k_op = -1, s = -1, m = -1, l = -1, p = -1, o = -1, o_op = -1, h = -1, g = -1, u = -1, a = -1;
+  int x = -1, ss = -1, xn = -1, q = -1, k = -1, v = -1, q_op = -1, k_op = -1, s = -1, m = -1, l = -1, p = -1, o = -1, o_op = -1, h = -1,
+      g = -1, u = -1, a = -1;
 };
 
 struct PrefillBuffers {
   LayerWeights w;
   int turns = -1, k_cache = -1, v_cache = -1;
-  int x = -1, ss = -1, xn = -1, q = -1, k = -1, v = -1, q_op = -1, k_op = -1, s = -1, m = -1, l = -1, l_chunk = -1, p = -1, o = -1, o_chunk = -1, o_op = -1;
+  int x = -1, ss = -1, xn = -1, q = -1, k = -1, v = -1, q_op = -1, k_op = -1, s = -1, m = -1, l = -1, l_chunk = -1, p = -1, o = -1,
+      o_chunk = -1, o_op = -1;
   int partial = -1, h = -1, g = -1, u = -1, a = -1;
 };
 
@@ -39,7 +41,7 @@ struct PrefillPhases {
   int rows = 0;       // norms and products with weights
   int attention = 0;  // products inside head runs
   int head = 0;
-  int move = 0;       // between regions
+  int move = 0;  // between regions
 };
 struct DecodePhases {
   int layer = 0;
@@ -56,7 +58,7 @@ struct Placement {
   int transition_phase = 0;
   std::vector<PrefillBuffers> prefill;  // [regions of the phase]
   std::vector<DecodeBuffers> decode;
-  std::vector<int> prefill_regions;     // ids of mesh regions
+  std::vector<int> prefill_regions;  // ids of mesh regions
   std::vector<int> decode_regions;
   HeadBuffers prefill_head, decode_head;
 };
@@ -64,8 +66,8 @@ struct Placement {
 // A phase without regions is left out: the planner looks at one phase at a time.
 Placement place(const ModelConfig& config, const WeightTypes& types, const Plan& plan, mesh::Extent device_mesh);
 
-// Tables of the head runs on W columns: which indices of the flat q [heads * head_dim], k/v [kv_heads * head_dim], of the query heads and of
-// the KV heads, and which pairs of a head, column x holds.
+// Tables of the head runs on W columns: which indices of the flat q [heads * head_dim], k/v [kv_heads * head_dim], of the query heads and
+// of the KV heads, and which pairs of a head, column x holds.
 struct HeadTables {
   std::vector<std::vector<mesh::Range>> q, kv, heads, kv_heads, pairs;  // [W]
   std::vector<mesh::Range> runs;

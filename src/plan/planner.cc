@@ -19,7 +19,9 @@ enum class Part : uint8_t { prefill, decode };
 // Shorter chunks than this are not worth a single region: rather more regions. Assumed; the search by time() will know better.
 constexpr int64_t kShortestChunk = 128;
 
-PhasePlan single_region(Extent e, int layers) { return {.regions = {{.rect = {0, 0, e.w, e.h}, .first_layer = 0, .layers = layers, .head = true}}}; }
+PhasePlan single_region(Extent e, int layers) {
+  return {.regions = {{.rect = {0, 0, e.w, e.h}, .first_layer = 0, .layers = layers, .head = true}}};
+}
 
 // Rectangles of one size, row by row on the device, every other row backwards: neighbours in the list are neighbours on the wafer.
 std::vector<Rect> slots(Extent device, Extent e) {
@@ -39,7 +41,10 @@ PhasePlan dealt_regions(Extent device, Extent e, int layers, int count) {
   PhasePlan p;
   for (int i = 0; i < count; i++) {
     const Range r = part(layers, i, count);
-    p.regions.push_back({.rect = places[static_cast<size_t>(i)], .first_layer = static_cast<int>(r.begin), .layers = static_cast<int>(r.size()), .head = false});
+    p.regions.push_back({.rect = places[static_cast<size_t>(i)],
+                         .first_layer = static_cast<int>(r.begin),
+                         .layers = static_cast<int>(r.size()),
+                         .head = false});
   }
   p.regions.push_back({.rect = places[static_cast<size_t>(count)], .first_layer = layers, .layers = 0, .head = true});
   return p;
@@ -57,7 +62,12 @@ struct Planner {
   int64_t usable() const { return sram() - device.code_and_system_bytes; }
 
   Plan base_plan() const {
-    return {.name = request.plan, .numerics = request.numerics, .context = request.context, .chunk = request.max_prompt, .max_prompt = request.max_prompt, .host_choice = request.host_choice};
+    return {.name = request.plan,
+            .numerics = request.numerics,
+            .context = request.context,
+            .chunk = request.max_prompt,
+            .max_prompt = request.max_prompt,
+            .host_choice = request.host_choice};
   }
 
   bool fits(const Plan& plan) const {
@@ -80,7 +90,8 @@ struct Planner {
     plan.decode = single_region({1, 1}, layers());
     const Placement p = place(config, types, plan, device_mesh());
     const CoreBytes all = core_bytes(p.program, p.decode_regions.front(), p.decode_phases.layer, 0, 0, 0);
-    return {static_cast<double>(all.by_kind[static_cast<size_t>(BufferKind::weights)]), static_cast<double>(all.by_kind[static_cast<size_t>(BufferKind::cache)])};
+    return {static_cast<double>(all.by_kind[static_cast<size_t>(BufferKind::weights)]),
+            static_cast<double>(all.by_kind[static_cast<size_t>(BufferKind::cache)])};
   }
 
   // The most layers that a region of this size holds; 0: not even one, or not the head.
@@ -112,7 +123,8 @@ struct Planner {
   std::vector<Plan> chunk_choices(const Plan& plan, Part which, int64_t shortest) const {
     if (which == Part::decode) return {plan};
     std::vector<Plan> out;
-    for (int64_t chunk = request.chunk > 0 ? std::min(request.chunk, plan.max_prompt) : plan.max_prompt; chunk >= 1; chunk = (chunk + 1) / 2) {
+    for (int64_t chunk = request.chunk > 0 ? std::min(request.chunk, plan.max_prompt) : plan.max_prompt; chunk >= 1;
+         chunk = (chunk + 1) / 2) {
       for (bool keep : {true, false}) {
         Plan p = plan;
         p.chunk = chunk;
@@ -164,8 +176,8 @@ struct Planner {
     return fullest(phase_bytes(p.program, device.code_and_system_bytes, p.transition_phase)).fullest.total() <= sram();
   }
 
-  // Both phases on meshes of the planner's choice. Each is the smallest that holds its phase, and both grow until the transition fits too: first
-  // as single regions, then as the same regions for both.
+  // Both phases on meshes of the planner's choice. Each is the smallest that holds its phase, and both grow until the transition fits too:
+  // first as single regions, then as the same regions for both.
   bool choose_both(Plan& plan) const {
     if (!choose(plan, Part::prefill) || !choose(plan, Part::decode)) return false;
     if (transition_fits(plan)) return true;
@@ -173,7 +185,8 @@ struct Planner {
     if (single_side(plan.prefill) > 0 && single_side(plan.decode) > 0)
       for (int p = std::max(single_side(plan.prefill), single_side(plan.decode)) + 1; p <= largest_side(); p++) {
         Plan next = plan;
-        if (!use_single_region(next, Part::prefill, {p, p}) || !use_single_region(next, Part::decode, {p, p}) || !transition_fits(next)) continue;
+        if (!use_single_region(next, Part::prefill, {p, p}) || !use_single_region(next, Part::decode, {p, p}) || !transition_fits(next))
+          continue;
         plan = next;
         return true;
       }
@@ -183,7 +196,9 @@ struct Planner {
     for (int p = largest_side(); p >= 1; p--) {
       const Extent e{p, p};
       Plan next = plan;
-      if (!may_be_dealt(p, t.weights + t.cache) || !regions_of_size(least, Part::prefill, e) || !use_dealt_regions(next, Part::prefill, e) || !use_dealt_regions(next, Part::decode, e)) continue;
+      if (!may_be_dealt(p, t.weights + t.cache) || !regions_of_size(least, Part::prefill, e) ||
+          !use_dealt_regions(next, Part::prefill, e) || !use_dealt_regions(next, Part::decode, e))
+        continue;
       const PhasePlan& more = next.prefill.regions.size() > next.decode.regions.size() ? next.prefill : next.decode;
       next.prefill = next.decode = PhasePlan(more);
       if (!transition_fits(next)) continue;
@@ -224,9 +239,13 @@ struct Planner {
     const Totals t = totals();
     const double cores = static_cast<double>(device.mesh_width) * static_cast<double>(device.mesh_height);
     const double have = cores * static_cast<double>(usable()), need = t.weights + t.cache;
-    std::string text = fmt::format("{} needs {:.2f} GB (weights {:.2f} GB, KV of {} positions {:.2f} GB); {} has {:.2f} GB ({} x {} cores with {} of {} bytes for data)", config.name, need / 1e9,
-                                   t.weights / 1e9, request.context, t.cache / 1e9, device.name, have / 1e9, device.mesh_width, device.mesh_height, usable(), sram());
-    text += need > have ? fmt::format(": {:.2f} GB too much", (need - have) / 1e9) : ": it would fit as a whole, but no equal square regions hold whole layers, their activations and the head";
+    std::string text = fmt::format(
+        "{} needs {:.2f} GB (weights {:.2f} GB, KV of {} positions {:.2f} GB); {} has {:.2f} GB ({} x {} cores with {} of {} bytes for "
+        "data)",
+        config.name, need / 1e9, t.weights / 1e9, request.context, t.cache / 1e9, device.name, have / 1e9, device.mesh_width,
+        device.mesh_height, usable(), sram());
+    text += need > have ? fmt::format(": {:.2f} GB too much", (need - have) / 1e9)
+                        : ": it would fit as a whole, but no equal square regions hold whole layers, their activations and the head";
     return text;
   }
 };
@@ -241,16 +260,21 @@ void check_mesh(const char* option, const std::optional<Extent>& e, const Device
 }
 
 std::string describe(const PhaseBytes& row, const Program& program, int64_t sram) {
-  std::string text = fmt::format("core ({},{}) needs {} of {} bytes in phase {}: code and system {}", row.x, row.y, row.fullest.total(), sram, program.phases[static_cast<size_t>(row.phase)].name, row.fullest.code);
+  std::string text = fmt::format("core ({},{}) needs {} of {} bytes in phase {}: code and system {}", row.x, row.y, row.fullest.total(),
+                                 sram, program.phases[static_cast<size_t>(row.phase)].name, row.fullest.code);
   for (int k = 0; k < kBufferKinds; k++)
-    if (row.fullest.by_kind[static_cast<size_t>(k)] > 0) text += fmt::format(", {} {}", mesh::name(static_cast<BufferKind>(k)), row.fullest.by_kind[static_cast<size_t>(k)]);
+    if (row.fullest.by_kind[static_cast<size_t>(k)] > 0)
+      text += fmt::format(", {} {}", mesh::name(static_cast<BufferKind>(k)), row.fullest.by_kind[static_cast<size_t>(k)]);
   return text + fmt::format("; {} too many", row.fullest.total() - sram);
 }
 
 }  // namespace
 
 Limits limits_of(const Device& d) {
-  return {.mesh = {static_cast<int>(d.mesh_width), static_cast<int>(d.mesh_height)}, .sram_bytes = d.sram_bytes_per_core, .code_bytes = d.code_and_system_bytes, .colours = static_cast<int>(d.free_colours.size())};
+  return {.mesh = {static_cast<int>(d.mesh_width), static_cast<int>(d.mesh_height)},
+          .sram_bytes = d.sram_bytes_per_core,
+          .code_bytes = d.code_and_system_bytes,
+          .colours = static_cast<int>(d.free_colours.size())};
 }
 
 WeightTypes types_of(const Model& model) {
@@ -261,18 +285,37 @@ WeightTypes types_of(const Model& model) {
       if (bits((l.*tensor).type) > bits(t)) t = (l.*tensor).type;
     return t;
   };
-  return {.q = widest(&LayerTensors::q), .k = widest(&LayerTensors::k), .v = widest(&LayerTensors::v), .o = widest(&LayerTensors::o), .gate = widest(&LayerTensors::gate), .up = widest(&LayerTensors::up),
-          .down = widest(&LayerTensors::down), .embedding = model.embedding.type, .output = model.output.type};
+  return {.q = widest(&LayerTensors::q),
+          .k = widest(&LayerTensors::k),
+          .v = widest(&LayerTensors::v),
+          .o = widest(&LayerTensors::o),
+          .gate = widest(&LayerTensors::gate),
+          .up = widest(&LayerTensors::up),
+          .down = widest(&LayerTensors::down),
+          .embedding = model.embedding.type,
+          .output = model.output.type};
 }
 
 PlanResult make_plan(const ModelConfig& config, const WeightTypes& types, const Device& device, const PlanRequest& given) {
   PlanRequest request = given;
-  if (request.plan != "waferllm") throw Error({.where = "--plan", .found = "\"" + request.plan + "\"", .expected = "waferllm", .fix = "use --plan waferllm"});
-  if (request.context < 1) throw Error({.where = "--context", .found = std::to_string(request.context), .expected = "at least 1 position", .fix = "give a longer context"});
+  if (request.plan != "waferllm")
+    throw Error({.where = "--plan", .found = "\"" + request.plan + "\"", .expected = "waferllm", .fix = "use --plan waferllm"});
+  if (request.context < 1)
+    throw Error({.where = "--context",
+                 .found = std::to_string(request.context),
+                 .expected = "at least 1 position",
+                 .fix = "give a longer context"});
   if (request.max_prompt == 0) request.max_prompt = request.context;
   if (request.max_prompt > request.context)
-    throw Error({.where = "prompt", .found = fmt::format("{} tokens", request.max_prompt), .expected = fmt::format("at most {} positions of context", request.context), .fix = "shorten the prompt or lengthen the context"});
-  if (request.chunk < 0) throw Error({.where = "--chunk", .found = std::to_string(request.chunk), .expected = "at least 1 token", .fix = "leave it out for the planner's choice"});
+    throw Error({.where = "prompt",
+                 .found = fmt::format("{} tokens", request.max_prompt),
+                 .expected = fmt::format("at most {} positions of context", request.context),
+                 .fix = "shorten the prompt or lengthen the context"});
+  if (request.chunk < 0)
+    throw Error({.where = "--chunk",
+                 .found = std::to_string(request.chunk),
+                 .expected = "at least 1 token",
+                 .fix = "leave it out for the planner's choice"});
   const bool one_mesh = request.prefill_mesh && request.prefill_mesh == request.decode_mesh;
   check_mesh(one_mesh ? "--mesh" : "--prefill-mesh", request.prefill_mesh, device);
   check_mesh("--decode-mesh", request.decode_mesh, device);
@@ -285,7 +328,8 @@ PlanResult make_plan(const ModelConfig& config, const WeightTypes& types, const 
     return true;
   };
   const bool own_choice = !request.prefill_mesh && !request.decode_mesh;
-  const bool placed = own_choice ? planner.choose_both(out.plan) : arrange(Part::prefill, request.prefill_mesh) && arrange(Part::decode, request.decode_mesh);
+  const bool placed = own_choice ? planner.choose_both(out.plan)
+                                 : arrange(Part::prefill, request.prefill_mesh) && arrange(Part::decode, request.decode_mesh);
   if (!placed) {
     out.fits = out.fits_measured_code = false;
     out.reason = planner.no_plan_reason();
@@ -295,7 +339,8 @@ PlanResult make_plan(const ModelConfig& config, const WeightTypes& types, const 
   out.bytes = phase_bytes(program, device.code_and_system_bytes);
   out.fullest = fullest(out.bytes);
   out.fits = out.fullest.fullest.total() <= planner.sram();
-  out.fits_measured_code = out.fullest.fullest.total() - device.code_and_system_bytes + device.code_and_system_bytes_measured <= planner.sram();
+  out.fits_measured_code =
+      out.fullest.fullest.total() - device.code_and_system_bytes + device.code_and_system_bytes_measured <= planner.sram();
   if (!out.fits) out.reason = describe(out.fullest, program, planner.sram());
   return out;
 }

@@ -20,9 +20,9 @@ namespace wafer {
 struct PlanRequest {
   std::string plan = "waferllm";
   Numerics numerics = Numerics::mixed;
-  int64_t context = 0;      // positions of KV: prompt + generated tokens
-  int64_t max_prompt = 0;   // tokens of the longest prompt; 0: context
-  int64_t chunk = 0;        // 0: the longest prompt if its activations fit, else the longest chunk that does
+  int64_t context = 0;                       // positions of KV: prompt + generated tokens
+  int64_t max_prompt = 0;                    // tokens of the longest prompt; 0: context
+  int64_t chunk = 0;                         // 0: the longest prompt if its activations fit, else the longest chunk that does
   std::optional<mesh::Extent> prefill_mesh;  // of every region; none: the planner's choice
   std::optional<mesh::Extent> decode_mesh;
   bool host_choice = false;
@@ -30,9 +30,9 @@ struct PlanRequest {
 
 struct PlanResult {
   Plan plan;
-  bool fits = true;           // bytes of every core; false only where the user gave the mesh, else plan_for throws
-  std::string reason;         // why it does not fit: the fullest core, its bytes by kind
-  bool fits_measured_code = true;  // also with code_and_system_bytes_measured
+  bool fits = true;                     // bytes of every core; false only where the user gave the mesh, else plan_for throws
+  std::string reason;                   // why it does not fit: the fullest core, its bytes by kind
+  bool fits_measured_code = true;       // also with code_and_system_bytes_measured
   std::vector<mesh::PhaseBytes> bytes;  // by phase and region
   mesh::PhaseBytes fullest;
 };

@@ -33,13 +33,15 @@ struct Machine {
   int logits_buffer = -1;                               // where the latest logits are
   int64_t overflows = 0;
   std::function<void(double)> layer_progress;
-  std::map<int, int64_t> sent;                          // [moves] sends not yet received
+  std::map<int, int64_t> sent;                                      // [moves] sends not yet received
   std::map<const mesh::Step*, std::vector<GemvOrder>> gemv_orders;  // of the products of a fold; the same for all layers
 
   const mesh::Program& program() const { return lowered->program(); }
   const mesh::Buffer& buffer(int id) const { return program().buffers[static_cast<size_t>(id)]; }
   const mesh::Tensor& tensor_of(int buffer_id) const { return program().tensors[static_cast<size_t>(buffer(buffer_id).tensor)]; }
-  mesh::Extent extent_of(int buffer_id) const { return mesh::extent(program().regions[static_cast<size_t>(buffer(buffer_id).region)].rect); }
+  mesh::Extent extent_of(int buffer_id) const {
+    return mesh::extent(program().regions[static_cast<size_t>(buffer(buffer_id).region)].rect);
+  }
 };
 
 // The size of a dimension where the walk stands.

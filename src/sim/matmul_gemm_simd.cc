@@ -2,12 +2,13 @@
 #define HWY_DISABLED_TARGETS (HWY_AVX3_DL | HWY_SSSE3)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "sim/matmul_gemm_simd.cc"
+#include <hwy/foreach_target.h>  // IWYU pragma: keep
+
 #include <algorithm>
 #include <type_traits>
 
 #include "base/check.h"
 #include "base/half.h"
-#include <hwy/foreach_target.h>  // IWYU pragma: keep
 #include "sim/matmul_simd-inl.h"
 
 #if WAFER_SIMD_TARGET
@@ -162,24 +163,16 @@ template <class Fn>
 HWY_INLINE void with_rows(int rows, const Fn& fn) {
   using std::integral_constant;
   switch (rows) {
-    case 1:
-      return fn(integral_constant<int, 1>());
-    case 2:
-      return fn(integral_constant<int, 2>());
-    case 4:
-      return fn(integral_constant<int, 4>());
-    case 6:
-      return fn(integral_constant<int, 6>());
+    case 1: return fn(integral_constant<int, 1>());
+    case 2: return fn(integral_constant<int, 2>());
+    case 4: return fn(integral_constant<int, 4>());
+    case 6: return fn(integral_constant<int, 6>());
 #if HWY_TARGET == HWY_AVX3
-    case 8:
-      return fn(integral_constant<int, 8>());
-    case 10:
-      return fn(integral_constant<int, 10>());
-    case 12:
-      return fn(integral_constant<int, 12>());
+    case 8: return fn(integral_constant<int, 8>());
+    case 10: return fn(integral_constant<int, 10>());
+    case 12: return fn(integral_constant<int, 12>());
 #endif
-    default:
-      CHECK(false, "{} rows", rows);
+    default: CHECK(false, "{} rows", rows);
   }
 }
 

@@ -2,10 +2,11 @@
 #define HWY_DISABLED_TARGETS (HWY_AVX3_DL | HWY_SSSE3)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "sim/matmul_gemv_simd.cc"
-#include <algorithm>
-
 #include <hwy/cache_control.h>
 #include <hwy/foreach_target.h>  // IWYU pragma: keep
+
+#include <algorithm>
+
 #include "sim/matmul_simd-inl.h"
 
 #if WAFER_SIMD_TARGET

@@ -12,10 +12,8 @@ float fma_of(Numerics numerics, float a, float b, float c) { return numerics == 
 // The weight (for quantised types the integer) of one k and lane of a panel.
 float weight(PanelType type, const std::byte* panel, int64_t k, int64_t lane) {
   switch (type) {
-    case PanelType::f32:
-      return reinterpret_cast<const float*>(panel)[k * kPanelLanes + lane];
-    case PanelType::f16:
-      return f16_to_f32(reinterpret_cast<const uint16_t*>(panel)[k * kPanelLanes + lane]);
+    case PanelType::f32: return reinterpret_cast<const float*>(panel)[k * kPanelLanes + lane];
+    case PanelType::f16: return f16_to_f32(reinterpret_cast<const uint16_t*>(panel)[k * kPanelLanes + lane]);
     case PanelType::q8_0: {
       const std::byte* block = panel + k / kQuantBlock * kQ8BlockBytes + 2 * kPanelLanes;
       return static_cast<float>(reinterpret_cast<const int8_t*>(block)[k % kQuantBlock * kPanelLanes + lane]);

@@ -6,9 +6,10 @@
 #define WAFER_SIM_MATMUL_SIMD_INL_H_
 #endif
 
+#include <hwy/highway.h>
+
 #include <cstring>
 
-#include <hwy/highway.h>
 #include "sim/matmul_kernels.h"
 
 #ifndef WAFER_UNROLL

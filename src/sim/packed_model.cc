@@ -62,7 +62,7 @@ std::shared_ptr<const PackedModel> pack_model(const Model& model, Numerics numer
     for (const TensorView* t : {&l.q, &l.k, &l.v, &l.o, &l.gate, &l.up, &l.down}) total += static_cast<double>(t->bytes.size());
   auto add = [&](const char* name, const TensorView& t) {
     packed->matrices[name].push_back(pack(t, numerics));
-    model.file->drop(t.bytes);  // the panels replace it: the file's pages need not stay in memory
+    if (model.file) model.file->drop(t.bytes);  // the panels replace it: the file's pages need not stay in memory
     done += static_cast<double>(t.bytes.size());
     if (progress) progress(done / total);
   };

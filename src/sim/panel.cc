@@ -30,9 +30,7 @@ bool is_quantised(SourceType type) { return type == SourceType::q8_0 || type == 
 // Values [k, k + count) of a row of a checkpoint as floats. k is a multiple of kChunk.
 void read_values(const std::byte* row, SourceType type, int64_t k, int64_t count, const GemmKernels& kernels, float* to) {
   switch (type) {
-    case SourceType::f32:
-      std::memcpy(to, row + 4 * k, 4 * count);
-      return;
+    case SourceType::f32: std::memcpy(to, row + 4 * k, 4 * count); return;
     case SourceType::f16: {
       uint16_t half[kChunk];
       std::memcpy(half, row + 2 * k, 2 * count);
@@ -144,14 +142,10 @@ void pack_q4(std::byte* panel, int64_t first, int64_t last, const std::byte* row
 
 int64_t panel_bytes(PanelType type, int64_t k) {
   switch (type) {
-    case PanelType::f32:
-      return k * kPanelLanes * 4;
-    case PanelType::f16:
-      return k * kPanelLanes * 2;
-    case PanelType::q8_0:
-      return k / kQuantBlock * kQ8BlockBytes;
-    case PanelType::q4_0:
-      return k / kQuantBlock * kQ4BlockBytes;
+    case PanelType::f32: return k * kPanelLanes * 4;
+    case PanelType::f16: return k * kPanelLanes * 2;
+    case PanelType::q8_0: return k / kQuantBlock * kQ8BlockBytes;
+    case PanelType::q4_0: return k / kQuantBlock * kQ4BlockBytes;
   }
   return 0;
 }
@@ -159,15 +153,11 @@ int64_t panel_bytes(PanelType type, int64_t k) {
 PanelType panel_type(SourceType source, Numerics numerics) {
   if (numerics == Numerics::fp16) return PanelType::f16;
   switch (source) {
-    case SourceType::q8_0:
-      return PanelType::q8_0;
-    case SourceType::q4_0:
-      return PanelType::q4_0;
-    case SourceType::f16:
-      return PanelType::f16;
+    case SourceType::q8_0: return PanelType::q8_0;
+    case SourceType::q4_0: return PanelType::q4_0;
+    case SourceType::f16: return PanelType::f16;
     case SourceType::f32:
-    case SourceType::bf16:
-      return numerics == Numerics::fp32 ? PanelType::f32 : PanelType::f16;
+    case SourceType::bf16: return numerics == Numerics::fp32 ? PanelType::f32 : PanelType::f16;
   }
   return PanelType::f32;
 }

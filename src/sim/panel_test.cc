@@ -20,15 +20,11 @@ constexpr Numerics kNumerics[] = {Numerics::mixed, Numerics::fp16, Numerics::fp3
 
 int64_t row_bytes(SourceType type, int64_t k) {
   switch (type) {
-    case SourceType::f32:
-      return 4 * k;
+    case SourceType::f32: return 4 * k;
     case SourceType::f16:
-    case SourceType::bf16:
-      return 2 * k;
-    case SourceType::q8_0:
-      return k / 32 * 34;
-    case SourceType::q4_0:
-      return k / 32 * 18;
+    case SourceType::bf16: return 2 * k;
+    case SourceType::q8_0: return k / 32 * 34;
+    case SourceType::q4_0: return k / 32 * 18;
   }
   return 0;
 }
@@ -45,12 +41,9 @@ T read(const std::byte* p) {
 // The value that the file format defines, in fp32.
 float source_value(const std::byte* row, SourceType type, int64_t k) {
   switch (type) {
-    case SourceType::f32:
-      return read<float>(row + 4 * k);
-    case SourceType::f16:
-      return f16_to_f32(read<uint16_t>(row + 2 * k));
-    case SourceType::bf16:
-      return std::bit_cast<float>(static_cast<uint32_t>(read<uint16_t>(row + 2 * k)) << 16);
+    case SourceType::f32: return read<float>(row + 4 * k);
+    case SourceType::f16: return f16_to_f32(read<uint16_t>(row + 2 * k));
+    case SourceType::bf16: return std::bit_cast<float>(static_cast<uint32_t>(read<uint16_t>(row + 2 * k)) << 16);
     case SourceType::q8_0:
       return f16_to_f32(read<uint16_t>(row + k / 32 * 34)) * static_cast<float>(read<int8_t>(row + k / 32 * 34 + 2 + k % 32));
     case SourceType::q4_0: {

@@ -16,16 +16,19 @@ template <class Fn>
 HWY_INLINE void for_vectors(int64_t n, Fn fn) {
   const D d;
   int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) fn([&](const float* p) HWY_ATTR { return hn::LoadU(d, p); }, [&](V v, float* p) HWY_ATTR { hn::StoreU(v, d, p); }, i);
+  for (; i + kLanes <= n; i += kLanes)
+    fn([&](const float* p) HWY_ATTR { return hn::LoadU(d, p); }, [&](V v, float* p) HWY_ATTR { hn::StoreU(v, d, p); }, i);
   if (i == n) return;
   const auto mask = hn::FirstN(d, static_cast<size_t>(n - i));
-  fn([&](const float* p) HWY_ATTR { return hn::MaskedLoad(mask, d, p); }, [&](V v, float* p) HWY_ATTR { hn::BlendedStore(v, mask, d, p); }, i);
+  fn([&](const float* p) HWY_ATTR { return hn::MaskedLoad(mask, d, p); }, [&](V v, float* p) HWY_ATTR { hn::BlendedStore(v, mask, d, p); },
+     i);
 }
 
 template <Numerics numerics>
 void fma_row_here(float* acc, const float* x, float w, int64_t n) {
   const V factor = hn::Set(D(), w);
-  for_vectors(n, [&](auto load, auto store, int64_t i) HWY_ATTR { store(multiply_add<numerics>(load(x + i), factor, load(acc + i)), acc + i); });
+  for_vectors(
+      n, [&](auto load, auto store, int64_t i) HWY_ATTR { store(multiply_add<numerics>(load(x + i), factor, load(acc + i)), acc + i); });
 }
 
 template <bool fp16>
@@ -76,7 +79,8 @@ void round_row_here(float* x, int64_t n) {
 }
 
 const RowKernels& row_kernels_here() {
-  static constexpr RowKernels kernels{fma_row_here<Numerics::fp32>, fma_row_here<Numerics::fp16>, add_row_here<false>, add_row_here<true>, exp_row_here, round_row_here};
+  static constexpr RowKernels kernels{
+      fma_row_here<Numerics::fp32>, fma_row_here<Numerics::fp16>, add_row_here<false>, add_row_here<true>, exp_row_here, round_row_here};
   return kernels;
 }
 

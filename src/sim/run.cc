@@ -136,7 +136,8 @@ void run_loop(Machine& m, const Loop& loop, Scope scope) {
       case LoopVar::ring_step: check_failed(__FILE__, __LINE__, "loop.var", "ring steps belong to a product");
     }
     run_steps(m, loop.body, scope);
-    if (loop.var == LoopVar::layer && m.layer_progress) m.layer_progress(static_cast<double>(i + 1) / static_cast<double>(m.lowered->placement.config.layers));
+    if (loop.var == LoopVar::layer && m.layer_progress)
+      m.layer_progress(static_cast<double>(i + 1) / static_cast<double>(m.lowered->placement.config.layers));
   }
 }
 
@@ -170,7 +171,9 @@ void run_steps(Machine& m, const Steps& steps, const Scope& scope) {
 
 // Whether all that a top-level step receives from other regions has been sent.
 bool ready(const Machine& m, const Step& step, std::vector<int>& own_sends) {
-  auto all = [&](const Steps& steps) { return std::all_of(steps.begin(), steps.end(), [&](const Step& s) { return ready(m, s, own_sends); }); };
+  auto all = [&](const Steps& steps) {
+    return std::all_of(steps.begin(), steps.end(), [&](const Step& s) { return ready(m, s, own_sends); });
+  };
   if (const auto* group = std::get_if<Group>(&step.what)) return all(group->body);
   if (const auto* loop = std::get_if<Loop>(&step.what)) return all(loop->body);
   if (const auto* send = std::get_if<Send>(&step.what)) own_sends.push_back(send->move);
@@ -208,7 +211,8 @@ void run(Machine& m, const std::string& entry_name, const Params& params, std::s
         progress = true;
       }
   }
-  for (size_t l = 0; l < e.lists.size(); l++) CHECK(at[l] == e.lists[l].steps.size(), "entry {}: region {} waits for ever", entry_name, e.lists[l].region);
+  for (size_t l = 0; l < e.lists.size(); l++)
+    CHECK(at[l] == e.lists[l].steps.size(), "entry {}: region {} waits for ever", entry_name, e.lists[l].region);
 }
 
 void set_layer_progress(Machine& m, std::function<void(double)> progress) { m.layer_progress = std::move(progress); }

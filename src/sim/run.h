@@ -1,8 +1,8 @@
 // run(): executes a mesh program with real numbers, at memory speed and with every core's own order of additions.
 //
-// Tensors are kept whole, one array of floats each (a value of fp16 is a float that fp16 can hold); a core's tile is a view. Groups are done
-// as one operation over whole tensors: `fold` as a panel GEMV with the tree's order of sums, `gemm` and `gemm_t` in the cyclic orders of
-// their bodies. The naive executor of the tests walks the same program core by core and gives the same bits.
+// Tensors are kept whole, one array of floats each (a value of fp16 is a float that fp16 can hold); a core's tile is a view. Groups are
+// done as one operation over whole tensors: `fold` as a panel GEMV with the tree's order of sums, `gemm` and `gemm_t` in the cyclic orders
+// of their bodies. The naive executor of the tests walks the same program core by core and gives the same bits.
 #pragma once
 #include <functional>
 #include <memory>

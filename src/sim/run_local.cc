@@ -53,7 +53,8 @@ void rotate(Machine& m, const Local& op, const Scope& s) {
   std::vector<SinCos> angle(static_cast<size_t>(pairs));
   for (int64_t t = 0; t < x.rows; t++) {
     const float position = static_cast<float>(s.params.cached + t);
-    for (int64_t i = 0; i < pairs; i++) angle[static_cast<size_t>(i)] = sincos_turns(position, turns[static_cast<size_t>(2 * i)], turns[static_cast<size_t>(2 * i + 1)]);
+    for (int64_t i = 0; i < pairs; i++)
+      angle[static_cast<size_t>(i)] = sincos_turns(position, turns[static_cast<size_t>(2 * i)], turns[static_cast<size_t>(2 * i + 1)]);
     for (int64_t h = 0; h < heads; h++)
       for (int64_t i = 0; i < pairs; i++) {
         const int64_t at = h * op.head_dim + 2 * i;
@@ -83,7 +84,9 @@ void store_rows(Machine& m, const Local& op, const Scope& s) {
 }
 
 // Keys that row t of the chunk sees among the scope's keys: those up to its own position.
-int64_t visible_keys(const Scope& s, int64_t t) { return std::clamp<int64_t>(s.params.cached + t + 1 - chunk_keys(s).begin, 0, chunk_keys(s).size()); }
+int64_t visible_keys(const Scope& s, int64_t t) {
+  return std::clamp<int64_t>(s.params.cached + t + 1 - chunk_keys(s).begin, 0, chunk_keys(s).size());
+}
 
 // Prefill: (s[kv_heads][rows][keys]) -> m[kv_heads][rows].
 void row_max(Machine& m, const Local& op, const Scope& s) {
@@ -185,7 +188,8 @@ void fold_mat_vec(Machine& m, const Step& step, const Group& group, const Reduce
     float* out = array(m, op.out[0], s);
     gemv(panels, orders[i], m.program().numerics, 1, array(m, op.in[1], s), panels.k, out, panels.n);
     finish(m, op.out[0], out, panels.n, false);
-    if (op.out[0] == m.lowered->placement.decode_head.logits || op.out[0] == m.lowered->placement.prefill_head.logits) m.logits_buffer = op.out[0];
+    if (op.out[0] == m.lowered->placement.decode_head.logits || op.out[0] == m.lowered->placement.prefill_head.logits)
+      m.logits_buffer = op.out[0];
   }
 }
 
@@ -293,7 +297,8 @@ void fold_weigh_rows(Machine& m, const Local& op, const Reduce& reduce, const Sc
       for (int i = 0; i < tree.size; i++)
         for (const Range& r : ranges_at(cut, positions, i))
           for (int64_t k = r.begin; k < r.end; k++)
-            fma_row(m.program().numerics, own.data() + i * head_dim, v + k * kv_dim + h / op.group * head_dim, p[h * positions + k], head_dim);
+            fma_row(m.program().numerics, own.data() + i * head_dim, v + k * kv_dim + h / op.group * head_dim, p[h * positions + k],
+                    head_dim);
       join_rows(tree, fp16, own.data(), head_dim, scratch.data());
       std::copy_n(own.data() + tree.root * head_dim, head_dim, out + h * head_dim);
     }

@@ -18,7 +18,8 @@ std::vector<int> tile_of(const std::vector<std::vector<Range>>& tiles, Range wit
   std::vector<int> out(static_cast<size_t>(within.size()), 0);
   for (size_t l = 0; l < tiles.size(); l++)
     for (const Range& r : tiles[l])
-      for (int64_t i = std::max(r.begin, within.begin); i < std::min(r.end, within.end); i++) out[static_cast<size_t>(i - within.begin)] = static_cast<int>(l);
+      for (int64_t i = std::max(r.begin, within.begin); i < std::min(r.end, within.end); i++)
+        out[static_cast<size_t>(i - within.begin)] = static_cast<int>(l);
   return out;
 }
 
@@ -68,13 +69,14 @@ void gemm_with_values(Machine& m, const Group& g, const Scope& s) {
     const std::vector<int> col_part = tile_of(logical_tiles(dims_x, head.kv_dim, L, head.run(h), head.dims(h)), head.dims(h));
     PanelMatrix values = make_panels(PanelType::f32, keys.size(), head.head_dim);
     pack_columns(values, v + h * head.head_dim, head.kv_dim);
-    gemm(p + h * rows * keys.size(), keys.size(), values, order, row_part, col_part, m.program().numerics, o + h * head.head_dim, head.kv_dim);
+    gemm(p + h * rows * keys.size(), keys.size(), values, order, row_part, col_part, m.program().numerics, o + h * head.head_dim,
+         head.kv_dim);
   }
   finish(m, g.c, o, rows * head.kv_dim, false);
 }
 
-// The row sums of GEMM-T for one query row: own[c][keys] are the columns' partial products; the keys of block l are summed by a chain from both
-// ends to the column that owns l. Prefixes of the chains are shared by all blocks.
+// The row sums of GEMM-T for one query row: own[c][keys] are the columns' partial products; the keys of block l are summed by a chain from
+// both ends to the column that owns l. Prefixes of the chains are shared by all blocks.
 struct RowSum {
   bool fp16;
   int64_t keys;
@@ -118,7 +120,8 @@ void run_gemm_t(Machine& m, const Group& g, const Scope& s) {
     std::vector<std::vector<Range>> dims, owned;
     for (int c = 0; c < columns; c++) {
       std::vector<Range> own_dims;
-      for (const Range& r : ranges_at(dims_x, head.kv_dim, static_cast<int>(run.begin) + c)) append(own_dims, {std::max(r.begin, head.dims(h).begin), std::min(r.end, head.dims(h).end)});
+      for (const Range& r : ranges_at(dims_x, head.kv_dim, static_cast<int>(run.begin) + c))
+        append(own_dims, {std::max(r.begin, head.dims(h).begin), std::min(r.end, head.dims(h).end)});
       dims.push_back(own_dims);
       owned.push_back(ranges_at(keys_x, keys.size(), static_cast<int>(run.begin) + c));
     }
@@ -130,7 +133,8 @@ void run_gemm_t(Machine& m, const Group& g, const Scope& s) {
         std::fill(own.begin(), own.end(), 0.0f);
         for (int c = 0; c < columns; c++)
           for (const Range& r : dims[static_cast<size_t>(c)])
-            for (int64_t d = r.begin; d < r.end; d++) fma_row(m.program().numerics, own.data() + c * keys.size(), k + d * m.capacity, query[d - h * head.head_dim], keys.size());
+            for (int64_t d = r.begin; d < r.end; d++)
+              fma_row(m.program().numerics, own.data() + c * keys.size(), k + d * m.capacity, query[d - h * head.head_dim], keys.size());
         row_sum(own, low, high, out + (h * rows + t) * keys.size());
       }
     });

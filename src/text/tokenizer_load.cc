@@ -68,17 +68,13 @@ std::string with_plain_spaces(std::string_view piece) {
 // What a token stands for in text. Unused tokens stand for nothing, user-defined and special ones for themselves.
 std::string bytes_of_token(std::string_view piece, TokenKind kind) {
   switch (kind) {
-    case TokenKind::normal:
-      return with_plain_spaces(piece);
-    case TokenKind::byte:
-      return std::string(1, static_cast<char>(byte_of(piece)));
+    case TokenKind::normal: return with_plain_spaces(piece);
+    case TokenKind::byte: return std::string(1, static_cast<char>(byte_of(piece)));
     case TokenKind::unknown:
     case TokenKind::control:
-    case TokenKind::user_defined:
-      return std::string(piece);
+    case TokenKind::user_defined: return std::string(piece);
     case TokenKind::undefined:
-    case TokenKind::unused:
-      break;
+    case TokenKind::unused: break;
   }
   return {};
 }

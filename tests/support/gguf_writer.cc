@@ -22,16 +22,11 @@ std::string array(uint32_t element, const std::vector<T>& values) {
 
 uint32_t ggml_type(TensorType type) {
   switch (type) {
-    case TensorType::f32:
-      return 0;
-    case TensorType::f16:
-      return 1;
-    case TensorType::bf16:
-      return 30;
-    case TensorType::q8_0:
-      return 8;
-    case TensorType::q4_0:
-      return 2;
+    case TensorType::f32: return 0;
+    case TensorType::f16: return 1;
+    case TensorType::bf16: return 30;
+    case TensorType::q8_0: return 8;
+    case TensorType::q4_0: return 2;
   }
   throw std::logic_error("tensor type");
 }
