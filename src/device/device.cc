@@ -80,6 +80,7 @@ constexpr Field kFields[] = {
     FIELD(descriptor_load_cycles, "cycles", 0, 100000),
     FIELD(descriptor_edit_cycles, "cycles", 0, 100000),
     FIELD(route_change_cycles, "cycles", 0, 100000),
+    FIELD(map_iteration_cycles, "cycles", 0, 100000),
     FIELD(exp_cycles, "cycles", 0, 100000),
     FIELD(rsqrt_cycles, "cycles", 0, 100000),
     FIELD(reciprocal_cycles, "cycles", 0, 100000),

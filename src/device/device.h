@@ -63,6 +63,7 @@ struct Device {
   int64_t descriptor_load_cycles = 0;     // a descriptor into a descriptor register
   int64_t descriptor_edit_cycles = 0;     // base address, length or offset of a descriptor
   int64_t route_change_cycles = 0;        // the route of one colour at one router
+  int64_t map_iteration_cycles = 0;       // one turn of a map: a vector operation whose descriptors stay loaded
   int64_t exp_cycles = 0;                 // the scalar functions of base/scalar_math.h, one call
   int64_t rsqrt_cycles = 0;
   int64_t reciprocal_cycles = 0;

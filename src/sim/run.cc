@@ -6,9 +6,9 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "mesh/schedule.h"
 #include "sim/machine.h"
 #include "sim/rows.h"
-#include "text/sampler.h"
 
 namespace wafer::sim {
 
@@ -169,20 +169,6 @@ void run_steps(Machine& m, const Steps& steps, const Scope& scope) {
   for (const Step& step : steps) run_step(m, step, scope);
 }
 
-// Whether all that a top-level step receives from other regions has been sent.
-bool ready(const Machine& m, const Step& step, std::vector<int>& own_sends) {
-  auto all = [&](const Steps& steps) {
-    return std::all_of(steps.begin(), steps.end(), [&](const Step& s) { return ready(m, s, own_sends); });
-  };
-  if (const auto* group = std::get_if<Group>(&step.what)) return all(group->body);
-  if (const auto* loop = std::get_if<Loop>(&step.what)) return all(loop->body);
-  if (const auto* send = std::get_if<Send>(&step.what)) own_sends.push_back(send->move);
-  const auto* receive = std::get_if<Receive>(&step.what);
-  if (receive == nullptr) return true;
-  const auto it = m.sent.find(receive->move);
-  return (it != m.sent.end() && it->second > 0) || std::find(own_sends.begin(), own_sends.end(), receive->move) != own_sends.end();
-}
-
 }  // namespace
 
 std::unique_ptr<Machine, void (*)(Machine*)> make_machine(const Lowered& lowered, std::shared_ptr<const PackedModel> weights) {
@@ -198,21 +184,7 @@ void run(Machine& m, const std::string& entry_name, const Params& params, std::s
   const Entry& e = entry(m.program(), entry_name);
   CHECK(params.cached + params.rows <= m.capacity, "positions {} + {} of {}", params.cached, params.rows, m.capacity);
   const Scope scope{.params = params, .tokens = tokens};
-  std::vector<size_t> at(e.lists.size(), 0);
-  for (bool progress = true; progress;) {
-    progress = false;
-    for (size_t l = 0; l < e.lists.size(); l++)
-      while (at[l] < e.lists[l].steps.size()) {
-        const Step& next = e.lists[l].steps[at[l]];
-        std::vector<int> own_sends;
-        if (!ready(m, next, own_sends)) break;
-        run_step(m, next, scope);
-        at[l]++;
-        progress = true;
-      }
-  }
-  for (size_t l = 0; l < e.lists.size(); l++)
-    CHECK(at[l] == e.lists[l].steps.size(), "entry {}: region {} waits for ever", entry_name, e.lists[l].region);
+  run_lists(e, m.sent, [&](size_t, const Step& step) { run_step(m, step, scope); });
 }
 
 void set_layer_progress(Machine& m, std::function<void(double)> progress) { m.layer_progress = std::move(progress); }

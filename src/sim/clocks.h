@@ -1,0 +1,49 @@
+// The clocks of a region and what the kinds of steps do to them. Internal to sim/.
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "device/device.h"
+#include "mesh/program.h"
+#include "sim/cost.h"
+#include "sim/time.h"
+
+namespace wafer::sim {
+
+// Clocks [h][w] of a region, relative to `base`, which grows: a u32 cannot overflow between two rebasings (checked).
+struct Clocks {
+  int w = 1, h = 1;
+  std::vector<uint32_t> t;
+  uint64_t base = 0;
+
+  uint32_t* row(int y) { return t.data() + static_cast<size_t>(y) * static_cast<size_t>(w); }
+  uint64_t latest() const;
+  void rebase();
+  void not_before(uint64_t time);
+};
+
+// What a step cost, beside the clocks.
+struct Tally {
+  double compute = 0, communicate = 0;
+  int64_t wavelets = 0, hops = 0, received = 0;
+};
+
+Clocks transposed(const Clocks& c);
+
+// A reduction along y: words[x] wavelets for each column. Trees count positions from runs[i].begin.
+void time_reduce(Clocks& c, const Device& d, const mesh::Forest& forest, bool broadcast, const std::vector<std::vector<int64_t>>& words,
+                 Tally& tally);
+
+// Sizes of a product on a rectangle of the region.
+struct ProductSizes {
+  mesh::Range columns;              // of the region
+  std::vector<int64_t> rows, k, n;  // [L] of each logical tile. GEMM-T: k: [columns by position] dims of each column, n: keys of each block
+  mesh::Dtype a = mesh::Dtype::f16, b = mesh::Dtype::f16, sum = mesh::Dtype::f32;
+  int64_t heads = 1;  // products one after the other on the same tiles
+  bool align_a = false, align_b = false;
+};
+
+void time_gemm(Clocks& c, const Device& d, Numerics numerics, const ProductSizes& sizes, Tally& tally);
+void time_gemm_t(Clocks& c, const Device& d, Numerics numerics, const ProductSizes& sizes, Tally& tally);
+
+}  // namespace wafer::sim

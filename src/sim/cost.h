@@ -1,0 +1,53 @@
+// What one core's share of a step costs: machine actions and arithmetic, charged from the device file. Formulas: docs/cost-model.md.
+#pragma once
+#include <cstdint>
+
+#include "base/numerics.h"
+#include "device/device.h"
+#include "mesh/program.h"
+
+namespace wafer::sim {
+
+// What a core issues besides arithmetic.
+struct Actions {
+  int64_t stream_ops = 0;
+  int64_t descriptor_loads = 0;
+  int64_t descriptor_edits = 0;
+  int64_t tasks = 0;
+  int64_t scalar_calls = 0;  // exp, rsqrt, reciprocal, sine and cosine
+};
+
+// Elements that a core holds of a local step's operands, as far as the cost depends on them.
+struct LocalSize {
+  int64_t rows = 1;      // tokens
+  int64_t elements = 0;  // of the out buffer (all rows), or of the first operand where that is what is walked over
+  int64_t k = 0;         // mat_vec: inputs
+  int64_t n = 0;         // mat_vec: outputs
+  int64_t heads = 0;     // attention: query heads
+  int64_t keys = 0;
+  int64_t dims = 0;  // of a head, on this core
+};
+
+struct LocalCost {
+  int64_t cycles = 0;
+  Actions actions;
+};
+
+LocalCost local_cost(const Device& device, Numerics numerics, mesh::LocalOp op, const LocalSize& size);
+
+// One synchronous stream operation before its first element: issue, one descriptor edit, one load.
+int64_t stream_issue_cycles(const Device& device);
+
+// Product of tiles [rows][k] x [k][n] by multiply-adds of `rows` elements in a map over n inside a loop over k: k * (a + n * b) cycles.
+struct TileRate {
+  int64_t per_k = 0;   // a
+  int64_t per_kn = 0;  // b
+};
+TileRate tile_rate(const Device& device, Numerics numerics, int64_t rows);
+
+// Elements of a multiply-add a cycle.
+int64_t fmac_rate(const Device& device, Numerics numerics);
+// Wavelets that carry n elements of a type.
+int64_t wavelets(const Device& device, mesh::Dtype type, int64_t n);
+
+}  // namespace wafer::sim
