@@ -227,19 +227,6 @@ deep water|when the others went to the lake|stayed on the shore|The water will c
 high places|when the path went up the hill|held on to a tree and shook|Look at the next step, not at the valley|climbed up hand in hand|the whole world lay below like a picture
 the wind|when the wind howled in the chimney|covered both ears|The wind is only looking for someone to play with|ran outside and let the wind fill their coats|the wind felt like a merry dance
 shadows|when the moon drew shapes on the wall|closed both eyes tight|A shadow only copies what you do|made a bird and a snail with their hands|the shadows looked like a puppet show""",
-    "ill": """name
-a bad cold
-a sore throat
-a fever
-an aching tooth
-a stomach ache""",
-    "soup": """name
-carrot soup
-onion soup
-tomato soup
-mushroom soup
-pumpkin soup
-bean soup""",
     # Lost little ones: their home and their mother's first words.
     "baby": """name|home|call
 duckling|at the duck pond|Quack
@@ -385,12 +372,6 @@ a silver cup
 a basket of pears
 a box of sweets
 a bag of walnuts""",
-    "sign": """name|leads
-the smell of fresh bread|the bakery
-the sound of a church bell|the chapel
-a row of white pebbles|the garden gate
-the song of a nightingale|the orchard
-a faint light|the lighthouse""",
     "instrument": """name
 violin
 trumpet
@@ -413,7 +394,6 @@ RULES = {
     "sad": "(sad|worried|unhappy|upset)",
     "meet": """((Just then|Soon|After a while), {pal} the {pkind} came (by|along|down the path).
         |{pal} the {pkind} (heard|saw) this and came closer.)""",
-    "ask": "\"(What is wrong|What is the matter|Why do you look so sad|Can I help you)?\" asked {pal}.",
     "cheer": "(Do not worry|Do not cry|Cheer up|Never mind), {hero}",
     "thanks": "\"(Thank you|Thank you so much|Oh, thank you), {pal}!\" (said|cried|laughed) {hero}.",
     "bed": """That (night|evening), {hero} went home to {home.short} and
@@ -427,145 +407,108 @@ RULES = {
         |The next (day|morning), {hero} went out to {hobby} again, (happier than ever|with a light heart|as merry as a lark).
         |And every year on that day, {hero} told the tale to all who came to {home.short}.)""",
 
-    "plot": """(<lost>|<mend>|<afraid>|<sick>|<baby>|<picnic>|<turns>|<learn>|<tree>|<rescue>|<birthday>
-        |<newcomer>|<garden>|<noisy>|<honest>|<house>|<contest>|<fog>)""",
+    "plot": """(<lost>|<mend>|<afraid>|<baby>|<picnic>|<turns>|<learn>|<tree>|<rescue>|<birthday>
+        |<newcomer>|<garden>|<noisy>|<honest>|<house>|<contest>)""",
 
     "lost": """<day> {hero} could not find {hero.his} {toy}. It was a gift from {hero.his} {kin}, and {hero} was very <sad>.
-        {^hero.he} looked {spot}, but it was not there. (Then|Next) {hero.he} looked {spot2}, but
-        (there was only dust|it was not there either|there was only a sleepy beetle). <meet> <ask>
-        "I have lost my {toy}," (said|sobbed|answered) {hero}. "<cheer>. (I will help you look|We will find it)," said {pal}.
-        They (looked|searched) (high and low|everywhere|for an hour). (At last|Suddenly|Then) {pal} saw something {spot3}.
-        It was the {toy}! <thanks>
-        (Two pairs of eyes see more than one.|A good friend makes every search shorter.|What is lost is found sooner with a friend.) <end>""",
+        {^hero.he} looked {spot}, but (it was not there|there was only dust|there was only a sleepy beetle). <meet>
+        "I have lost my {toy}," (said|sobbed) {hero}. "<cheer>. (I will help you look|We will find it)," said {pal}.
+        (At last|Soon|Then) {pal} saw something {spot2}. It was the {toy}! <thanks>
+        ((Two pairs of eyes see more than one.|A good friend makes every search shorter.|What is lost is found sooner with a friend.)|<end>)""",
 
-    "mend": """<day> {hero} heard a crack. The {broken.part} of {hero.his} {broken} was broken, and it would not {broken.job} any more.
-        {hero} tried to mend it with {weak}, but it {weak.fault}. Then {hero.he} tried {weak2}, but it {weak2.fault}.
-        {^hero.he} was <sad>. <meet>
-        "<cheer>. (I know what you need|I have just the right thing)," said {pal}, and {pal.he} (came back|returned) with {tool}.
-        {hero} held the {broken.part} and {pal} (worked|pushed) until it was firm. (Now|Soon) the {broken} could {broken.job} (again|as before|better than before).
-        <thanks> (The right tool makes hard work easy.|Some things are too hard for two hands but easy for four.|It is no shame to ask for help.) <end>""",
+    "mend": """<day> the {broken.part} of {hero}'s {broken} broke, and it would not {broken.job} any more.
+        {hero} tried to mend it with {weak}, but it {weak.fault}. {^hero.he} was <sad>. <meet>
+        "<cheer>. (I know what you need|I have just the right thing)," said {pal}, and {pal.he} came back with {tool}.
+        {hero} held the {broken.part} and {pal} (worked|pushed) until it was firm. Now the {broken} could {broken.job} (again|as before|better than before).
+        <thanks> ((The right tool makes hard work easy.|Some things are too hard for two hands but easy for four.|It is no shame to ask for help.)|<end>)""",
 
-    "afraid": """But there was one thing {hero} did not like. {hero} was afraid of {fear}. {^fear.when}, {hero} (always|often) {fear.does}.
+    "afraid": """But {hero} was afraid of {fear}. {^fear.when}, {hero.he} (always|often) {fear.does}.
         <day> {hero.he} (told|spoke to) {pal} the {pkind} about it. {pal} did not laugh.
-        "I was afraid of {fear} too," said {pal}. "But my {kin} told me a secret. {fear.advice}.
-        (Come and see|Let us try it together|Take my hand)," said {pal}. So the two friends {fear.act}.
-        {hero}'s heart beat fast (at first|for a moment), but then {fear.after}.
+        "I was afraid of {fear} too," said {pal}. "{fear.advice}. (Come and see|Let us try it together|Take my hand)."
+        So the two friends {fear.act}. {hero}'s heart beat fast (at first|for a moment), but then {fear.after}.
         "(I did it|I am not afraid any more|It is not so bad)!" (cried|called|laughed) {hero}.
-        (To be brave is to be afraid and to try.|Fear grows small when you share it.|A friend beside you makes you bold.) <end>""",
-
-    "sick": """<day> {hero} went to visit {pal} the {pkind}. But {pal} was in bed with {ill} and could not play.
-        "I feel so (weak|tired|bored)," (said|whispered|sighed) {pal}. {hero} wanted to help. (First|So) {hero.he} told a joke, but {pal} only (coughed|groaned|yawned).
-        Then {hero.he} ran home to {home.short} and cooked {soup} with {hero.his} {kin}.
-        {hero} carried the pot back with both hands. {pal} ate (two bowls|three bowls|every spoonful) and (smiled|sat up).
-        "{^soup} is the best medicine," said {pal}. {hero} (stayed until dark|came back every day) and read {pal.him} a story.
-        (A week|Three days) later {pal} was well again. <thankshero> (Kindness warms more than a blanket.|Care is the best cure.|A good friend comes when the sun does not shine.) <end>""",
-    "thankshero": "\"(Thank you|Thank you so much|Oh, thank you), {hero}!\" (said|cried|laughed) {pal}.",
+        ((To be brave is to be afraid and to try.|Fear grows small when you share it.|A friend beside you makes you bold.)|<end>)""",
 
     "baby": """<day> {hero} heard a (tiny|thin|faint) cry {nook}. There sat a little {baby}, all alone.
-        "I want my mother," (sobbed|wept) the {baby}. "<hush>. I will take you home," said {hero}.
-        They came to {farm.a}. "Is this your little one?" asked {hero}. "No," said the {farm}, "mine (is|are) (fast asleep|here with me|much bigger)."
-        They (walked on|went on) and came to {farm2.a}. "No," said the {farm2}, "but I heard somebody call {baby.home}."
-        {hero} (took|lifted) the {baby} in {hero.his} arms and ran. "{baby.call}! {baby.call}!" called a voice {baby.home}. It was the mother!
-        The {baby} (jumped|hurried|rushed) to her, and she (kissed|hugged) it (again and again|a hundred times).
+        "I want my mother," (sobbed|wept) the {baby}. "Do not cry, little one. I will take you home," said {hero}.
+        They came to {farm.a}. "Is this your little one?" asked {hero}. "No," said the {farm}, "but I heard somebody call {baby.home}."
+        "{baby.call}! {baby.call}!" called a voice {baby.home}. It was the mother! She (kissed|hugged) the {baby} (again and again|a hundred times).
         "You have a (good|golden|big) heart, {hero}," said the mother.
-        (Even small helpers do great things.|Nobody is too small to help.|There is no place like home.) <endalone>""",
-    "hush": "(Do not cry|Hush|Be brave), little one",
+        ((Even small helpers do great things.|Nobody is too small to help.|There is no place like home.)|<endalone>)""",
 
     "picnic": """<day> {hero} and {pal} the {pkind} packed {dish} and {drink} for a picnic. They spread a cloth {nook} and sat down.
-        But a (grey|dark|black) cloud came, and it began to rain. "Our picnic is spoiled!" cried {pal}.
-        They (crept|sat) under a big leaf, but it was too small. They held up the cloth, but (it was soon wet|the wind blew it away).
-        An old {elder} (looked|peeped) out of (a barn|a shed|a mill). "Come in, it is dry here," said the {elder}. They ran inside.
+        But a (grey|dark|black) cloud came, and it began to rain. They (crept|sat) under a big leaf, but it was too small.
+        An old {elder} (looked|peeped) out of (a barn|a shed|a mill). "Come in, it is dry here," said the {elder}.
         They shared the {dish} with the {elder}, and the {elder} (lit a fire|told them riddles|played an old {instrument}).
-        The rain (drummed|pattered) on the roof, but nobody minded.
-        (A bad day can turn into a good one.|Good company is better than good weather.|Where friends sit together, the sun shines.) <end>""",
+        ((A bad day can turn into a good one.|Good company is better than good weather.|Where friends sit together, the sun shines.)|<end>)""",
 
     "turns": """<day> {hero} and {pal} the {pkind} found a {share} {nook}. "I saw it first," said {hero}. "No, it is mine," said {pal}.
-        They (pushed|argued) and (shouted|quarrelled) until both were (red in the face|tired|cross).
-        An old {elder} (heard|watched) them. "Why do you (fight|quarrel)?" asked the {elder}. "There is one {share}, but there is plenty of time. Take turns."
-        {hero} (thought about it|was ashamed|looked at the ground). "You may go first," {hero.he} said. So {pal} {share.turn}, and {hero} (waited|watched).
-        Then {hero} {share.turn}, and {pal} clapped {pal.his} hands. (Soon|Before long) they were (laughing|giggling) so much that they forgot to count.
-        "I am sorry," said {pal}. "So am I," said {hero}.
-        (To share is to have twice the fun.|Half a joy shared is a whole joy.|A toy is only half as nice alone.) <end>""",
+        They (shouted|quarrelled) until both were (red in the face|tired|cross).
+        "There is one {share}, but there is plenty of time," said an old {elder}. "Take turns."
+        {hero} (thought about it|was ashamed|looked at the ground). "You may go first," {hero.he} said. So {pal} {share.turn}, and then {hero} {share.turn}.
+        (Soon|Before long) they were laughing. "I am sorry," said {pal}. "So am I," said {hero}.
+        ((To share is to have twice the fun.|Half a joy shared is a whole joy.|A toy is only half as nice alone.)|<end>)""",
 
-    "learn": """But {hero} had a (big|secret) wish: {hero.he} wanted to learn to {skill}. <day> {hero.he} tried it for the first time,
+    "learn": """But {hero} had a (big|secret) wish: {hero.he} wanted to learn to {skill}. <day> {hero.he} tried it,
         but {hero.he} {skill.fail}. {^hero.he} tried again, but {hero.he} {skill.again}. "(I give up|I will never learn it|It is too hard)," said {hero}. <meet>
-        "I know how to {skill}," said {pal}. "{skill.tip}."
-        {hero} (took a deep breath|nodded|swallowed {hero.his} tears) and tried once more.
-        {^hero.he} practised (every morning|day after day|until it was dark), and {pal} (watched|helped|cheered).
+        "{skill.tip}," said {pal}. {hero} practised (every morning|day after day|until it was dark), and {pal} (watched|helped|cheered).
         (Then one day|After a week|At last) {hero} {skill.works}. "Look at me, {pal}!" (cried|called) {hero}.
-        (Those who try again will win in the end.|Nobody is born a master.|Every big thing begins with a small step.) <end>""",
+        ((Those who try again will win in the end.|Nobody is born a master.|Every big thing begins with a small step.)|<end>)""",
 
     "tree": """<day> {hero} saw a (ripe|juicy|lovely) {fruit} at the top of a tree. {^hero.he} was very hungry, but the branch was high.
-        {^hero.he} tried {step}, but {step.fails}. (Then|Next) {hero.he} tried {step2}, but {step2.fails}.
-        Just then {tall.a} came (by|down the road). "(Please|Dear) {tall}, can you reach that {fruit}?" asked {hero}.
-        The {tall} (stretched|reached) up and shook the branch, and down came (ten|a dozen|twenty) of them. {hero} (cheered|clapped|danced).
-        "(Take half|Half of them are for you)," said {hero}.
+        {^hero.he} tried {step}, but {step.fails}. Just then {tall.a} came (by|down the road).
+        "(Good|Dear) {tall}, can you reach that {fruit}?" asked {hero}. The {tall} shook the branch, and down came (ten|a dozen|twenty) of them.
         At home, {hero.his} {kin} made {fruit.food}, and {hero} brought the {tall} a (big|large) share of it.
-        (Ask nicely, and help is near.|What you give comes back to you.|Some are tall and some are small, but all can be kind.) <endalone>""",
+        ((Ask nicely, and help is near.|What you give comes back to you.|Some are tall and some are small, but all can be kind.)|<endalone>)""",
 
     "rescue": """<day> {hero} heard somebody call for help. {^stuck.a} was stuck {stuck.where}! {hero} (pulled|pushed) with all {hero.his} might, but (nothing moved|it was no use).
-        "(Hold on|Wait), I will fetch help," said {hero}, and {hero.he} ran to {pal} the {pkind}. {pal} (came at once|dropped everything and came) and brought (a long rope|a strong plank|a shovel).
-        They tried it together, but they were (still|both) too weak. So an old {elder} came to help.
-        "One, two, three!" (shouted|called) {hero}, and (all of them|everybody) worked as one. {stuck.free}.
-        "You saved me," said the {stuck}.
-        {hero} was tired but (happy|glad|delighted|pleased). (Many hands can do what one cannot.|Together we are strong.|Help is best when it comes quickly.) <end>""",
+        "(Hold on|Wait), I will fetch help," said {hero}, and {hero.he} ran to {pal} the {pkind}. {pal} came at once and brought (a long rope|a strong plank|a shovel).
+        "One, two, three!" (shouted|called) {hero}, and both of them worked as one. {stuck.free}. "You saved me," said the {stuck}.
+        {hero} was tired but (happy|glad|delighted|pleased). ((Many hands can do what one cannot.|Together we are strong.|Help is best when it comes quickly.)|<end>)""",
 
     "birthday": """<day> it was {hero}'s birthday, but nobody said a word about it. {hero} went to {pal} the {pkind}. "Do you want to play {game}?" {hero.he} asked.
-        "Not today," said {pal}, "{excuse}." {hero} went to {pal2} the {pkind2}. "Do you want to play {game2}?"
-        "I have no time," said {pal2}, "{excuse2}." {hero} walked home slowly. {^hero.he} came to {home.short} and opened the door.
-        "Surprise!" (shouted|called|cried) {pal} and {pal2}. There were (balloons|candles|garlands) everywhere and {dish} on the table.
-        "Did you think we had forgotten?" (asked|laughed) {pal}. {pal2} gave {hero.him} a {toy} with a (bow|card) on it.
-        (Good friends never forget.|It was the best birthday of all.|The best gift of all is a friend.) <end>""",
+        "Not today," said {pal}, "{excuse}." {hero} went to {pal2} the {pkind2}. "I have no time," said {pal2}, "{excuse2}."
+        {hero} walked home slowly. {^hero.he} came to {home.short} and opened the door. "Surprise!" (shouted|called|cried) {pal} and {pal2}.
+        There was {dish} on the table, and {pal2} gave {hero.him} a {toy} with a (bow|card) on it.
+        ((Good friends never forget.|It was the best birthday of all.|The best gift of all is a friend.)|<end>)""",
 
-    "newcomer": """But {hero} had just moved there and did not know (anybody|a soul). <day> {hero.he} saw some children play {game}.
-        {hero} wanted to join them, but {hero.he} (felt too shy|did not dare to speak|could not say a word). {^hero.he} hid {nook} and watched.
-        The next day {hero.he} took {dish} along. {^hero.his} {kin} had baked all night. "Who is there?" asked {pal} the {pkind}.
-        {hero} (turned red|trembled) and (whispered|said), "My name is {hero}. Would you like some {dish}?" "I love {dish}!" (said|cried) {pal}.
-        "Do you know how to play {game}?" asked {pal}. "No," said {hero}, "but I can show you how to {hobby}."
-        So they did both, and {hero} was not (lonely|alone) any more.
-        (A friend is only one hello away.|Say hello, and the world says hello to you.|It takes courage to say the first word.) <end>""",
+    "newcomer": """But {hero} had just moved there and did not know (anybody|a soul). <day> {hero.he} saw some children play {game},
+        but {hero.he} (felt too shy|did not dare to speak|could not say a word). The next day {hero.he} took {dish} along.
+        {hero} (turned red|trembled) and said to {pal} the {pkind}, "My name is {hero}. Would you like some {dish}?" "I love {dish}!" (said|cried) {pal}.
+        "Do you know how to play {game}?" "No," said {hero}, "but I can show you how to {hobby}." So they did both.
+        ((A friend is only one hello away.|Say hello, and the world says hello to you.|It takes courage to say the first word.)|<end>)""",
 
-    "garden": """In spring, {hero} planted {plant.a} {nook}. {^hero.he} watered it and waited, but nothing came up. On the (second|third) day {hero.he} sang to it, but nothing came up.
-        On the (fourth|fifth) day {hero.he} (shouted|stamped {hero.his} foot). "Grow!" But nothing came up. "My seed is (dead|no good)," said {hero}.
-        An old {elder} (shook its head|smiled). "A seed is not (lazy|late)," said the {elder}. "It needs sun, rain, and time. Can you be patient?"
-        {^hero.he} pulled the weeds and waited. One morning a tiny green (leaf|tip) stood there. "It is growing!" (cried|called) {hero}.
-        It grew and grew all summer, and in the end it was {plant.a} {plant.grown}.
-        (Good things take time.|All things grow when they are ready.|To wait is hard, but it is worth it.) <endalone>""",
+    "garden": """In spring, {hero} planted {plant.a} {nook}. {^hero.he} watered it and waited, but nothing came up.
+        {^hero.he} sang to it, but nothing came up. {^hero.he} (shouted|stamped {hero.his} foot), but nothing came up.
+        "My seed is (dead|no good)," said {hero}. An old {elder} (shook its head|smiled). "It needs sun, rain, and time," said the {elder}. "Can you be patient?"
+        {hero} pulled the weeds and waited. One morning a tiny green (leaf|tip) stood there.
+        It grew all summer, and in the end it was {plant.a} {plant.grown}.
+        ((Good things take time.|All things grow when they are ready.|To wait is hard, but it is worth it.)|<endalone>)""",
 
-    "noisy": """One (cold|dark|quiet) night {hero} could not sleep. "{^noise}," it went(| again and again). {^hero.he} {rest}, but it did not help.
-        {^hero.he} {rest2}, but still it went on. "{^noise}." "What can it be?" (whispered|wondered) {hero}. "(A ghost|A monster|A thief)?"
-        {^hero.he} went to wake {hero.his} {kin}. "Let us have a look," said {hero.his} {kin} and took a (lamp|candle|lantern).
-        Hand in hand they tiptoed through {home.short}. And what did they find? It was only {noise.from}! {hero} had to laugh.
-        {^hero.he} {noise.quiet}, and (all was still|the noise stopped). "(You were very brave|Now we can sleep)," said {hero.his} {kin} and kissed {hero.him} good night.
-        {hero} (yawned|closed {hero.his} eyes) and slept until (noon|the sun was high).
+    "noisy": """One (cold|dark|quiet) night {hero} could not sleep. "{^noise}," it went(| again and again). {^hero.he} {rest}, but still it went on. "{^noise}."
+        "What can it be?" (whispered|wondered) {hero}. "(A ghost|A monster|A thief)?" {^hero.he} went to wake {hero.his} {kin}.
+        Hand in hand they tiptoed through {home.short} with a (lamp|candle|lantern). And what did they find? It was only {noise.from}!
+        {hero} {noise.quiet}, and (all was still|the noise stopped). "(You were very brave|Now we can sleep)," said {hero.his} {kin}.
         (Most ghosts are small when you look at them.|A little light chases big fears away.|Look closely before you are afraid.)""",
 
-    "honest": """<day> {hero} played {game} in the kitchen and (bumped into the shelf|slipped on the rug). Crash! The {dear} of {hero.his} {kin} lay on the floor in pieces.
-        {hero} (turned pale|was frightened). {^hero.he} hid the pieces {hide} and said nothing. But at supper {hero.he} could not eat, and (in bed|at night) {hero.he} could not sleep.
+    "honest": """<day> {hero} played {game} in the kitchen. Crash! The {dear} of {hero.his} {kin} lay on the floor in pieces.
+        {hero} (turned pale|was frightened) and hid the pieces {hide}. But at supper {hero.he} could not eat, and at night {hero.he} could not sleep.
         In the morning {hero.he} went to {hero.his} {kin}. "I broke your {dear}," said {hero}. "I am so sorry."
         "I am (a little|a bit) sad," said {hero.his} {kin}, "but I am proud that you told me the truth."
-        Together they glued the pieces(| again) and put the {dear} back (on the shelf|in its place). {hero} felt as light as a (feather|cloud).
-        (The truth is the best broom for a heavy heart.|A true word mends more than glue.|It is never too late to be honest.) <endalone>""",
+        Together they glued the pieces, and {hero} felt as light as a (feather|cloud).
+        ((The truth is the best broom for a heavy heart.|A true word mends more than glue.|It is never too late to be honest.)|<endalone>)""",
 
-    "house": """One night a (great|wild|terrible) storm blew the house of {pal} the {pkind} away. In the morning {pal} sat {nook} and wept. "I have no home now," said {pal}.
-        "You can stay with us," said {hero}, "and we will build you a new one." They began at once, but they had only (mud|sticks|moss), and the wall (fell down|would not stand).
-        So {hero} (knocked on every door|asked all the neighbours). {pal2} the {pkind2} brought {gift}. {pal3} the {pkind3} brought {gift2}. An old {elder} brought {gift3}.
-        They (hammered and sawed|worked and sang) for (three days|a week). On Sunday the new house was ready, (warmer|stronger|prettier) than the old one.
-        <thanksall> (A home is built by many hands.|Neighbours are the best roof.|After the storm comes the sun.) <end>""",
+    "house": """One night a (great|wild|terrible) storm blew the house of {pal} the {pkind} away. "I have no home now," (sobbed|said) {pal}.
+        "You can stay with us," said {hero}, "and we will build you a new one." {hero} (knocked on every door|asked all the neighbours).
+        {pal2} the {pkind2} brought {gift}. {pal3} the {pkind3} brought {gift2}. An old {elder} brought {gift3}.
+        After (three days|a week) the new house was ready, (warmer|stronger|prettier) than the old one. <thanksall>
+        ((A home is built by many hands.|Neighbours are the best roof.|After the storm comes the sun.)|<end>)""",
     "thanksall": "\"Thank you, (all of you|dear friends)!\" (said|cried) {pal}.",
 
-    "contest": """<day> there was {race.a} to {goal}. The prize was {prize}, and {hero} wanted to win it. "Ready, steady, go!" called an old {elder}.
-        {hero} was (fast|quick), and (soon|before long) {hero.he} was ahead of all the others. Then {hero.he} heard a cry. {pal} the {pkind} (had hurt {pal.his} knee|had twisted {pal.his} ankle) and sat {nook}.
-        But {hero} (turned around|stopped) and went back. "Lean on me," said {hero}.
-        Side by side they reached {goal}, the last of all. But (everybody clapped|the crowd cheered|hats flew into the air).
-        "{pal2} the {pkind2} was the fastest," said the {elder}, "but {hero} was the kindest." And {pal2} gave {hero.him} {prize}.
-        (To win is fine, but to help is finer.|A kind heart is the best prize.|Who stops for a friend has never lost.) <end>""",
-
-    "fog": """<day> {hero} went (deep|far) into the forest to (gather firewood|pick mushrooms|look for nuts|collect moss). Then (fog|mist) came up, and {hero.he} could not see the path. "Which way is home?" (wondered|whispered) {hero}.
-        {^hero.he} went left and came to (a swamp|some nettles). {^hero.he} went right and came to (a cliff|a cold cave). {^hero.he} was <sad>.
-        (Just then|Soon|After a while), {pal} the {pkind} came (by|along|down the path). "I am lost," said {hero}. "I do not know the way either," said {pal}, "but let us be still and use our senses."
-        (Then|At last) they noticed {sign}. "That leads to {sign.leads}!" said {pal}. They followed it step by step.
-        (Finally|Soon) they stood at {sign.leads}, and there was {hero.his} {kin} with a (lamp|candle|lantern).
-        (When you are lost, stop and listen.|Two who are lost together are not lost.|A calm head finds the way.) <end>""",
-
+    "contest": """<day> there was {race.a} to {goal}. The prize was {prize}, and {hero} wanted to win it.
+        {hero} was (fast|quick), and (soon|before long) {hero.he} was ahead of all the others. Then {hero.he} heard a cry. {pal} the {pkind} (had hurt {pal.his} knee|had twisted {pal.his} ankle).
+        {hero} (turned around|stopped) and went back. "Lean on me," said {hero}.
+        Side by side they reached {goal}, the last of all. But (everybody clapped|the crowd cheered|hats flew into the air),
+        and {pal2} the {pkind2}, who was the fastest, gave {hero.him} {prize}.
+        ((To win is fine, but to help is finer.|A kind heart is the best prize.|Who stops for a friend has never lost.)|<end>)""",
 }

@@ -45,7 +45,7 @@ PIECES = re.compile(SPACE + r"?[A-Za-z]+|" + SPACE + r"?[0-9]|" + SPACE + r"?[^A
 
 
 def normalise(text):
-    return SPACE + text.replace(" ", SPACE)
+    return SPACE + text.replace(" ", SPACE) if text else ""
 
 
 def train_merges(texts, count):
@@ -127,7 +127,7 @@ class Tokenizer:
 # Model: Llama's architecture, embedding and output tied.
 
 class Config:
-    def __init__(self, vocab, dim=192, layers=4, heads=6, kv_heads=2, ffn=512, context=320, base=10000.0, eps=1e-5):
+    def __init__(self, vocab, dim=192, layers=4, heads=6, kv_heads=2, ffn=384, context=256, base=10000.0, eps=1e-5):
         self.vocab, self.dim, self.layers, self.heads, self.kv_heads = vocab, dim, layers, heads, kv_heads
         self.ffn, self.context, self.base, self.eps = ffn, context, base, eps
         self.head_dim = dim // heads
@@ -499,7 +499,7 @@ def main():
     top.add_argument("--seed", type=int, default=1, help="of data and initial weights")
     top.add_argument("--vocab", type=int, default=1280)
     top.add_argument("--layers", type=int, default=4)
-    top.add_argument("--ffn", type=int, default=512)
+    top.add_argument("--ffn", type=int, default=384)
     top.add_argument("--threads", type=int, default=2)
     top.add_argument("--sample", type=int, default=200)
     top.add_argument("--temperature", type=float, default=0.8)
