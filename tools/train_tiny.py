@@ -199,11 +199,26 @@ class Model(nn.Module):
         self.register_buffer("sin", angle.sin(), persistent=False)
         mask = torch.full((c.context, c.context), -1e9).triu(1)
         self.register_buffer("mask", mask, persistent=False)
-        for name, p in self.named_parameters():
-            if p.dim() == 2:
-                # What is added to the residual stream starts smaller, by the number of additions.
-                small = name.endswith(("attn_output.weight", "ffn_down.weight"))
-                nn.init.normal_(p, std=0.02 if "token" in name else p.shape[1] ** -0.5 / (math.sqrt(2 * c.layers) if small else 1))
+        self.initialise()
+
+    @torch.no_grad()
+    def initialise(self):
+        c = self.c
+        # All names stand in the same places, so all that tells one from another is the random part of
+        # its embedding. That part has to be large against the steps of the optimiser, or copying a name
+        # is a moving target and is not learned at all. The last norm brings the logits back to scale.
+        nn.init.normal_(self.token_embd.weight, std=0.3)
+        nn.init.constant_(self.output_norm.weight, 0.15)
+        for block in self.blk:
+            for linear in (block.attn_q, block.attn_k, block.attn_v, block.ffn_gate, block.ffn_up):
+                nn.init.normal_(linear.weight, std=c.dim ** -0.5)
+            nn.init.normal_(block.ffn_down.weight, std=(2 * c.layers * c.ffn) ** -0.5)
+            # Each head starts out adding a little of what it looks at to where it stands: its output
+            # matrix is its value matrix transposed. A story is full of words that come again (names!),
+            # and from random matrices the model needs thousands of steps to find out how to copy.
+            values = block.attn_v.weight.view(c.kv_heads, c.head_dim, c.dim)
+            values = values.repeat_interleave(c.heads // c.kv_heads, 0).reshape(c.heads * c.head_dim, c.dim)
+            block.attn_output.weight.copy_(0.5 * c.kv_heads / c.heads * values.t())
 
     def forward(self, tokens, start=0, caches=None):
         """Logits of (batch, time) tokens, the first of which stands at position `start`."""
@@ -406,15 +421,18 @@ def encode_all(tokenizer, count, seed):
 
 def learning_rate(step, done, rate):
     """A short warm-up, then half a cosine over the share of the training that is done."""
-    return rate * min(1, (step + 1) / 100) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1, done))))
+    return rate * min(1, step / 60) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1, done))))
 
 
 def train(options):
     torch.manual_seed(options.seed)
-    tokenizer = Tokenizer.train(stories(10000, options.seed), options.vocab)
+    if options.start:
+        model, tokenizer = read_model(options.start)
+    else:
+        tokenizer = Tokenizer.train(stories(10000, options.seed), options.vocab)
+        model = Model(Config(len(tokenizer.tokens), layers=options.layers, ffn=options.ffn))
     documents = encode_all(tokenizer, options.steps * options.batch, options.seed)
     held_out = encode_all(tokenizer, 256, options.seed + 1000)
-    model = Model(Config(len(tokenizer.tokens), layers=options.layers, ffn=options.ffn))
     assert max(map(len, documents)) <= model.c.context
     count = sum(p.numel() for p in model.parameters())
     print(f"{len(documents)} stories, {sum(map(len, documents))} tokens, {sum(map(len, documents)) / len(documents):.0f} "
@@ -437,7 +455,7 @@ def train(options):
         if step % 50 == 0 or done >= 1:
             print(f"step {step} loss {sum(recent) / len(recent):.4f} {time.time() - begin:.0f} s", flush=True)
             recent = []
-        if step % 500 == 0 or done >= 1:
+        if step % options.save == 0 or done >= 1:
             write_gguf(options.out, model, tokenizer)
             print(f"step {step} held-out loss {held_out_loss(model, held_out):.4f}", flush=True)
         if done >= 1:
@@ -490,12 +508,14 @@ def report(path, options):
 
 def main():
     top = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    top.add_argument("--out", help="train, and write the model here (also every 500 steps)")
+    top.add_argument("--out", help="train, and write the model here (now and then, and at the end)")
+    top.add_argument("--from", dest="start", metavar="FILE", help="go on from this model's weights (take another --seed)")
     top.add_argument("--check", metavar="FILE", help="read this model and sample from it")
     top.add_argument("--steps", type=int, default=6000)
     top.add_argument("--minutes", type=float, default=60, help="stop after this time, if it comes before the steps")
+    top.add_argument("--save", type=int, default=200, help="write the file every so many steps")
     top.add_argument("--batch", type=int, default=8)
-    top.add_argument("--rate", type=float, default=3e-3)
+    top.add_argument("--rate", type=float, default=2e-3)
     top.add_argument("--seed", type=int, default=1, help="of data and initial weights")
     top.add_argument("--vocab", type=int, default=1280)
     top.add_argument("--layers", type=int, default=4)
