@@ -23,6 +23,11 @@ def capital(text):
     return text[:1].upper() + text[1:]
 
 
+def is_kind(variable):
+    """What sort of animal somebody is: the one thing that two of them may have in common."""
+    return variable.rstrip("0123456789") in ("kind", "pkind")
+
+
 def read_set(text):
     """The records of a set, as dictionaries: the columns, the name with its article, the pronouns."""
     lines = text.split("\n")
@@ -91,8 +96,10 @@ class Grammar:
 
     def candidates(self, variable, bound):
         """The records a variable may still take beside those that are bound."""
-        taken = {record["name"] for record in bound.values()}
-        fitting = [r for r in self.records(variable) if r["name"] not in taken]
+        fitting = self.records(variable)
+        if not is_kind(variable):
+            taken = {record["name"] for other, record in bound.items() if not is_kind(other)}
+            fitting = [r for r in fitting if r["name"] not in taken]
         # A girl or a boy has to agree with the hero's pronouns; an animal goes with any name.
         other = {"hero": "kind", "kind": "hero"}.get(variable)
         sex = bound[other]["sex"] if other in bound else ""

@@ -6,7 +6,8 @@ Notation of a template:
   {var}         the name of a variable; {var.field} another field of its record
   {^var.field}  the same with a capital first letter
 A variable takes its value (a record of its set) where it first appears and keeps it to the end of
-the story. No two variables of one story ever have the same name, so nobody meets himself.
+the story. No two variables of one story ever have the same name, so nobody meets himself; only two
+animals may be of one kind.
 """
 
 # Which set a variable draws from. A variable not named here draws from the set of its own name
