@@ -31,6 +31,22 @@ struct Bill {
 
 }  // namespace
 
+Actions operator+(const Actions& a, const Actions& b) {
+  return {.stream_ops = a.stream_ops + b.stream_ops,
+          .descriptor_loads = a.descriptor_loads + b.descriptor_loads,
+          .descriptor_edits = a.descriptor_edits + b.descriptor_edits,
+          .tasks = a.tasks + b.tasks,
+          .scalar_calls = a.scalar_calls + b.scalar_calls};
+}
+
+Actions operator*(int64_t times, const Actions& a) {
+  return {.stream_ops = times * a.stream_ops,
+          .descriptor_loads = times * a.descriptor_loads,
+          .descriptor_edits = times * a.descriptor_edits,
+          .tasks = times * a.tasks,
+          .scalar_calls = times * a.scalar_calls};
+}
+
 int64_t stream_issue_cycles(const Device& d) { return d.stream_op_overhead_cycles + d.descriptor_load_cycles + d.descriptor_edit_cycles; }
 
 int64_t fmac_rate(const Device& d, Numerics n) {

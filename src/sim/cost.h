@@ -16,6 +16,8 @@ struct Actions {
   int64_t tasks = 0;
   int64_t scalar_calls = 0;  // exp, rsqrt, reciprocal, sine and cosine
 };
+Actions operator+(const Actions& a, const Actions& b);
+Actions operator*(int64_t times, const Actions& a);
 
 // Elements that a core holds of a local step's operands, as far as the cost depends on them.
 struct LocalSize {
@@ -31,6 +33,7 @@ struct LocalSize {
 struct LocalCost {
   int64_t cycles = 0;
   Actions actions;
+  int64_t multiply_adds = 0;  // and other element operations of vectors
 };
 
 LocalCost local_cost(const Device& device, Numerics numerics, mesh::LocalOp op, const LocalSize& size);

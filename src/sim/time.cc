@@ -429,7 +429,9 @@ struct Timer {
 
 }  // namespace
 
-TimeReport time_entry(const Program& program, const Device& device, const std::string& entry_name, const Params& params) {
+TimeReport time_entry(const Program& program, const Device& device, const std::string& entry_name, const Params& params,
+                      const TimeOptions& options) {
+  (void)options;
   const Entry& e = entry(program, entry_name);
   Timer timer{.program = program, .device = device};
   for (const Region& r : program.regions) {
