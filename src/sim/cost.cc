@@ -65,6 +65,7 @@ int64_t fmac_rate(const Device& d, Numerics n) {
 int64_t wavelets(const Device& d, Dtype type, int64_t n) { return ceil_div(8 * mesh::bytes(type, n), d.wavelet_bits); }
 
 TileRate tile_rate(const Device& d, Numerics numerics, int64_t rows) {
+  if (rows == 0) return {};
   // Per k: the out descriptor is edited, three are loaded, the next column and row are edited in; per (k, n): one multiply-add of `rows`.
   return {.per_k = 3 * d.descriptor_edit_cycles + 3 * d.descriptor_load_cycles,
           .per_kn = d.map_iteration_cycles + ceil_div(rows, fmac_rate(d, numerics))};
