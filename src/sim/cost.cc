@@ -40,6 +40,7 @@ Actions operator+(const Actions& a, const Actions& b) {
           .descriptor_loads = a.descriptor_loads + b.descriptor_loads,
           .descriptor_edits = a.descriptor_edits + b.descriptor_edits,
           .tasks = a.tasks + b.tasks,
+          .route_changes = a.route_changes + b.route_changes,
           .scalar_calls = a.scalar_calls + b.scalar_calls};
 }
 
@@ -48,6 +49,7 @@ Actions operator*(int64_t times, const Actions& a) {
           .descriptor_loads = times * a.descriptor_loads,
           .descriptor_edits = times * a.descriptor_edits,
           .tasks = times * a.tasks,
+          .route_changes = times * a.route_changes,
           .scalar_calls = times * a.scalar_calls};
 }
 

@@ -14,6 +14,7 @@ struct Actions {
   int64_t descriptor_loads = 0;
   int64_t descriptor_edits = 0;
   int64_t tasks = 0;
+  int64_t route_changes = 0;
   int64_t scalar_calls = 0;  // exp, rsqrt, reciprocal, sine and cosine
 };
 Actions operator+(const Actions& a, const Actions& b);

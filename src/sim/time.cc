@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <deque>
 #include <map>
+#include <set>
 
 #include "base/check.h"
 #include "mesh/builder.h"
@@ -31,6 +32,7 @@ struct Timer {
   std::vector<Clocks> clocks;                    // [regions]
   std::vector<ClockStats> known_stats;           // [regions] of clocks with their floor
   std::map<int, int64_t> sent;                   // [moves]
+  std::vector<int> routes_of;                    // [regions] the phase whose routes are set; -1: not known yet
   std::map<int, std::deque<uint64_t>> arrivals;  // [moves] times at which a sent value is at its place
 
   // ---- sizes -----------------------------------------------------------------------------------------------------------------------
@@ -311,8 +313,36 @@ struct Timer {
     return it->second;
   }
 
+  // The routers of a region get the routes of another phase: every core rewrites each colour of that phase, one after the other.
+  void change_routes(const Step& step, int region) {
+    int& set = routes_of[static_cast<size_t>(region)];
+    if (step.routes.empty() || step.phase == set) return;
+    const bool first = set < 0;  // set before the entry starts
+    set = step.phase;
+    if (first) return;
+    std::set<int> colours;
+    for (const Route& r : program.routes)
+      if (r.phase == step.phase && r.region == region) colours.insert(r.colours.begin(), r.colours.end());
+    Clocks& c = clocks[static_cast<size_t>(region)];
+    ClockStats& known = known_stats[static_cast<size_t>(region)];
+    const uint64_t cycles = static_cast<uint64_t>(device.route_change_cycles) * colours.size();
+    settle(c);
+    known = stats(c);
+    c.base += cycles;
+    const uint64_t before = std::max(latest, known.latest);
+    const double all = static_cast<double>(cycles) * static_cast<double>(c.t.size());
+    known = {.earliest = known.earliest + cycles, .latest = known.latest + cycles, .sum = known.sum + all};
+    latest = std::max(before, known.latest);
+    StepTime& out = report.steps[line("route_change")];
+    out.count++;
+    out.cycles += static_cast<int64_t>(latest - before);
+    out.communicate += all;
+    out.actions.route_changes += static_cast<int64_t>(colours.size() * c.t.size());
+  }
+
   // Does a leaf or a product, and books what it moved the latest clock by. Sends and receives only raise the floor of a region.
   void leaf(const Step& step, int region, const Scope& s) {
+    change_routes(step, region);
     Clocks& c = clocks[static_cast<size_t>(region)];
     ClockStats& known = known_stats[static_cast<size_t>(region)];
     const uint64_t before = std::max(latest, known.latest);
@@ -506,6 +536,7 @@ TimeReport time_entry(const Program& program, const Device& device, const std::s
     timer.clocks.push_back(std::move(c));
   }
   timer.known_stats.resize(timer.clocks.size());
+  timer.routes_of.assign(timer.clocks.size(), -1);
   for (const RegionSteps& list : e.lists) {
     Clocks& c = timer.clocks[static_cast<size_t>(list.region)];
     c.t.assign(static_cast<size_t>(c.w) * static_cast<size_t>(c.h), 0);
