@@ -25,6 +25,8 @@ struct PlanRequest {
   int64_t chunk = 0;                         // 0: the longest prompt if its activations fit, else the longest chunk that does
   std::optional<mesh::Extent> prefill_mesh;  // of every region; none: the planner's choice
   std::optional<mesh::Extent> decode_mesh;
+  int tree_levels = 2;      // as in Plan
+  std::vector<int> groups;  // as in Plan
   bool host_choice = false;
 };
 
