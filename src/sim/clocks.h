@@ -26,6 +26,8 @@ struct Clocks {
 struct Tally {
   double compute = 0, communicate = 0;
   int64_t wavelets = 0, hops = 0, received = 0;
+  int64_t multiply_adds = 0;  // and other element operations
+  Actions actions;
 };
 
 Clocks transposed(const Clocks& c);
@@ -43,7 +45,8 @@ struct ProductSizes {
   bool align_a = false, align_b = false;
 };
 
-void time_gemm(Clocks& c, const Device& d, Numerics numerics, const ProductSizes& sizes, Tally& tally);
-void time_gemm_t(Clocks& c, const Device& d, Numerics numerics, const ProductSizes& sizes, Tally& tally);
+// sampled_steps: 0, or how many of the compute-shift steps are timed before the others are taken to be like them.
+void time_gemm(Clocks& c, const Device& d, Numerics numerics, const ProductSizes& sizes, int64_t sampled_steps, Tally& tally);
+void time_gemm_t(Clocks& c, const Device& d, Numerics numerics, const ProductSizes& sizes, int64_t sampled_steps, Tally& tally);
 
 }  // namespace wafer::sim

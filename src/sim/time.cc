@@ -23,6 +23,7 @@ struct Scope {
 struct Timer {
   const Program& program;
   const Device& device;
+  const TimeOptions& options;
   TimeReport report{};
   std::map<std::string, size_t> line_of;          // name -> report.steps
   uint64_t latest = 0;                            // of all regions
@@ -263,9 +264,9 @@ struct Timer {
       z.heads = heads;
       z.align_a = g.kind == GroupKind::gemm && !g.aligned;
       if (g.kind == GroupKind::gemm)
-        time_gemm(c, device, program.numerics, z, tally);
+        time_gemm(c, device, program.numerics, z, options.ring_steps, tally);
       else
-        time_gemm_t(c, device, program.numerics, z, tally);
+        time_gemm_t(c, device, program.numerics, z, options.ring_steps, tally);
     }
   }
 
@@ -345,6 +346,8 @@ struct Timer {
     out.communicate += std::min(tally.communicate, sum_after - sum_before - tally.compute);
     out.wait += std::max(0.0, sum_after - sum_before - tally.compute - tally.communicate);
     out.wavelets += tally.wavelets;
+    out.multiply_adds += tally.multiply_adds;
+    out.actions = out.actions + tally.actions;
     out.wavelet_hops += tally.hops;
     report.wavelets_sent += tally.wavelets;
     report.wavelets_received += tally.received;
@@ -431,9 +434,8 @@ struct Timer {
 
 TimeReport time_entry(const Program& program, const Device& device, const std::string& entry_name, const Params& params,
                       const TimeOptions& options) {
-  (void)options;
   const Entry& e = entry(program, entry_name);
-  Timer timer{.program = program, .device = device};
+  Timer timer{.program = program, .device = device, .options = options};
   for (const Region& r : program.regions) {
     Clocks c{.w = r.rect.w, .h = r.rect.h, .t = {}};
     timer.clocks.push_back(std::move(c));
