@@ -15,29 +15,12 @@ namespace {
 
 constexpr int64_t kDefaultContext = 4096;  // documented in --help
 
-struct Shape {
-  ModelConfig config;
-  WeightTypes types;
-};
-
-Shape load(const std::string& path) {
-  if (kind_of(path) == ModelKind::shape) {
-    const ModelConfig config = load_shape(path);
-    return {.config = config, .types = uniform_types(config.weights)};
-  }
-  const Model model = load_model(path);
-  return {.config = model.config, .types = types_of(model)};
-}
-
 }  // namespace
 
 void plan_command(const PlanCommandArguments& a) {
   PlanRequest request = plan_request(a.plan);
-  Device device = load_device(a.plan.device);
-  if (const auto hz = clock_of(a.plan)) set_device_field(device, "clock_hz", *hz, "--clock");
-  if (const auto bytes = code_bytes_of(a.plan))
-    set_device_field(device, "code_and_system_bytes", static_cast<double>(*bytes), "--code-bytes");
-  const Shape shape = load(a.plan.model);
+  const Device device = device_of(a.plan);
+  const Shape shape = load_shape_or_model(a.plan.model);
   request.context =
       a.context ? integer_of("--context", *a.context, 1, shape.config.context) : std::min(shape.config.context, kDefaultContext);
 

@@ -11,6 +11,16 @@ namespace wafer::cli {
 // Plan, numerics, meshes and chunk; the context is the caller's to set.
 PlanRequest plan_request(const PlanArguments& arguments);
 
+// A model as far as plans depend on it: from a shape or from a checkpoint.
+struct Shape {
+  ModelConfig config;
+  WeightTypes types;
+};
+Shape load_shape_or_model(const std::string& path);
+
+// The device with the clock and the code bytes of the command line.
+Device device_of(const PlanArguments& arguments);
+
 std::optional<double> clock_of(const PlanArguments& arguments);
 std::optional<int64_t> code_bytes_of(const PlanArguments& arguments);
 

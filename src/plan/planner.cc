@@ -14,8 +14,6 @@ using namespace mesh;
 
 namespace {
 
-enum class Part : uint8_t { prefill, decode };
-
 // Shorter chunks than this are not worth a single region: rather more regions. Assumed; the search by time() will know better.
 constexpr int64_t kShortestChunk = 128;
 
@@ -61,16 +59,7 @@ struct Planner {
   int64_t sram() const { return device.sram_bytes_per_core; }
   int64_t usable() const { return sram() - device.code_and_system_bytes; }
 
-  Plan base_plan() const {
-    return {.name = request.plan,
-            .numerics = request.numerics,
-            .context = request.context,
-            .chunk = request.max_prompt,
-            .max_prompt = request.max_prompt,
-            .tree_levels = request.tree_levels,
-            .groups = request.groups,
-            .host_choice = request.host_choice};
-  }
+  Plan base_plan() const { return empty_plan(request); }
 
   bool fits(const Plan& plan) const {
     const auto rows = phase_bytes(place(config, types, plan, device_mesh()).program, device.code_and_system_bytes);
@@ -363,14 +352,36 @@ PlanResult make_plan(const ModelConfig& config, const WeightTypes& types, const 
     return out;
   }
   check_groups(out.plan);
-  const Program program = place(config, types, out.plan, planner.device_mesh()).program;
-  out.bytes = phase_bytes(program, device.code_and_system_bytes);
-  out.fullest = fullest(out.bytes);
-  out.fits = out.fullest.fullest.total() <= planner.sram();
-  out.fits_measured_code =
-      out.fullest.fullest.total() - device.code_and_system_bytes + device.code_and_system_bytes_measured <= planner.sram();
-  if (!out.fits) out.reason = describe(out.fullest, program, planner.sram());
+  judge_bytes(out, place(config, types, out.plan, planner.device_mesh()).program, device);
   return out;
+}
+
+Plan empty_plan(const PlanRequest& request) {
+  return {.name = request.plan,
+          .numerics = request.numerics,
+          .context = request.context,
+          .chunk = request.max_prompt,
+          .max_prompt = request.max_prompt,
+          .tree_levels = request.tree_levels,
+          .groups = request.groups,
+          .host_choice = request.host_choice};
+}
+
+bool place_part(const ModelConfig& config, const WeightTypes& types, const Device& device, const PlanRequest& request, Part part,
+                Extent mesh, Plan& plan) {
+  const Planner planner{config, types, device, request};
+  return planner.use_single_region(plan, part, mesh) || planner.use_dealt_regions(plan, part, mesh);
+}
+
+void judge_bytes(PlanResult& result, const Program& program, const Device& device, std::string_view part) {
+  result.bytes = phase_bytes(program, device.code_and_system_bytes);
+  std::erase_if(result.bytes,
+                [&](const PhaseBytes& row) { return !program.phases[static_cast<size_t>(row.phase)].name.starts_with(part); });
+  result.fullest = fullest(result.bytes);
+  const int64_t total = result.fullest.fullest.total(), sram = device.sram_bytes_per_core;
+  result.fits = total <= sram;
+  result.fits_measured_code = total - device.code_and_system_bytes + device.code_and_system_bytes_measured <= sram;
+  result.reason = result.fits ? "" : describe(result.fullest, program, sram);
 }
 
 }  // namespace wafer

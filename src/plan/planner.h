@@ -43,6 +43,16 @@ struct PlanResult {
 // Where no plan fits and no mesh was given: fits = false, and the reason says by how much.
 PlanResult make_plan(const ModelConfig& config, const WeightTypes& types, const Device& device, const PlanRequest& request);
 
+// One phase alone on regions of one size: a single one if it holds everything, else as many as the bytes need. Sets the phase's regions
+// (and for prefill the chunk) in `plan`; false where they do not fit.
+enum class Part : uint8_t { prefill, decode };
+bool place_part(const ModelConfig& config, const WeightTypes& types, const Device& device, const PlanRequest& request, Part part,
+                mesh::Extent mesh, Plan& plan);
+Plan empty_plan(const PlanRequest& request);  // without regions
+
+// Counts the bytes of the program's phases whose names begin with `part` and says in the result whether they fit.
+void judge_bytes(PlanResult& result, const mesh::Program& program, const Device& device, std::string_view part = "");
+
 mesh::Limits limits_of(const Device& device);
 WeightTypes types_of(const Model& model);
 
