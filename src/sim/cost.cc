@@ -20,9 +20,13 @@ struct Bill {
     cost.actions.stream_ops += count;
     cost.actions.descriptor_loads += count;
     cost.actions.descriptor_edits += count;
+    cost.multiply_adds += count * n;
   }
   // `count` iterations of a map, each a vector operation of n elements whose descriptors stay loaded.
-  void map(int64_t count, int64_t n, int64_t rate) { cost.cycles += count * (d.map_iteration_cycles + ceil_div(n, rate)); }
+  void map(int64_t count, int64_t n, int64_t rate) {
+    cost.cycles += count * (d.map_iteration_cycles + ceil_div(n, rate));
+    cost.multiply_adds += count * n;
+  }
   void scalar(int64_t count, int64_t cycles) {
     cost.cycles += count * cycles;
     cost.actions.scalar_calls += count;

@@ -2,6 +2,7 @@
 #include "sim/time.h"
 
 #include <algorithm>
+#include <deque>
 #include <map>
 
 #include "base/check.h"
@@ -25,11 +26,12 @@ struct Timer {
   const Device& device;
   const TimeOptions& options;
   TimeReport report{};
-  std::map<std::string, size_t> line_of;          // name -> report.steps
-  uint64_t latest = 0;                            // of all regions
-  std::vector<Clocks> clocks;                     // [regions]
-  std::map<int, int64_t> sent;                    // [moves]
-  std::map<int, std::vector<uint64_t>> arrivals;  // [moves] times at which a sent value is at its place
+  std::map<std::string, size_t> line_of;         // name -> report.steps
+  uint64_t latest = 0;                           // of all regions
+  std::vector<Clocks> clocks;                    // [regions]
+  std::vector<ClockStats> known_stats;           // [regions] of clocks with their floor
+  std::map<int, int64_t> sent;                   // [moves]
+  std::map<int, std::deque<uint64_t>> arrivals;  // [moves] times at which a sent value is at its place
 
   // ---- sizes -----------------------------------------------------------------------------------------------------------------------
 
@@ -137,18 +139,22 @@ struct Timer {
     std::vector<uint32_t> cost(rep_x.size());
     std::vector<uint32_t> row_cost(static_cast<size_t>(c.w));
     for (size_t k = 0; k < rep_y.size(); k++) {
+      const int64_t rows_of_class = std::count(cy.begin(), cy.end(), static_cast<int>(k));
       for (size_t q = 0; q < rep_x.size(); q++) {
-        const bool idle = bottom_only && rep_y[k] != c.h - 1;
-        cost[q] =
-            idle ? 0 : static_cast<uint32_t>(local_cost(device, program.numerics, op.op, local_size(op, s, rep_x[q], rep_y[k])).cycles);
+        cost[q] = 0;
+        if (bottom_only && rep_y[k] != c.h - 1) continue;
+        const LocalCost one = local_cost(device, program.numerics, op.op, local_size(op, s, rep_x[q], rep_y[k]));
+        cost[q] = static_cast<uint32_t>(one.cycles);
+        const int64_t cores = rows_of_class * std::count(cx.begin(), cx.end(), static_cast<int>(q));
+        tally.compute += static_cast<double>(one.cycles * cores);
+        tally.multiply_adds += one.multiply_adds * cores;
+        tally.actions = tally.actions + cores * one.actions;
       }
-      uint64_t sum = 0;
-      for (int x = 0; x < c.w; x++) sum += row_cost[static_cast<size_t>(x)] = cost[static_cast<size_t>(cx[static_cast<size_t>(x)])];
+      for (int x = 0; x < c.w; x++) row_cost[static_cast<size_t>(x)] = cost[static_cast<size_t>(cx[static_cast<size_t>(x)])];
       for (int y = 0; y < c.h; y++) {
         if (cy[static_cast<size_t>(y)] != static_cast<int>(k)) continue;
         uint32_t* t = c.row(y);
         for (int x = 0; x < c.w; x++) t[x] += row_cost[static_cast<size_t>(x)];
-        tally.compute += static_cast<double>(sum);
       }
     }
   }
@@ -305,52 +311,72 @@ struct Timer {
     return it->second;
   }
 
-  // Does a leaf or a product, and books what it moved the latest clock by.
+  // Does a leaf or a product, and books what it moved the latest clock by. Sends and receives only raise the floor of a region.
   void leaf(const Step& step, int region, const Scope& s) {
     Clocks& c = clocks[static_cast<size_t>(region)];
-    c.rebase();
-    const uint64_t before = std::max(latest, c.latest());
-    double sum_before = 0, sum_after = 0;
-    for (uint32_t v : c.t) sum_before += v;
-    sum_before += static_cast<double>(c.base) * static_cast<double>(c.t.size());
+    ClockStats& known = known_stats[static_cast<size_t>(region)];
+    const uint64_t before = std::max(latest, known.latest);
+    const double sum_before = known.sum;
     Tally tally;
-    if (const auto* op = std::get_if<Local>(&step.what))
-      local(c, *op, s, tally);
-    else if (const auto* r = std::get_if<Reduce>(&step.what))
-      reduce(c, *r, s, tally);
-    else if (const auto* m = std::get_if<Multicast>(&step.what))
-      multicast(c, *m, s, tally);
-    else if (const auto* shift = std::get_if<RowShift>(&step.what))
-      row_shift(c, *shift, s, tally);
-    else if (const auto* g = std::get_if<Group>(&step.what))
-      product(c, *g, s, region, tally);
-    else if (const auto* send = std::get_if<Send>(&step.what)) {
-      arrivals[send->move].push_back(c.latest() +
-                                     static_cast<uint64_t>(move_cycles(program.moves[static_cast<size_t>(send->move)], s, tally)));
+    if (const auto* send = std::get_if<Send>(&step.what)) {
+      const Move& move = program.moves[static_cast<size_t>(send->move)];
+      arrivals[send->move].push_back(known.latest + static_cast<uint64_t>(move_cycles(move, s, tally)));
       sent[send->move]++;
-      c.not_before(c.latest() + static_cast<uint64_t>(stream_issue_cycles(device)));
+      hold(c, known, known.latest + static_cast<uint64_t>(stream_issue_cycles(device)));
     } else if (const auto* receive = std::get_if<Receive>(&step.what)) {
-      std::vector<uint64_t>& queue = arrivals[receive->move];
+      std::deque<uint64_t>& queue = arrivals[receive->move];
       CHECK(!queue.empty(), "nothing has been sent for {}", step.name);
-      c.not_before(queue.front());
-      queue.erase(queue.begin());
+      hold(c, known, queue.front());
+      queue.pop_front();
       sent[receive->move]--;
+    } else {
+      settle(c);
+      const std::vector<uint64_t> start = options.watch ? absolute(c) : std::vector<uint64_t>();
+      if (const auto* op = std::get_if<Local>(&step.what))
+        local(c, *op, s, tally);
+      else if (const auto* r = std::get_if<Reduce>(&step.what))
+        reduce(c, *r, s, tally);
+      else if (const auto* m = std::get_if<Multicast>(&step.what))
+        multicast(c, *m, s, tally);
+      else if (const auto* shift = std::get_if<RowShift>(&step.what))
+        row_shift(c, *shift, s, tally);
+      else if (const auto* g = std::get_if<Group>(&step.what))
+        product(c, *g, s, region, tally);
+      known = stats(c);
+      if (options.watch) options.watch({.name = step.name, .region = region, .start = start, .end = absolute(c)});
     }
-    for (uint32_t v : c.t) sum_after += v;
-    sum_after += static_cast<double>(c.base) * static_cast<double>(c.t.size());
     StepTime& out = report.steps[line(step.name)];
     out.count++;
-    latest = std::max(before, c.latest());
+    latest = std::max(before, known.latest);
     out.cycles += static_cast<int64_t>(latest - before);
+    const double passed = known.sum - sum_before;
     out.compute += tally.compute;
-    out.communicate += std::min(tally.communicate, sum_after - sum_before - tally.compute);
-    out.wait += std::max(0.0, sum_after - sum_before - tally.compute - tally.communicate);
+    out.communicate += std::min(tally.communicate, passed - tally.compute);
+    out.wait += std::max(0.0, passed - tally.compute - tally.communicate);
     out.wavelets += tally.wavelets;
+    out.wavelet_hops += tally.hops;
     out.multiply_adds += tally.multiply_adds;
     out.actions = out.actions + tally.actions;
-    out.wavelet_hops += tally.hops;
     report.wavelets_sent += tally.wavelets;
     report.wavelets_received += tally.received;
+  }
+
+  // All cores of a region wait for a time. Where some are later already, the sum of clocks is known only after the next step that reads
+  // them one by one, and their waiting is booked there.
+  static void hold(Clocks& c, ClockStats& known, uint64_t time) {
+    c.floor = std::max(c.floor, time);
+    if (time <= known.earliest) return;
+    known.earliest = time;
+    if (time < known.latest) return;
+    known.latest = time;
+    known.sum = static_cast<double>(time) * static_cast<double>(c.t.size());
+  }
+
+  static std::vector<uint64_t> absolute(const Clocks& c) {
+    std::vector<uint64_t> all;
+    all.reserve(c.t.size());
+    for (uint32_t v : c.t) all.push_back(c.base + v);
+    return all;
   }
 
   int64_t turns(const Loop& loop, const Scope& s) const {
@@ -362,37 +388,74 @@ struct Timer {
     return 0;
   }
 
-  static bool moves_values(const Steps& steps) {
+  // Whether any leaf of the steps is of a kind.
+  template <class Kind>
+  static bool any(const Steps& steps) {
     return std::any_of(steps.begin(), steps.end(), [](const Step& st) {
-      if (std::holds_alternative<Send>(st.what) || std::holds_alternative<Receive>(st.what)) return true;
-      if (const auto* g = std::get_if<Group>(&st.what)) return moves_values(g->body);
-      if (const auto* l = std::get_if<Loop>(&st.what)) return moves_values(l->body);
+      if (std::holds_alternative<Kind>(st.what)) return true;
+      if (const auto* g = std::get_if<Group>(&st.what)) return any<Kind>(g->body);
+      if (const auto* l = std::get_if<Loop>(&st.what)) return any<Kind>(l->body);
       return false;
     });
   }
 
-  // All turns of a loop. Turns with the same sizes repeat: once a turn leaves the pattern of clocks as it found it, so do all later ones.
+  // Whether two sets of clocks differ by one number.
+  static bool same_pattern(const std::vector<uint32_t>& a, const std::vector<uint32_t>& b) {
+    const uint32_t shift = b[0] - a[0];
+    for (size_t i = 0; i < a.size(); i++)
+      if (b[i] - a[i] != shift) return false;
+    return true;
+  }
+
+  // All turns of a loop. Turns with the same sizes repeat: once a turn leaves the pattern of clocks as it found it, so do all later ones,
+  // exactly; after options.turns of them the rest is taken to last as long as the latest.
   void loop(const Loop& l, int region, Scope s) {
     const int64_t n = turns(l, s);
-    const bool repeats = !moves_values(l.body);
+    const bool receives = any<Receive>(l.body), sends = any<Send>(l.body);
     Clocks& c = clocks[static_cast<size_t>(region)];
+    ClockStats& known = known_stats[static_cast<size_t>(region)];
     for (int64_t i = 0; i < n; i++) {
       if (l.var == LoopVar::chunk) s.chunk = i;
-      c.rebase();
-      const std::vector<uint32_t> before = c.t;
-      const uint64_t base = c.base;
-      const TimeReport report_before = report;
-      steps(l.body, region, s);
-      c.rebase();
       // The last turn over chunks of keys may be shorter than the others.
       const int64_t equal_turns = l.var == LoopVar::chunk && (s.params.cached + s.params.rows) % s.params.chunk != 0 ? n - 1 : n;
       const int64_t left = equal_turns - 1 - i;
-      if (!repeats || left <= 0 || c.t != before) continue;
-      c.base += static_cast<uint64_t>(left) * (c.base - base);
+      // What comes from elsewhere comes when it comes; a loop that only receives what it sends itself repeats.
+      const bool repeats =
+          !receives || (sends && std::all_of(arrivals.begin(), arrivals.end(), [](const auto& a) { return a.second.empty(); }));
+      if (!repeats || left <= 0) {
+        steps(l.body, region, s);
+        continue;
+      }
+      settle(c);
+      const std::vector<uint32_t> before = c.t;
+      const ClockStats stats_before = known;
+      const TimeReport report_before = report;
+      const std::map<int, std::deque<uint64_t>> arrivals_before = sends ? arrivals : std::map<int, std::deque<uint64_t>>();
+      steps(l.body, region, s);
+      settle(c);
+      const bool same = same_pattern(before, c.t);
+      if (!same && (options.turns == 0 || i + 1 < options.turns)) continue;
+      const uint64_t rest = static_cast<uint64_t>(left) * (known.latest - stats_before.latest);
+      c.base += rest;
+      if (sends) repeat_sends(arrivals_before, left, known.latest - stats_before.latest);
+      known = {.earliest = known.earliest + rest,
+               .latest = known.latest + rest,
+               .sum = known.sum + static_cast<double>(rest) * static_cast<double>(c.t.size())};
       const uint64_t before_repeat = latest;
-      latest = std::max(latest, c.latest());
+      latest = std::max(latest, known.latest);
       repeat(report_before, left, static_cast<int64_t>(latest - before_repeat));
       i += left;
+    }
+  }
+
+  // What the latest turn of a loop sent is sent `times` more times, a turn's cycles later each.
+  void repeat_sends(const std::map<int, std::deque<uint64_t>>& before, int64_t times, uint64_t cycles) {
+    for (auto& [move, queue] : arrivals) {
+      const auto old = before.find(move);
+      const size_t known = old == before.end() ? 0 : old->second.size(), fresh = queue.size() - known;
+      for (int64_t turn = 0; turn < times; turn++)
+        for (size_t q = 0; q < fresh; q++) queue.push_back(queue[queue.size() - fresh] + cycles);
+      sent[move] += times * static_cast<int64_t>(fresh);
     }
   }
 
@@ -410,6 +473,8 @@ struct Timer {
       now.compute += f * (now.compute - old.compute);
       now.communicate += f * (now.communicate - old.communicate);
       now.wait += f * (now.wait - old.wait);
+      now.multiply_adds += times * (now.multiply_adds - old.multiply_adds);
+      now.actions = now.actions + times * (now.actions + -1 * old.actions);
       now.wavelets += times * (now.wavelets - old.wavelets);
       now.wavelet_hops += times * (now.wavelet_hops - old.wavelet_hops);
     }
@@ -440,6 +505,7 @@ TimeReport time_entry(const Program& program, const Device& device, const std::s
     Clocks c{.w = r.rect.w, .h = r.rect.h, .t = {}};
     timer.clocks.push_back(std::move(c));
   }
+  timer.known_stats.resize(timer.clocks.size());
   for (const RegionSteps& list : e.lists) {
     Clocks& c = timer.clocks[static_cast<size_t>(list.region)];
     c.t.assign(static_cast<size_t>(c.w) * static_cast<size_t>(c.h), 0);
@@ -447,8 +513,7 @@ TimeReport time_entry(const Program& program, const Device& device, const std::s
   // Regions wait for each other: what one of them idles is not a step's. The cycles of the steps of the list that ends last, and of those
   // it waited for, add up to the whole.
   run_lists(e, timer.sent, [&](size_t l, const Step& step) { timer.step(step, e.lists[l].region, {.params = params}); });
-  for (const RegionSteps& list : e.lists)
-    timer.report.cycles = std::max(timer.report.cycles, static_cast<int64_t>(timer.clocks[static_cast<size_t>(list.region)].latest()));
+  timer.report.cycles = static_cast<int64_t>(timer.latest);
   return timer.report;
 }
 
