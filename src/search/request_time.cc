@@ -78,7 +78,7 @@ TimedPart RequestTimer::prefill(int64_t prompt) const {
     sum.add(sim::time_entry(lowered.program(), device, "prefill", {.cached = index * chunk, .rows = rows, .chunk = chunk}, options),
             weight);
   };
-  for (const WeightedPosition& w : sample_positions(0, full, kPrefillChunks)) add(w.position, chunk, w.weight);
+  for (const WeightedPosition& w : sample_positions(0, full, chunks)) add(w.position, chunk, w.weight);
   if (left > 0) add(full, left, 1);
   const int64_t rows = left > 0 ? left : chunk;
   const Params last{.cached = prompt - rows, .rows = rows, .row = rows - 1, .chunk = chunk};

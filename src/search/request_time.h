@@ -40,6 +40,7 @@ struct RequestTimer {
   const Lowered& lowered;
   const Device& device;
   sim::TimeOptions options = {};
+  int64_t chunks = kPrefillChunks;  // of equal chunks of a prompt, as many are timed
 
   // The prompt in chunks of the plan, and its last row to the first token.
   TimedPart prefill(int64_t prompt) const;
