@@ -16,6 +16,7 @@ struct PlanArguments {
   Given mesh, prefill_mesh, decode_mesh;
   Given chunk;
   Given groups;
+  Given goal;
   Given clock, code_bytes;
   bool json = false;
 };

@@ -50,6 +50,13 @@ void add_plan_options(CLI::App* app, PlanArguments& a) {
   app->add_flag("--json", a.json, "one JSON object on stdout and nothing else");
 }
 
+void add_goal(CLI::App* app, PlanArguments& a) {
+  text_option(
+      app, "--goal", a.goal, "GOAL",
+      "search meshes, chunks and trees by their cycles: latency, of one request; throughput, of a full pipeline\n(default: no search, "
+      "the smallest mesh that holds the model)");
+}
+
 void add_run(CLI::App& app, RunArguments& a) {
   CLI::App* run = app.add_subcommand("run", "write text with a checkpoint, computed on the cores of a device");
   text_option(run, "-m,--model", a.plan.model, "FILE", "the checkpoint, a GGUF file")->required();
@@ -63,6 +70,7 @@ void add_run(CLI::App& app, RunArguments& a) {
   text_option(run, "--top-p", a.top_p, "P", "draw among the likeliest that reach probability P together; 1: all (default)");
   text_option(run, "--seed", a.seed, "S", "the same seed draws the same text (default: 0)");
   add_plan_options(run, a.plan);
+  add_goal(run, a.plan);
   run->add_flag("--token-by-token", a.token_by_token,
                 "feed the prompt through the decode program, one token at a time, instead of prefill");
   text_option(run, "--logits", a.logits, "FILE",
@@ -86,11 +94,13 @@ void add_plan(CLI::App& app, PlanCommandArguments& a) {
   text_option(plan, "--context", a.context, "N",
               "tokens, prompt and text together, that the KV cache holds\n(default: the model's context, at most 4096)");
   add_plan_options(plan, a.plan);
+  add_goal(plan, a.plan);
   plan->footer(
       "A plan that does not fit is an answer: the exit status is 0 and the report says by how much.\n\n"
       "Examples:\n"
       "  waferllm plan -m models/llama3-8b.toml --device wse2 --context 4096\n"
-      "  waferllm plan -m models/llama3-8b.toml --prefill-mesh 660x660 --decode-mesh 360x360 --json | jq .regions");
+      "  waferllm plan -m models/llama3-8b.toml --prefill-mesh 660x660 --decode-mesh 360x360 --json | jq .regions\n"
+      "  waferllm plan -m models/llama3-8b.toml --goal latency");
   plan->callback([&a] { plan_command(a); });
 }
 

@@ -25,6 +25,18 @@ PlanRequest plan_request(const PlanArguments& a) {
   return request;
 }
 
+std::optional<Goal> goal_of(const PlanArguments& a) {
+  if (!a.goal) return std::nullopt;
+  if (a.mesh || a.prefill_mesh || a.decode_mesh)
+    throw Error{{.where = "--goal",
+                 .found = "a mesh beside it",
+                 .expected = "one of them: with a mesh given there is nothing to search",
+                 .fix = "leave one of them out"}};
+  if (*a.goal == "latency") return Goal::latency;
+  if (*a.goal == "throughput") return Goal::throughput;
+  throw Error{{.where = "--goal", .found = wafer::quoted(*a.goal), .expected = "latency or throughput", .fix = "correct the option"}};
+}
+
 Shape load_shape_or_model(const std::string& path) {
   if (kind_of(path) == ModelKind::shape) {
     const ModelConfig config = load_shape(path);

@@ -5,11 +5,15 @@
 
 #include "cli/commands.h"
 #include "plan/planner.h"
+#include "search/search.h"
 
 namespace wafer::cli {
 
 // Plan, numerics, meshes and chunk; the context is the caller's to set.
 PlanRequest plan_request(const PlanArguments& arguments);
+
+// What --goal asks a search for; none without. Throws Error beside a mesh, with which there is nothing to search.
+std::optional<Goal> goal_of(const PlanArguments& arguments);
 
 // A model as far as plans depend on it: from a shape or from a checkpoint.
 struct Shape {

@@ -150,4 +150,22 @@ StageEstimate prefill_estimate(const ModelConfig& config, const Device& d, const
   return t;
 }
 
+HeldEstimate held_estimate(const ModelConfig& config, Part part, Extent e, int64_t context) {
+  Shares s = shares(config, e);
+  HeldEstimate held{.head = static_cast<double>(s.dim * s.vocab * (config.tied_embedding ? 1 : 2))};
+  int64_t q_rows = s.q(), ffn_rows = s.ffn, dim_columns = s.dim;  // O and down of decode run on the other axis
+  if (part == Part::prefill) {
+    // The core with most logical positions, each a part of all L.
+    const int64_t L = std::max(e.w, e.h), across = ceil_div(L, e.w), down = ceil_div(L, e.h);
+    s.dim = ceil_div(down * config.dim, L);
+    s.ffn = ceil_div(across * config.ffn, L);
+    q_rows = ceil_div(down * q_width(config), L);
+    ffn_rows = ceil_div(down * config.ffn, L);
+    dim_columns = ceil_div(across * config.dim, L);
+  }
+  held.layer = static_cast<double>(s.dim * (s.q() + 2 * s.kv()) + q_rows * dim_columns + 2 * s.dim * s.ffn + ffn_rows * dim_columns);
+  held.cache = static_cast<double>(2 * ceil_div(context, e.h) * s.kv());
+  return held;
+}
+
 }  // namespace wafer

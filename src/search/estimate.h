@@ -22,4 +22,13 @@ StageEstimate decode_estimate(const ModelConfig& config, const Device& device, c
 StageEstimate prefill_estimate(const ModelConfig& config, const Device& device, const Plan& trees, mesh::Extent e, int64_t prompt,
                                int64_t chunk);
 
+// Numbers that the fullest core of a region holds: weights and cache of one layer, embedding and LM head. A little less than what is placed
+// there (no norms, no activations).
+struct HeldEstimate {
+  double layer = 0;
+  double cache = 0;  // of a layer
+  double head = 0;
+};
+HeldEstimate held_estimate(const ModelConfig& config, Part part, mesh::Extent e, int64_t context);
+
 }  // namespace wafer

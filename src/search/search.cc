@@ -38,27 +38,44 @@ struct Search {
   PlanRequest request;
   Goal goal;
   SearchResult out{};
-  double least_bytes = 0;  // of weights and caches over all cores: no placement needs less
+  double whole_bytes = 0;   // of all weights and caches
+  double weight_bytes = 2;  // of one weight, on the mean
 
   Extent device_mesh() const { return limits_of(device).mesh; }
+  double room() const { return static_cast<double>(data_bytes_per_core(device)); }
   int64_t middle() const { return out.prompt + out.generated / 2; }
 
   // ---- candidates ------------------------------------------------------------------------------------------------------------------
 
-  bool may_hold(Extent e) const {
+  // Regions of layers that a mesh needs by the bytes of its fullest core; 0: it holds no layer or not the head, or there is no room.
+  int64_t regions_estimate(Part part, Extent e) const {
+    const HeldEstimate held = held_estimate(config, part, e, request.context);
+    const double cache_bytes = request.numerics == Numerics::fp32 ? 4 : 2;
+    const double layer = weight_bytes * held.layer + cache_bytes * held.cache, head = weight_bytes * held.head;
+    const double layers = static_cast<double>(config.layers);
+    if (layers * layer + head <= room()) return 1;
+    const double each = std::floor(room() / layer), regions = each >= 1 ? std::ceil(layers / each) : 0;
     const int64_t slots = int64_t{device_mesh().w / e.w} * (device_mesh().h / e.h);
-    return static_cast<double>(slots * e.w * e.h) * static_cast<double>(data_bytes_per_core(device)) >= least_bytes;
+    return head <= room() && regions >= 1 && regions + 1 <= static_cast<double>(slots) ? std::llround(regions) : 0;
   }
 
-  // Rectangles of five shapes with sides a tenth apart, and those that tile the device.
+  // Squares at whose sides the widest share of the model's width or of its ffn drops by one, some between the smallest that may hold the
+  // whole and the largest, rectangles of five shapes with sides a tenth apart, and those that tile the device.
   std::vector<Extent> meshes() const {
     std::set<std::pair<int, int>> seen;
     std::vector<Extent> list;
     const auto add = [&](double w, double h) {
       const Extent e{static_cast<int>(std::lround(w)), static_cast<int>(std::lround(h))};
-      if (e.w < 1 || e.h < 1 || e.w > device_mesh().w || e.h > device_mesh().h || !may_hold(e)) return;
+      if (e.w < 1 || e.h < 1 || e.w > device_mesh().w || e.h > device_mesh().h) return;
       if (seen.insert({e.w, e.h}).second) list.push_back(e);
     };
+    for (const int64_t n : {config.dim, config.ffn})
+      for (int64_t share = 1; share <= 64; share++) {
+        const double side = std::ceil(static_cast<double>(n) / static_cast<double>(share));
+        add(side, side);
+      }
+    const double largest = std::min(device_mesh().w, device_mesh().h), least = std::min(largest, std::sqrt(whole_bytes / room()));
+    for (int i = 0; i <= 8; i++) add(least + (largest - least) * i / 8, least + (largest - least) * i / 8);
     for (double side = 4; side <= std::max(device_mesh().w, device_mesh().h); side *= 1.1)
       for (const double shape : {0.5, 0.75, 1.0, 1.33, 2.0}) add(side * std::sqrt(shape), side / std::sqrt(shape));
     for (int columns = 1; columns <= 8; columns++)
@@ -66,30 +83,35 @@ struct Search {
     return list;
   }
 
-  // Regions that a mesh needs at least.
-  double least_regions(Extent e) const {
-    return std::ceil(least_bytes / (static_cast<double>(e.w) * e.h * static_cast<double>(data_bytes_per_core(device))));
-  }
-
   // What the goal counts of one phase, by the formulas.
-  double cost(const StageEstimate& s, Extent e) const {
-    const double regions = least_regions(e), layers = static_cast<double>(config.layers);
+  double cost(const StageEstimate& s, int64_t count) const {
+    const double regions = static_cast<double>(count), layers = static_cast<double>(config.layers);
     if (goal == Goal::throughput && regions > 1) return std::max(s.layer * std::ceil(layers / regions), s.head);
     return s.layer * layers + s.head + s.hand_over * (regions > 1 ? regions + 1 : 0);
   }
 
-  double cost(Part part, Extent e, int64_t chunk) const {
+  double cost(Part part, Extent e, int64_t chunk, int64_t regions) const {
     const Plan trees = empty_plan(request);
-    return part == Part::decode ? cost(decode_estimate(config, device, trees, e, middle()), e)
-                                : cost(prefill_estimate(config, device, trees, e, out.prompt, chunk), e);
+    return part == Part::decode ? cost(decode_estimate(config, device, trees, e, middle()), regions)
+                                : cost(prefill_estimate(config, device, trees, e, out.prompt, chunk), regions);
   }
 
-  // All meshes, the cheapest first by a cost that takes a mesh.
-  template <class Cost>
-  std::vector<Ranked> ranked(Cost cost_of) {
+  // Meshes that may hold the phases, the cheapest first by what the goal counts.
+  std::vector<Ranked> ranked(bool prefill, bool decode) {
     std::vector<Ranked> list;
-    for (const Extent e : meshes()) list.push_back({.mesh = e, .estimate = cost_of(e)});
-    out.candidates += static_cast<int64_t>(list.size());
+    for (const Extent e : meshes()) {
+      const int64_t rows = prefill ? regions_estimate(Part::prefill, e) : 1, tokens = decode ? regions_estimate(Part::decode, e) : 1;
+      out.candidates++;
+      if (rows == 0 || tokens == 0) {
+        out.refused.too_many_bytes++;
+        continue;
+      }
+      Ranked r{.mesh = e};
+      const int64_t regions = std::max(rows, tokens);
+      if (prefill) r.estimate += cost(Part::prefill, e, out.prompt, regions);
+      if (decode) r.estimate += (prefill ? static_cast<double>(out.generated) : 1.0) * cost(Part::decode, e, 0, regions);
+      list.push_back(r);
+    }
     std::stable_sort(list.begin(), list.end(), [](const Ranked& a, const Ranked& b) { return a.estimate < b.estimate; });
     return list;
   }
@@ -116,7 +138,7 @@ struct Search {
     }
     if (!found) return std::nullopt;
     Timed t = phase_of(plan, part);
-    t.estimate = rounded(cost(part, e, t.chunk));
+    t.estimate = rounded(cost(part, e, t.chunk, layer_regions(t.plan)));
     return t;
   }
 
@@ -124,7 +146,7 @@ struct Search {
   std::vector<Timed> fitting(Part part, size_t most) {
     std::vector<Timed> list;
     size_t trials = 0;
-    for (const Ranked& r : ranked([&](Extent e) { return cost(part, e, out.prompt); })) {
+    for (const Ranked& r : ranked(part == Part::prefill, part == Part::decode)) {
       if (list.size() == 2 * most || trials++ == kTrials) break;
       if (auto t = placed(part, r.mesh))
         list.push_back(std::move(*t));
@@ -139,9 +161,7 @@ struct Search {
   // Meshes for both phases, with the same regions: what each core holds then changes little from one phase to the other.
   void add_shared(size_t most) {
     size_t found = 0, trials = 0;
-    for (const Ranked& r : ranked([&](Extent e) {
-           return cost(Part::prefill, e, out.prompt) + static_cast<double>(out.generated) * cost(Part::decode, e, 0);
-         })) {
+    for (const Ranked& r : ranked(true, true)) {
       if (found == most || trials++ == kTrials) break;
       auto prefill = placed(Part::prefill, r.mesh), decode = prefill ? placed(Part::decode, r.mesh) : std::nullopt;
       if (!prefill || !decode) {
@@ -172,7 +192,6 @@ struct Search {
     return {.part = part,
             .mesh = extent(phase.regions.front().rect),
             .chunk = plan.chunk,
-            .tree_levels = plan.tree_levels,
             .groups = plan.groups,
             .plan = phase,
             .keep_scores = plan.keep_scores};
@@ -186,7 +205,6 @@ struct Search {
     p.keep_scores = prefill.keep_scores;
     p.prefill = prefill.plan;
     p.decode = decode.plan;
-    p.tree_levels = decode.tree_levels;
     p.groups = decode.groups;
     return p;
   }
@@ -222,33 +240,30 @@ struct Search {
     std::stable_sort(list.begin(), list.end(), [&](const Timed& a, const Timed& b) { return value(a) < value(b); });
   }
 
-  // Other trees on the best decode mesh: one level, other numbers of groups, three levels along whole lines.
+  // Other trees along whole lines of a decode mesh: of one level, of two with other numbers of groups, of three.
   std::vector<Timed> other_trees(const Timed& best) {
     std::vector<Timed> list;
     if (!request.groups.empty()) return list;
     const int side = std::max(best.mesh.w, best.mesh.h);
     const double root = std::sqrt(static_cast<double>(side));
-    const auto add = [&](int levels, std::vector<int> groups) {
-      for (const int g : groups)
-        if (g < 2 || g > side) return;
+    const auto add = [&](std::vector<int> groups) {
+      if (groups.front() > side || groups.back() < 1) return;
       Timed t = best;
       t.by_rule = false;
-      t.tree_levels = levels;
       t.groups = std::move(groups);
       out.candidates++;
-      if (!legal(joined(t, t))) {
+      if (colours_max(lower(config, types, joined(t, t), device_mesh()).program()) > limits_of(device).colours)
         out.refused.too_many_colours++;
-        return;
-      }
-      list.push_back(std::move(t));
+      else
+        list.push_back(std::move(t));
     };
-    add(1, {});
-    for (const double f : {0.5, 0.7, 1.4, 2.0}) add(2, {static_cast<int>(std::lround(root * f))});
+    add({1});
+    for (const double f : {0.5, 0.7, 1.4, 2.0}) add({static_cast<int>(std::lround(root * f))});
     for (const double f : {1.0, 1.5}) {
       const std::vector<int> g = even_groups(side, 3);
-      add(2, {static_cast<int>(std::lround(g[0] * f)), static_cast<int>(std::lround(g[1] * f))});
+      const int first = static_cast<int>(std::lround(g[0] * f)), second = static_cast<int>(std::lround(g[1] * f));
+      if (first > second) add({first, second});
     }
-    add(3, {});
     return list;
   }
 
@@ -265,12 +280,15 @@ struct Search {
       out.plan = std::move(rule_plan);
       return;
     }
+    // All weights on one core: their bytes as they lie in SRAM.
     Plan least = empty_plan(request);
     least.decode.regions = {{.rect = {0, 0, 1, 1}, .first_layer = 0, .layers = static_cast<int>(config.layers), .head = true}};
     const Placement p = place(config, types, least, device_mesh());
     const CoreBytes all = core_bytes(p.program, p.decode_regions.front(), p.decode_phases.layer, 0, 0, 0);
-    least_bytes =
-        static_cast<double>(all.by_kind[static_cast<size_t>(BufferKind::weights)] + all.by_kind[static_cast<size_t>(BufferKind::cache)]);
+    const HeldEstimate held = held_estimate(config, Part::decode, {1, 1}, request.context);
+    whole_bytes = static_cast<double>(all.total());
+    weight_bytes = static_cast<double>(all.by_kind[static_cast<size_t>(BufferKind::weights)]) /
+                   (static_cast<double>(config.layers) * held.layer + held.head);
 
     out.decode = fitting(Part::decode, kTimedDecode);
     out.prefill = fitting(Part::prefill, kTimedPrefill);
@@ -281,41 +299,43 @@ struct Search {
     out.decode.insert(out.decode.begin(), rules[1]);
     time_all(out.decode);
     time_all(out.prefill);
-    std::vector<Timed> trees;
-    for (size_t i = 0; i < std::min<size_t>(2, out.decode.size()); i++)
-      for (Timed& t : other_trees(out.decode[i])) trees.push_back(std::move(t));
+    const auto by_rule = [](const Timed& t) { return t.by_rule; };
+    out.default_cycles = request_cycles(*std::find_if(out.prefill.begin(), out.prefill.end(), by_rule),
+                                        *std::find_if(out.decode.begin(), out.decode.end(), by_rule));
+
+    const auto [i, j] = best_pair();
+    const Timed prefill = out.prefill[i];
+    Timed decode = out.decode[j];
+    std::vector<Timed> trees = other_trees(decode);
     time_all(trees);
+    for (const Timed& t : trees)
+      if (value(t) < value(decode) && legal(joined(prefill, t))) decode = t;
     out.decode.insert(out.decode.end(), trees.begin(), trees.end());
     std::stable_sort(out.decode.begin(), out.decode.end(), [&](const Timed& a, const Timed& b) { return value(a) < value(b); });
+    out.request_cycles = request_cycles(prefill, decode);
+    out.plan = {.plan = joined(prefill, decode)};
+    judge_bytes(out.plan, place(config, types, out.plan.plan, device_mesh()).program, device);
+  }
 
-    // Pairs of phases, the fastest first, until one is legal. The rule's own pair is, so there is one.
+  // The fastest pair of phases that is legal as a whole. The rule's own is, so there is one.
+  std::pair<size_t, size_t> best_pair() {
     std::vector<std::pair<size_t, size_t>> pairs;
     for (size_t i = 0; i < out.prefill.size(); i++)
       for (size_t j = 0; j < out.decode.size(); j++) pairs.push_back({i, j});
     std::stable_sort(pairs.begin(), pairs.end(), [&](const auto& a, const auto& b) {
       return request_cycles(out.prefill[a.first], out.decode[a.second]) < request_cycles(out.prefill[b.first], out.decode[b.second]);
     });
-    const auto by_rule = [](const Timed& t) { return t.by_rule; };
-    out.default_cycles = request_cycles(*std::find_if(out.prefill.begin(), out.prefill.end(), by_rule),
-                                        *std::find_if(out.decode.begin(), out.decode.end(), by_rule));
     for (const auto& [i, j] : pairs) {
       const Plan plan = joined(out.prefill[i], out.decode[j]);
-      if (!transition_fits(plan)) {
+      if (out.prefill[i].by_rule && out.decode[j].by_rule) return {i, j};
+      if (!transition_fits(plan))
         out.refused.transition++;
-        continue;
-      }
-      if (!legal(plan)) {
+      else if (!legal(plan))
         out.refused.too_many_colours++;
-        continue;
-      }
-      out.request_cycles = request_cycles(out.prefill[i], out.decode[j]);
-      out.plan = {.plan = plan};
-      judge_bytes(out.plan, place(config, types, plan, device_mesh()).program, device);
-      if (out.plan.fits) return;
-      out.refused.too_many_bytes++;
+      else
+        return {i, j};
     }
-    out.plan = std::move(rule_plan);
-    out.request_cycles = out.default_cycles;
+    CHECK(false, "the rule's own plan is among {} pairs", pairs.size());
   }
 };
 

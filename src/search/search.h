@@ -23,7 +23,6 @@ struct Timed {
   mesh::Extent mesh;
   int regions = 0;           // that hold layers
   int64_t chunk = 0;         // prefill
-  int tree_levels = 2;       // decode
   std::vector<int> groups;   // decode
   int64_t estimate = 0;      // cycles by the closed formulas
   int64_t cycles = 0;        // of the prompt, or of one token in the middle of the generated ones
