@@ -1,5 +1,6 @@
 // MeshGEMM and GEMM-T on the clocks of a rectangle: what the steps need is set up here, product_steps.cc advances the clocks.
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 #include "base/check.h"
@@ -77,6 +78,7 @@ ProductSteps steps_of(const Clocks& c, const Device& d, Numerics numerics, const
   p.issue = 4 * stream_issue_cycles(d);
   p.finish = 4 * d.task_activation_cycles;
   p.latency = 2 * d.ramp_cycles;
+  p.steal = std::llround(std::ldexp(d.background_wavelet_cycles, kStealShift));
   p.reduce_issue = stream_issue_cycles(d);
   p.ramp = d.ramp_cycles;
   p.hop = d.hop_cycles;
@@ -102,6 +104,18 @@ int64_t edge_words(const ProductSteps& p, const Packing& packing, const std::vec
     it->second += packing.wavelets(elements);
   }
   return it->second;
+}
+
+// Cycles for one k of all pairs of a row tile and a column tile.
+int64_t cycles_per_k(const ProductSteps& p) {
+  const int64_t columns = p.L - std::count(p.n.begin(), p.n.end(), 0), n = total(p.n);
+  int64_t sum = 0;
+  for (const TileRate& rate : p.rate) sum += columns * rate.per_k + n * rate.per_kn;
+  return sum;
+}
+
+int64_t tiles_with_work(const ProductSteps& p) {
+  return (p.L - std::count(p.rows.begin(), p.rows.end(), 0)) * (p.L - std::count(p.n.begin(), p.n.end(), 0));
 }
 
 void book_step_actions(const Device& d, int64_t exchanges, int64_t operations, int64_t tasks, int64_t k_turns, Tally& tally) {
@@ -224,13 +238,7 @@ void time_gemm(Clocks& c, const Device& d, Numerics numerics, const ProductSizes
 
   // Over a whole turn every core meets every block of k once, so what the steps do is known without them.
   const int64_t k = total(p.k);
-  int64_t per_k = 0, per_kn = 0;
-  for (const TileRate& rate : p.rate) {
-    per_k += rate.per_k;
-    per_kn += rate.per_kn;
-  }
-  tally.compute +=
-      static_cast<double>(k) * (static_cast<double>(p.L * per_k) + static_cast<double>(total(p.n)) * static_cast<double>(per_kn));
+  tally.compute += static_cast<double>(k) * static_cast<double>(cycles_per_k(p));
   tally.multiply_adds += total(p.rows) * k * total(p.n);
   std::map<std::vector<int64_t>, int64_t> known_a, known_b;
   int64_t a = 0, b = 0;
@@ -239,7 +247,7 @@ void time_gemm(Clocks& c, const Device& d, Numerics numerics, const ProductSizes
   tally.wavelets += a * p.w + b * p.h;
   tally.received += a * p.w + b * p.h;
   tally.hops += a * total(p.x_hops) + b * total(p.y_hops);
-  book_step_actions(d, static_cast<int64_t>(p.L) * p.w * p.h, 4, 4, k * p.L * p.L, tally);
+  book_step_actions(d, static_cast<int64_t>(p.L) * p.w * p.h, 4, 4, k * tiles_with_work(p), tally);
 }
 
 void time_gemm_t(Clocks& c, const Device& d, Numerics numerics, const ProductSizes& z, int64_t sampled_steps, Tally& tally) {
@@ -249,9 +257,7 @@ void time_gemm_t(Clocks& c, const Device& d, Numerics numerics, const ProductSiz
   scatter(r, c);
 
   const int64_t k = total(p.k), steps = static_cast<int64_t>(p.L) * p.w * p.h;
-  for (size_t l = 0; l < p.rate.size(); l++)
-    tally.compute += static_cast<double>(k) *
-                     (static_cast<double>(p.L * p.rate[l].per_k) + static_cast<double>(total(p.n)) * static_cast<double>(p.rate[l].per_kn));
+  tally.compute += static_cast<double>(k) * static_cast<double>(cycles_per_k(p));
   tally.multiply_adds += total(z.rows) * k * total(p.n);
   for (int64_t dims : p.k) {
     int64_t words = 0;
@@ -269,7 +275,7 @@ void time_gemm_t(Clocks& c, const Device& d, Numerics numerics, const ProductSiz
       tally.received += words;
       tally.hops += words;
     }
-  book_step_actions(d, steps, 2, 3, k * p.L * p.L, tally);
+  book_step_actions(d, steps, 2, 3, k * tiles_with_work(p), tally);
   book_step_actions(d, steps, p.w > 1 ? 1 : 0, 0, 0, tally);
 }
 

@@ -40,6 +40,7 @@ Actions operator+(const Actions& a, const Actions& b) {
           .descriptor_loads = a.descriptor_loads + b.descriptor_loads,
           .descriptor_edits = a.descriptor_edits + b.descriptor_edits,
           .tasks = a.tasks + b.tasks,
+          .route_changes = a.route_changes + b.route_changes,
           .scalar_calls = a.scalar_calls + b.scalar_calls};
 }
 
@@ -48,7 +49,17 @@ Actions operator*(int64_t times, const Actions& a) {
           .descriptor_loads = times * a.descriptor_loads,
           .descriptor_edits = times * a.descriptor_edits,
           .tasks = times * a.tasks,
+          .route_changes = times * a.route_changes,
           .scalar_calls = times * a.scalar_calls};
+}
+
+Actions actions_of(const mesh::BeforeOperation& b) {
+  return {.stream_ops = 1, .descriptor_loads = b.descriptor_loads, .descriptor_edits = b.descriptor_edits, .tasks = b.tasks};
+}
+
+int64_t issue_cycles(const Device& d, const mesh::BeforeOperation& b) {
+  return d.stream_op_overhead_cycles + b.descriptor_loads * d.descriptor_load_cycles + b.descriptor_edits * d.descriptor_edit_cycles +
+         b.tasks * d.task_activation_cycles;
 }
 
 int64_t stream_issue_cycles(const Device& d) { return d.stream_op_overhead_cycles + d.descriptor_load_cycles + d.descriptor_edit_cycles; }
@@ -65,6 +76,7 @@ int64_t fmac_rate(const Device& d, Numerics n) {
 int64_t wavelets(const Device& d, Dtype type, int64_t n) { return ceil_div(8 * mesh::bytes(type, n), d.wavelet_bits); }
 
 TileRate tile_rate(const Device& d, Numerics numerics, int64_t rows) {
+  if (rows == 0) return {};
   // Per k: the out descriptor is edited, three are loaded, the next column and row are edited in; per (k, n): one multiply-add of `rows`.
   return {.per_k = 3 * d.descriptor_edit_cycles + 3 * d.descriptor_load_cycles,
           .per_kn = d.map_iteration_cycles + ceil_div(rows, fmac_rate(d, numerics))};

@@ -14,6 +14,7 @@ struct Actions {
   int64_t descriptor_loads = 0;
   int64_t descriptor_edits = 0;
   int64_t tasks = 0;
+  int64_t route_changes = 0;
   int64_t scalar_calls = 0;  // exp, rsqrt, reciprocal, sine and cosine
 };
 Actions operator+(const Actions& a, const Actions& b);
@@ -38,6 +39,10 @@ struct LocalCost {
 
 LocalCost local_cost(const Device& device, Numerics numerics, mesh::LocalOp op, const LocalSize& size);
 
+// What comes with one stream operation.
+Actions actions_of(const mesh::BeforeOperation& before);
+int64_t issue_cycles(const Device& device, const mesh::BeforeOperation& before);
+
 // One synchronous stream operation before its first element: issue, one descriptor edit, one load.
 int64_t stream_issue_cycles(const Device& device);
 
@@ -46,7 +51,9 @@ struct TileRate {
   int64_t per_k = 0;   // a
   int64_t per_kn = 0;  // b
 };
-TileRate tile_rate(const Device& device, Numerics numerics, int64_t rows);
+TileRate tile_rate(const Device& device, Numerics numerics, int64_t rows);  // of no rows: no cycles
+// Cycles for each k of a tile with n columns: none where it is empty.
+inline int64_t tile_cycles_per_k(const TileRate& r, int64_t n) { return n == 0 ? 0 : r.per_k + n * r.per_kn; }
 
 // Elements of a multiply-add a cycle.
 int64_t fmac_rate(const Device& device, Numerics numerics);

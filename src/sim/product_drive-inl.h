@@ -77,12 +77,13 @@ void drive_gemm(const ProductSteps& p, std::vector<T>& t, int64_t first, int64_t
     Tall& table = tall.emplace_back();
     table.product.resize(static_cast<size_t>(L) * stride);
     table.a.resize(table.product.size());
+    for (size_t c = 0; c < tile_cycles.size(); c++) tile_cycles[c] = tile_cycles_per_k(rate, p.n[c]);
     for (int m = 0; m < L; m++)
       for (int j = 0; j <= w; j++) {
         const mesh::Range cols = p.own_cols[static_cast<size_t>(j % w)];
         int64_t product = 0;
         for (int64_t c = cols.begin; c < cols.end; c++)
-          product += at(p.k, m + c) * (rate.per_k + p.n[static_cast<size_t>(c)] * rate.per_kn);
+          product += k_twice[static_cast<size_t>(m + c)] * tile_cycles[static_cast<size_t>(c)];
         const size_t cell = static_cast<size_t>(m) * stride + static_cast<size_t>(j);
         table.product[cell] = static_cast<T>(product);
         table.a[cell] = static_cast<T>(p.a.wavelets(key[0] * k_twice[static_cast<size_t>(m + cols.begin)]));
@@ -116,6 +117,7 @@ void drive_gemm(const ProductSteps& p, std::vector<T>& t, int64_t first, int64_t
                      .issue = static_cast<T>(p.issue),
                      .finish = static_cast<T>(p.finish),
                      .latency = static_cast<T>(p.latency),
+                     .steal = static_cast<T>(p.steal),
                      .round = static_cast<T>(p.b.round),
                      .shift = static_cast<T>(p.b.shift),
                      .out = next.data() + static_cast<size_t>(i) * stride};
@@ -194,7 +196,7 @@ void drive_gemm_t(const ProductSteps& p, std::vector<T>& t, int64_t first, int64
     if (single) {
       const T* n = n_ring.data() + turn;
       for (size_t i = 0; i < static_cast<size_t>(h); i++) {
-        product[i] = per_k[i] + n[i] * per_kn[i];
+        product[i] = n[i] == 0 ? 0 : per_k[i] + n[i] * per_kn[i];
         sum_words[i] = larger<T>(1, (sum_bits[i] * n[i] + sum_round) >> sum_shift);
       }
     } else {
@@ -203,7 +205,7 @@ void drive_gemm_t(const ProductSteps& p, std::vector<T>& t, int64_t first, int64
         int64_t cycles = 0, sum = 0;
         for (int64_t l = own.begin; l < own.end; l++) {
           const int64_t n = p.n[static_cast<size_t>((l + s) % L)];
-          cycles += p.rate[static_cast<size_t>(l)].per_k + n * p.rate[static_cast<size_t>(l)].per_kn;
+          cycles += tile_cycles_per_k(p.rate[static_cast<size_t>(l)], n);
           sum += p.rows[static_cast<size_t>(l)] * n;
         }
         const size_t at = static_cast<size_t>(i), leaves = static_cast<size_t>((own.begin + s) % L),
@@ -245,6 +247,7 @@ void drive_gemm_t(const ProductSteps& p, std::vector<T>& t, int64_t first, int64
                                    .last_root = static_cast<int>(*most),
                                    // The step before ends with its tasks.
                                    .issue = static_cast<T>(p.issue + (s > first ? p.finish : 0)),
+                                   .steal = static_cast<T>(p.steal),
                                    .reduce_issue = static_cast<T>(p.reduce_issue),
                                    .ramp = static_cast<T>(p.ramp),
                                    .hop = static_cast<T>(p.hop)});

@@ -1,5 +1,5 @@
 // The inner loops of MeshGEMM's and GEMM-T's clocks, in one form for every instruction set. Included by product_steps.cc, which lets the
-// compiler make vectors of them, and by product_steps_scalar.cc, which does not: for sizes beyond 32 bits, and to measure against.
+// compiler make vectors of them, and by steps_scalar.cc, which does not: for sizes beyond 32 bits, and to measure against.
 #include <algorithm>
 #include <cstdint>
 
@@ -21,8 +21,9 @@ WAFER_INLINE T smaller(T a, T b) {
 // When a compute-shift step ends on one core: its own product and sends, what comes from the right and from below, and the ramp that takes
 // both in. A leaves a ramp before B.
 template <class T>
-WAFER_INLINE T step_end(T start, T a_start, T b_start, T product, T a, T b, T a_right, T a_below, T b_below, T x_way, T y_way, T latency) {
-  const T own = start + larger<T>(product, a + b);
+WAFER_INLINE T step_end(T start, T a_start, T b_start, T product, T a, T b, T a_right, T a_below, T b_below, T x_way, T y_way, T latency,
+                        T steal) {
+  const T own = start + larger<T>(product + (((a + b + a_right + b_below) * steal) >> kStealShift), a + b);
   const T ramp = smaller<T>(a_start, b_start) + latency + 1 + a_right + b_below;
   return larger<T>(larger<T>(own, ramp), larger<T>(a_start + a_right + x_way, b_start + a_below + b_below + y_way));
 }
@@ -35,7 +36,7 @@ struct GemmRow {
   const T *k, *k_below;          // wide form: k of the B tile that leaves, times its bits
   const T *b, *b_below;          // tall form: wavelets of B
   const T *n, *x_ways;           // [w]
-  T y_way, issue, finish, latency, round, shift;
+  T y_way, issue, finish, latency, steal, round, shift;
   T* out;  // [w]
 };
 
@@ -47,8 +48,8 @@ WAFER_INLINE void wide_row(const GemmRow<T>& r, int w) {
   for (int j = 0; j < w; j++) {
     const T n = v.n[j];
     const T b = (v.k[j] * n + v.round) >> v.shift, b_below = (v.k_below[j] * n + v.round) >> v.shift;
-    out[j] = step_end<T>(v.t[j] + v.issue, v.t[j + 1] + v.issue, v.t_below[j] + v.issue, v.product[j] + n * v.product_n[j], v.a[j], b,
-                         v.a[j + 1], v.a_below[j], b_below, v.x_ways[j], v.y_way, v.latency) +
+    out[j] = step_end<T>(v.t[j] + v.issue, v.t[j + 1] + v.issue, v.t_below[j] + v.issue, n == 0 ? 0 : v.product[j] + n * v.product_n[j],
+                         v.a[j], b, v.a[j + 1], v.a_below[j], b_below, v.x_ways[j], v.y_way, v.latency, v.steal) +
              v.finish;
   }
 }
@@ -60,7 +61,7 @@ WAFER_INLINE void tall_row(const GemmRow<T>& r, int w) {
   T* __restrict out = v.out;
   for (int j = 0; j < w; j++)
     out[j] = step_end<T>(v.t[j] + v.issue, v.t[j + 1] + v.issue, v.t_below[j] + v.issue, v.product[j], v.a[j], v.b[j], v.a[j + 1],
-                         v.a_below[j], v.b_below[j], v.x_ways[j], v.y_way, v.latency) +
+                         v.a_below[j], v.b_below[j], v.x_ways[j], v.y_way, v.latency, v.steal) +
              v.finish;
 }
 
@@ -77,7 +78,8 @@ WAFER_INLINE void gemm_t_block(const GemmTBlock<T>& block) {
     const T dims = v.dims[j];
     for (int i = 0; i < kLanes; i++) {
       const T start = t[i] + v.issue;
-      out[i] = larger<T>(start + larger<T>(dims * v.product[i], words[i]), t[i + 1] + v.issue + arriving[i] + v.y_ways[i]);
+      out[i] = larger<T>(start + larger<T>(dims * v.product[i] + (((words[i] + arriving[i]) * v.steal) >> kStealShift), words[i]),
+                         t[i + 1] + v.issue + arriving[i] + v.y_ways[i]);
     }
   }
   const T *root = v.root, *sum = v.sum_words;

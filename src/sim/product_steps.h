@@ -11,6 +11,8 @@
 
 namespace wafer::sim {
 
+constexpr int kStealShift = 8;
+
 // Wavelets of n elements: (n * bits + round) >> shift, for a wavelet of 2^shift bits.
 struct Packing {
   int64_t bits = 0, round = 0, shift = 0;
@@ -26,6 +28,7 @@ struct ProductSteps {
   std::vector<TileRate> rate;                   // [L] by logical row
   Packing a, b, sum;                            // a, b: no bits where that axis has one core only: nothing crosses a link
   int64_t issue = 0, finish = 0, latency = 0;   // latency: of the two ramps
+  int64_t steal = 0;                            // cycles that a wavelet to or from memory takes from the product, times 2^kStealShift
   int64_t reduce_issue = 0, ramp = 0, hop = 0;  // GEMM-T's row sums
   std::vector<int> ring_of;                     // [w] ring position of each column, for the row sums between neighbours
 };
@@ -66,7 +69,7 @@ struct GemmTBlock {
   const T *product = nullptr, *y_ways = nullptr, *root = nullptr, *sum_words = nullptr;  // [lanes]; product: for one dim
   const int* ring_of = nullptr;                                                          // [w]
   int first_root = 0, last_root = 0;                                                     // the range of root
-  T issue = 0, reduce_issue = 0, ramp = 0, hop = 0;
+  T issue = 0, steal = 0, reduce_issue = 0, ramp = 0, hop = 0;
 };
 }  // namespace inl
 

@@ -35,13 +35,14 @@ Clock plain_gemm_step(const ProductSteps& p, const Clock& t, int64_t s) {
       int64_t product = 0;
       for (int64_t l = p.own_rows[static_cast<size_t>(i)].begin; l < p.own_rows[static_cast<size_t>(i)].end; l++)
         for (int64_t c = p.own_cols[static_cast<size_t>(j)].begin; c < p.own_cols[static_cast<size_t>(j)].end; c++)
-          product += at(p.k, l + c + s) * (p.rate[static_cast<size_t>(l)].per_k + at(p.n, c) * p.rate[static_cast<size_t>(l)].per_kn);
+          product += at(p.k, l + c + s) * tile_cycles_per_k(p.rate[static_cast<size_t>(l)], at(p.n, c));
       const int64_t start = start_of(i, j), a_start = start_of(i, right), b_start = start_of(below, j);
       const int64_t a_in = a_start + a_words(i, right) + p.latency + at(p.x_hops, j);
       const int64_t b_in = b_start + a_words(below, j) + b_words(below, j) + p.latency + at(p.y_hops, i);
+      const int64_t stolen = ((a_words(i, j) + b_words(i, j) + a_words(i, right) + b_words(below, j)) * p.steal) >> kStealShift;
       const int64_t ramp = std::min(a_start, b_start) + p.latency + 1 + a_words(i, right) + b_words(below, j);
       out[static_cast<size_t>(i * p.w + j)] =
-          static_cast<uint64_t>(std::max({start + product, start + a_words(i, j) + b_words(i, j), a_in, b_in, ramp}) + p.finish);
+          static_cast<uint64_t>(std::max({start + product + stolen, start + a_words(i, j) + b_words(i, j), a_in, b_in, ramp}) + p.finish);
     }
   return out;
 }
@@ -57,13 +58,13 @@ Clock plain_gemm_t_step(const ProductSteps& p, const Clock& t, int64_t s) {
     for (int j = 0; j < p.w; j++) {
       const int64_t dims = p.k[static_cast<size_t>(j)];
       int64_t product = 0;
-      for (int64_t l = own.begin; l < own.end; l++)
-        product += dims * (p.rate[static_cast<size_t>(l)].per_k + at(p.n, l + s) * p.rate[static_cast<size_t>(l)].per_kn);
+      for (int64_t l = own.begin; l < own.end; l++) product += dims * tile_cycles_per_k(p.rate[static_cast<size_t>(l)], at(p.n, l + s));
       auto words = [&](int y) { return p.b.wavelets(at(p.n, p.own_rows[static_cast<size_t>(y)].begin + s) * dims); };
       const int64_t start = static_cast<int64_t>(t[static_cast<size_t>(i * p.w + j)]) + p.issue;
       const int64_t in =
           static_cast<int64_t>(t[static_cast<size_t>(below * p.w + j)]) + p.issue + words(below) + p.latency + at(p.y_hops, i);
-      row[static_cast<size_t>(mesh::ring_to_position(j, p.w))] = std::max({start + product, start + words(i), in});
+      row[static_cast<size_t>(mesh::ring_to_position(j, p.w))] =
+          std::max({start + product + (((words(i) + words(below)) * p.steal) >> kStealShift), start + words(i), in});
     }
     const int64_t block = (own.begin + s) % p.L, words = std::max<int64_t>(1, p.sum.wavelets(sum));
     int owner = 0;

@@ -4,11 +4,13 @@
 #include <algorithm>
 #include <deque>
 #include <map>
+#include <set>
 
 #include "base/check.h"
 #include "mesh/builder.h"
 #include "mesh/schedule.h"
 #include "sim/clocks.h"
+#include "sim/step_sizes.h"
 
 namespace wafer::sim {
 
@@ -16,126 +18,26 @@ using namespace mesh;
 
 namespace {
 
-struct Scope {
-  Params params;
-  int64_t chunk = 0;
-};
-
 struct Timer {
   const Program& program;
   const Device& device;
   const TimeOptions& options;
+  StepSizes sizes{program};
   TimeReport report{};
   std::map<std::string, size_t> line_of;         // name -> report.steps
   uint64_t latest = 0;                           // of all regions
   std::vector<Clocks> clocks;                    // [regions]
   std::vector<ClockStats> known_stats;           // [regions] of clocks with their floor
   std::map<int, int64_t> sent;                   // [moves]
+  std::vector<int> routes_of;                    // [regions] the phase whose routes are set; -1: not known yet
   std::map<int, std::deque<uint64_t>> arrivals;  // [moves] times at which a sent value is at its place
-
-  // ---- sizes -----------------------------------------------------------------------------------------------------------------------
-
-  const Buffer& buffer(int id) const { return program.buffers[static_cast<size_t>(id)]; }
-  const Tensor& tensor(int id) const { return program.tensors[static_cast<size_t>(buffer(id).tensor)]; }
-  Extent extent_of(int region) const { return extent(program.regions[static_cast<size_t>(region)].rect); }
-
-  int64_t size_of(int id, size_t d, const Scope& s) const {
-    const Size& size = tensor(id).dims[d].size;
-    if (size.kind != SizeKind::keys) return value(size, s.params);
-    return std::min((s.chunk + 1) * s.params.chunk, s.params.cached + s.params.rows) - s.chunk * s.params.chunk;
-  }
-
-  // Elements of a dimension that the core at (x, y) holds.
-  int64_t held(int id, size_t d, const Scope& s, int x, int y) const {
-    const int64_t n = size_of(id, d, s);
-    int64_t count = n;
-    for (const DimCut& c : buffer(id).cuts)
-      if (c.dim == static_cast<int>(d)) count = std::min(count, count_at(c.cut, n, c.axis == Axis::x ? x : y));
-    return count;
-  }
-  int64_t held(int id, const Scope& s, int x, int y) const {
-    int64_t n = 1;
-    for (size_t d = 0; d < tensor(id).dims.size(); d++) n *= held(id, d, s, x, y);
-    return n;
-  }
-
-  const Cut* cut_of(int id, int d, Axis axis) const {
-    for (const DimCut& c : buffer(id).cuts)
-      if (c.dim == d && c.axis == axis) return &c.cut;
-    return nullptr;
-  }
-
-  LocalSize local_size(const Local& op, const Scope& s, int x, int y) const {
-    LocalSize z;
-    const bool rows = !op.in.empty() && tensor(op.in[0]).dims.front().size.kind == SizeKind::rows;
-    if (rows) z.rows = held(op.in[0], 0, s, x, y);
-    switch (op.op) {
-      case LocalOp::square_sum:
-      case LocalOp::local_best:
-      case LocalOp::store_rows: z.elements = held(op.in[0], s, x, y); break;
-      case LocalOp::mat_vec:
-        z.k = held(op.in[0], 0, s, x, y);
-        z.n = held(op.in[0], 1, s, x, y);
-        break;
-      case LocalOp::rotate:
-        z.elements = held(op.out[0], s, x, y);
-        z.dims = 2 * held(op.in[1], 0, s, x, y);
-        break;
-      case LocalOp::row_dots:
-        z.heads = held(op.out[0], 0, s, x, y);
-        z.keys = held(op.out[0], 1, s, x, y);
-        z.dims = z.heads == 0 ? 0 : held(op.in[0], s, x, y) / z.heads;
-        break;
-      case LocalOp::row_max:
-      case LocalOp::exp_sum: {
-        const bool prefill = tensor(op.in[0]).dims.size() == 3;
-        z.heads = held(op.in[0], 0, s, x, y);
-        z.rows = prefill ? held(op.in[0], 1, s, x, y) : 1;
-        z.keys = held(op.in[0], prefill ? 2 : 1, s, x, y);
-        break;
-      }
-      case LocalOp::weigh_rows:
-        z.heads = held(op.in[0], 0, s, x, y);
-        z.keys = held(op.in[0], 1, s, x, y);
-        z.dims = z.heads == 0 ? 0 : held(op.out[0], s, x, y) / z.heads;
-        break;
-      case LocalOp::divide: {
-        z.heads = held(op.in[1], 0, s, x, y);
-        z.rows = tensor(op.in[1]).dims.size() == 2 ? held(op.in[1], 1, s, x, y) : 1;
-        const int64_t vectors = z.heads * z.rows;
-        z.dims = vectors == 0 ? 0 : held(op.in[0], s, x, y) / vectors;
-        break;
-      }
-      default: z.elements = op.out.empty() ? 0 : held(op.out[0], s, x, y); break;
-    }
-    return z;
-  }
-
-  // Positions along an axis at which every operand holds the same counts.
-  std::vector<int> classes(const Local& op, const Scope& s, Axis axis, int positions, std::vector<int>& representatives) const {
-    std::map<std::vector<int64_t>, int> seen;
-    std::vector<int> out;
-    for (int p = 0; p < positions; p++) {
-      std::vector<int64_t> key;
-      for (const std::vector<int>* list : {&op.in, &op.out})
-        for (int id : *list)
-          for (const DimCut& c : buffer(id).cuts)
-            if (c.axis == axis) key.push_back(count_at(c.cut, size_of(id, static_cast<size_t>(c.dim), s), p));
-      // A decode step's new row is stored by the last row of cores alone.
-      if (op.op == LocalOp::store_rows && axis == Axis::y) key.push_back(p == positions - 1);
-      const auto [it, fresh] = seen.try_emplace(std::move(key), static_cast<int>(representatives.size()));
-      if (fresh) representatives.push_back(p);
-      out.push_back(it->second);
-    }
-    return out;
-  }
 
   // ---- steps -----------------------------------------------------------------------------------------------------------------------
 
   void local(Clocks& c, const Local& op, const Scope& s, Tally& tally) const {
     std::vector<int> rep_x, rep_y;
-    const std::vector<int> cx = classes(op, s, Axis::x, c.w, rep_x), cy = classes(op, s, Axis::y, c.h, rep_y);
-    const bool bottom_only = op.op == LocalOp::store_rows && tensor(op.in[0]).dims.size() == 1;
+    const std::vector<int> cx = sizes.classes(op, s, Axis::x, c.w, rep_x), cy = sizes.classes(op, s, Axis::y, c.h, rep_y);
+    const bool bottom_only = op.op == LocalOp::store_rows && sizes.tensor(op.in[0]).dims.size() == 1;
     std::vector<uint32_t> cost(rep_x.size());
     std::vector<uint32_t> row_cost(static_cast<size_t>(c.w));
     for (size_t k = 0; k < rep_y.size(); k++) {
@@ -143,7 +45,7 @@ struct Timer {
       for (size_t q = 0; q < rep_x.size(); q++) {
         cost[q] = 0;
         if (bottom_only && rep_y[k] != c.h - 1) continue;
-        const LocalCost one = local_cost(device, program.numerics, op.op, local_size(op, s, rep_x[q], rep_y[k]));
+        const LocalCost one = local_cost(device, program.numerics, op.op, sizes.local_size(op, s, rep_x[q], rep_y[k]));
         cost[q] = static_cast<uint32_t>(one.cycles);
         const int64_t cores = rows_of_class * std::count(cx.begin(), cx.end(), static_cast<int>(q));
         tally.compute += static_cast<double>(one.cycles * cores);
@@ -168,13 +70,14 @@ struct Timer {
       for (int l = 0; l < lines; l++)
         for (int id : r.payload) {
           const int p = static_cast<int>(run.begin);
-          n[static_cast<size_t>(l)] += wavelets(device, tensor(id).dtype, r.axis == Axis::y ? held(id, s, l, p) : held(id, s, p, l));
+          n[static_cast<size_t>(l)] +=
+              wavelets(device, sizes.tensor(id).dtype, r.axis == Axis::y ? sizes.held(id, s, l, p) : sizes.held(id, s, p, l));
         }
       words.push_back(std::move(n));
     }
-    if (r.axis == Axis::y) return time_reduce(c, device, r.forest, r.broadcast, words, tally);
+    if (r.axis == Axis::y) return time_reduce(c, device, r, words, tally);
     Clocks turned = transposed(c);
-    time_reduce(turned, device, r.forest, r.broadcast, words, tally);
+    time_reduce(turned, device, r, words, tally);
     c = transposed(turned);
   }
 
@@ -182,7 +85,7 @@ struct Timer {
   void multicast(Clocks& c, const Multicast& m, const Scope& s, Tally& tally) const {
     CHECK(m.axis == Axis::x, "multicast along x");
     std::vector<std::vector<int64_t>> words(1);
-    for (int y = 0; y < c.h; y++) words[0].push_back(wavelets(device, tensor(m.buffer).dtype, held(m.buffer, s, 0, y)));
+    for (int y = 0; y < c.h; y++) words[0].push_back(wavelets(device, sizes.tensor(m.buffer).dtype, sizes.held(m.buffer, s, 0, y)));
     Clocks turned = transposed(c);
     Tree chain{.size = c.w, .root = c.w - 1, .levels = {}};
     if (c.w > 1) {
@@ -190,7 +93,7 @@ struct Timer {
       for (int p = 0; p < c.w; p++) all.push_back(p);
       chain.levels = {{all}};
     }
-    time_reduce(turned, device, {.runs = {{0, c.w}}, .trees = {chain}}, false, words, tally);
+    time_reduce(turned, device, {.forest = {.runs = {{0, c.w}}, .trees = {chain}}, .broadcast = false}, words, tally);
     c = transposed(turned);
   }
 
@@ -201,7 +104,7 @@ struct Timer {
     std::vector<uint32_t> words(static_cast<size_t>(c.w), 0);
     for (int x = 0; x < c.w; x++)
       for (int id : shift.buffers)
-        words[static_cast<size_t>(x)] += static_cast<uint32_t>(wavelets(device, tensor(id).dtype, held(id, 1, s, x, 0)));
+        words[static_cast<size_t>(x)] += static_cast<uint32_t>(wavelets(device, sizes.tensor(id).dtype, sizes.held(id, 1, s, x, 0)));
     for (int64_t y = std::max<int64_t>(1, first); y < c.h; y++) {
       // Row y sends to y - 1; the rows go on at the same time, so row y's own receive (from y + 1) comes later in this loop.
       uint32_t *from = c.row(static_cast<int>(y)), *to = c.row(static_cast<int>(y) - 1);
@@ -219,44 +122,6 @@ struct Timer {
     }
   }
 
-  // A product's sizes on one rectangle.
-  ProductSizes product_sizes(const Group& g, const Scope& s, Range columns, int64_t head, int region) const {
-    const Extent e = extent_of(region);
-    const int L = std::max(static_cast<int>(columns.size()), e.h);
-    ProductSizes z{
-        .columns = columns, .rows = {}, .k = {}, .n = {}, .a = tensor(g.a).dtype, .b = tensor(g.b).dtype, .sum = tensor(g.c).dtype};
-    auto counts = [](const std::vector<std::vector<Range>>& tiles) {
-      std::vector<int64_t> n;
-      for (const auto& t : tiles) n.push_back(count(t));
-      return n;
-    };
-    const Cut& rows_y = *cut_of(g.a, tensor(g.a).dims.size() == 3 ? 1 : 0, Axis::y);
-    z.rows = counts(logical_tiles(rows_y, s.params.rows, L));
-    if (g.heads == 0) {
-      z.k = counts(logical_tiles(*cut_of(g.a, 1, Axis::x), size_of(g.a, 1, s), L));
-      z.n = counts(logical_tiles(*cut_of(g.c, 1, Axis::x), size_of(g.c, 1, s), L));
-      return z;
-    }
-    const int64_t keys = std::min((s.chunk + 1) * s.params.chunk, s.params.cached + s.params.rows) - s.chunk * s.params.chunk;
-    const int64_t kv_dim = size_of(g.b, 1, s), head_dim = kv_dim / g.heads;
-    const Range dims{head * head_dim, (head + 1) * head_dim};
-    z.k = counts(logical_tiles(rows_y, keys, L));
-    if (g.kind == GroupKind::gemm) {
-      z.n = counts(logical_tiles(*cut_of(g.c, 1, Axis::x), kv_dim, L, columns, dims));
-      z.align_b = true;
-    } else {
-      z.n = std::move(z.k);
-      z.k.clear();
-      for (int64_t x = columns.begin; x < columns.end; x++) {
-        int64_t own = 0;
-        for (const Range& r : ranges_at(*cut_of(g.b, 1, Axis::x), kv_dim, static_cast<int>(x)))
-          own += std::max<int64_t>(0, std::min(r.end, dims.end) - std::max(r.begin, dims.begin));
-        z.k.push_back(own);
-      }
-    }
-    return z;
-  }
-
   void product(Clocks& c, const Group& g, const Scope& s, int region, Tally& tally) const {
     const int W = c.w;
     for (size_t r = 0; r < g.runs.size(); r++) {
@@ -266,7 +131,7 @@ struct Timer {
         first_head = own.begin;
         heads = own.size();
       }
-      ProductSizes z = product_sizes(g, s, g.runs[r], first_head, region);
+      ProductSizes z = sizes.product_sizes(g, s, g.runs[r], first_head, region);
       z.heads = heads;
       z.align_a = g.kind == GroupKind::gemm && !g.aligned;
       if (g.kind == GroupKind::gemm)
@@ -282,19 +147,19 @@ struct Timer {
   // of the destination. A relayout within reach of the bisection: a line of S cores with n wavelets a core needs S n / 4 cycles a
   // direction.
   int64_t move_cycles(const Move& m, const Scope& s, Tally& tally) const {
-    const Rect from = program.regions[static_cast<size_t>(buffer(m.source).region)].rect,
-               to = program.regions[static_cast<size_t>(buffer(m.destination).region)].rect;
+    const Rect from = program.regions[static_cast<size_t>(sizes.buffer(m.source).region)].rect,
+               to = program.regions[static_cast<size_t>(sizes.buffer(m.destination).region)].rect;
     int64_t most = 0;
     const bool row = m.kind != MoveKind::relay;
     const int carrier = m.kind == MoveKind::row_in ? m.source : m.destination;
     for (int x : {0, to.w / 2, to.w - 1})
       for (int y : {0, to.h / 2, to.h - 1})
-        most = std::max(most, held(carrier, s, std::min(x, (carrier == m.source ? from : to).w - 1),
-                                   std::min(y, (carrier == m.source ? from : to).h - 1)));
-    const int64_t n = std::max<int64_t>(1, wavelets(device, tensor(m.source).dtype, most));
+        most = std::max(most, sizes.held(carrier, s, std::min(x, (carrier == m.source ? from : to).w - 1),
+                                         std::min(y, (carrier == m.source ? from : to).h - 1)));
+    const int64_t n = std::max<int64_t>(1, wavelets(device, sizes.tensor(m.source).dtype, most));
     const int64_t distance = std::abs(from.x - to.x) + std::abs(from.y - to.y);
-    const bool same_place = from == to && !row && buffer(m.source).cuts.size() == buffer(m.destination).cuts.size() &&
-                            tensor(m.source).dims.size() == tensor(m.destination).dims.size();
+    const bool same_place = from == to && !row && sizes.buffer(m.source).cuts.size() == sizes.buffer(m.destination).cuts.size() &&
+                            sizes.tensor(m.source).dims.size() == sizes.tensor(m.destination).dims.size();
     const int64_t per_leg = stream_issue_cycles(device) + 2 * device.ramp_cycles;
     tally.wavelets += n * to.w * to.h;
     tally.received += n * to.w * to.h;
@@ -311,8 +176,36 @@ struct Timer {
     return it->second;
   }
 
+  // The routers of a region get the routes of another phase: every core rewrites each colour of that phase, one after the other.
+  void change_routes(const Step& step, int region) {
+    int& set = routes_of[static_cast<size_t>(region)];
+    if (step.routes.empty() || step.phase == set) return;
+    const bool first = set < 0;  // set before the entry starts
+    set = step.phase;
+    if (first) return;
+    std::set<int> colours;
+    for (const Route& r : program.routes)
+      if (r.phase == step.phase && r.region == region) colours.insert(r.colours.begin(), r.colours.end());
+    Clocks& c = clocks[static_cast<size_t>(region)];
+    ClockStats& known = known_stats[static_cast<size_t>(region)];
+    const uint64_t cycles = static_cast<uint64_t>(device.route_change_cycles) * colours.size();
+    settle(c);
+    known = stats(c);
+    c.base += cycles;
+    const uint64_t before = std::max(latest, known.latest);
+    const double all = static_cast<double>(cycles) * static_cast<double>(c.t.size());
+    known = {.earliest = known.earliest + cycles, .latest = known.latest + cycles, .sum = known.sum + all};
+    latest = std::max(before, known.latest);
+    StepTime& out = report.steps[line("route_change")];
+    out.count++;
+    out.cycles += static_cast<int64_t>(latest - before);
+    out.communicate += all;
+    out.actions.route_changes += static_cast<int64_t>(colours.size() * c.t.size());
+  }
+
   // Does a leaf or a product, and books what it moved the latest clock by. Sends and receives only raise the floor of a region.
   void leaf(const Step& step, int region, const Scope& s) {
+    change_routes(step, region);
     Clocks& c = clocks[static_cast<size_t>(region)];
     ClockStats& known = known_stats[static_cast<size_t>(region)];
     const uint64_t before = std::max(latest, known.latest);
@@ -506,6 +399,7 @@ TimeReport time_entry(const Program& program, const Device& device, const std::s
     timer.clocks.push_back(std::move(c));
   }
   timer.known_stats.resize(timer.clocks.size());
+  timer.routes_of.assign(timer.clocks.size(), -1);
   for (const RegionSteps& list : e.lists) {
     Clocks& c = timer.clocks[static_cast<size_t>(list.region)];
     c.t.assign(static_cast<size_t>(c.w) * static_cast<size_t>(c.h), 0);
