@@ -15,6 +15,8 @@ struct PlanArguments {
   std::string numerics = "mixed";
   Given mesh, prefill_mesh, decode_mesh;
   Given chunk;
+  Given groups;
+  Given goal;
   Given clock, code_bytes;
   bool json = false;
 };
@@ -36,6 +38,15 @@ struct PlanCommandArguments {
   Given context;
 };
 void plan_command(const PlanCommandArguments& arguments);
+
+struct BenchArguments {
+  PlanArguments plan;
+  Given context, tokens, input, output;
+};
+void bench_decode_command(const BenchArguments& arguments);
+void bench_prefill_command(const BenchArguments& arguments);
+void bench_e2e_command(const BenchArguments& arguments);
+void bench_kv_command(const BenchArguments& arguments);
 
 struct InspectArguments {
   std::string model;

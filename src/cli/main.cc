@@ -18,7 +18,7 @@
 namespace wafer::cli {
 namespace {
 
-constexpr const char* kCommands = "run, plan, inspect, devices or tokenize";
+constexpr const char* kCommands = "run, plan, bench, inspect, devices or tokenize";
 constexpr int kDone = 0, kOurFault = 1, kBadInput = 2;
 
 CLI::Option* text_option(CLI::App* app, const std::string& names, std::string& target, const std::string& value, const std::string& help) {
@@ -50,6 +50,13 @@ void add_plan_options(CLI::App* app, PlanArguments& a) {
   app->add_flag("--json", a.json, "one JSON object on stdout and nothing else");
 }
 
+void add_goal(CLI::App* app, PlanArguments& a) {
+  text_option(
+      app, "--goal", a.goal, "GOAL",
+      "search meshes, chunks and trees by their cycles: latency, of one request; throughput, of a full pipeline\n(default: no search, "
+      "the smallest mesh that holds the model)");
+}
+
 void add_run(CLI::App& app, RunArguments& a) {
   CLI::App* run = app.add_subcommand("run", "write text with a checkpoint, computed on the cores of a device");
   text_option(run, "-m,--model", a.plan.model, "FILE", "the checkpoint, a GGUF file")->required();
@@ -63,6 +70,7 @@ void add_run(CLI::App& app, RunArguments& a) {
   text_option(run, "--top-p", a.top_p, "P", "draw among the likeliest that reach probability P together; 1: all (default)");
   text_option(run, "--seed", a.seed, "S", "the same seed draws the same text (default: 0)");
   add_plan_options(run, a.plan);
+  add_goal(run, a.plan);
   run->add_flag("--token-by-token", a.token_by_token,
                 "feed the prompt through the decode program, one token at a time, instead of prefill");
   text_option(run, "--logits", a.logits, "FILE",
@@ -86,12 +94,51 @@ void add_plan(CLI::App& app, PlanCommandArguments& a) {
   text_option(plan, "--context", a.context, "N",
               "tokens, prompt and text together, that the KV cache holds\n(default: the model's context, at most 4096)");
   add_plan_options(plan, a.plan);
+  add_goal(plan, a.plan);
   plan->footer(
       "A plan that does not fit is an answer: the exit status is 0 and the report says by how much.\n\n"
       "Examples:\n"
       "  waferllm plan -m models/llama3-8b.toml --device wse2 --context 4096\n"
-      "  waferllm plan -m models/llama3-8b.toml --prefill-mesh 660x660 --decode-mesh 360x360 --json | jq .regions");
+      "  waferllm plan -m models/llama3-8b.toml --prefill-mesh 660x660 --decode-mesh 360x360 --json | jq .regions\n"
+      "  waferllm plan -m models/llama3-8b.toml --goal latency");
   plan->callback([&a] { plan_command(a); });
+}
+
+CLI::App* add_bench_of_model(CLI::App* bench, const std::string& name, const std::string& help, BenchArguments& a,
+                             void (*command)(const BenchArguments&)) {
+  CLI::App* app = bench->add_subcommand(name, help);
+  text_option(app, "-m,--model", a.plan.model, "FILE", "a checkpoint (GGUF) or a shape (TOML, as in models/)")->required();
+  add_plan_options(app, a.plan);
+  text_option(app, "--groups", a.plan.groups, "G,..",
+              "groups of each level of decode's reduction trees (default: even ones of two levels)");
+  app->callback([&a, command] { command(a); });
+  return app;
+}
+
+struct BenchCommands {
+  BenchArguments decode, prefill, e2e, kv;
+};
+
+CLI::App* add_bench(CLI::App& app, BenchCommands& b) {
+  CLI::App* bench = app.add_subcommand("bench", "cycles of a part of the work on a device, step by step");
+  bench->require_subcommand(1);
+  CLI::App* decode = add_bench_of_model(bench, "decode", "one token", b.decode, bench_decode_command);
+  text_option(decode, "--context", b.decode.context, "N", "the token is the N-th (default: the model's context, at most 4096)");
+  CLI::App* prefill = add_bench_of_model(bench, "prefill", "a whole prompt, in chunks", b.prefill, bench_prefill_command);
+  text_option(prefill, "--tokens", b.prefill.tokens, "N", "tokens of the prompt (default: the model's context, at most 4096)");
+  CLI::App* e2e = add_bench_of_model(bench, "e2e", "a request: prefill, transition, decode", b.e2e, bench_e2e_command);
+  text_option(e2e, "--input", b.e2e.input, "N", "tokens of the prompt")->required();
+  text_option(e2e, "--output", b.e2e.output, "N", "tokens generated")->required();
+  add_bench_of_model(bench, "kv", "positions of KV cache that fit, by shift and by concat", b.kv, bench_kv_command);
+  bench->footer(
+      "decode and prefill: cycles, seconds and steps are those of one layer, tokens/s of all layers; the whole with embedding, hand-overs\n"
+      "and LM head beside it. Without a mesh the planner's is taken; a mesh given here is used even where its cores are too full.\n\n"
+      "Examples:\n"
+      "  waferllm bench decode -m models/llama3-8b.toml --mesh 360x360 --context 4096\n"
+      "  waferllm bench prefill -m models/llama3-8b.toml --mesh 660x660 --tokens 4096 --json | jq .tokens_per_second\n"
+      "  waferllm bench e2e -m models/tinyllama-1.1b.toml --input 1024 --output 1024\n"
+      "  waferllm bench kv -m models/llama3-8b.toml --mesh 360x360");
+  return bench;
 }
 
 void add_inspect(CLI::App& app, InspectArguments& a) {
@@ -135,6 +182,7 @@ std::string one_line(std::string text) {
 int parse_and_run(int argc, char** argv) {
   RunArguments run;
   PlanCommandArguments plan;
+  BenchCommands bench;
   InspectArguments inspect;
   DevicesArguments devices;
   TokenizeArguments tokenize;
@@ -143,6 +191,7 @@ int parse_and_run(int argc, char** argv) {
   app.get_formatter()->column_width(34);
   add_run(app, run);
   add_plan(app, plan);
+  add_bench(app, bench);
   add_inspect(app, inspect);
   add_devices(app, devices);
   add_tokenize(app, tokenize);
