@@ -81,6 +81,8 @@ constexpr Field kFields[] = {
     FIELD(descriptor_edit_cycles, "cycles", 0, 100000),
     FIELD(route_change_cycles, "cycles", 0, 100000),
     FIELD(map_iteration_cycles, "cycles", 0, 100000),
+    FIELD(forward_f16_cycles, "cycles", 0, 100000),
+    FIELD(exchange_step_cycles, "cycles", 0, 100000),
     FIELD(background_wavelet_cycles, "cycles", 0, 100),
     FIELD(exp_cycles, "cycles", 0, 100000),
     FIELD(rsqrt_cycles, "cycles", 0, 100000),
