@@ -1,0 +1,279 @@
+#include "report/chip_time.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "base/check.h"
+#include "base/parallel.h"
+#include "base/rng.h"
+
+namespace wafer {
+namespace {
+
+using mesh::Params;
+using mesh::Step;
+using mesh::Steps;
+
+StepKind kind_of(const Step& s) {
+  if (const auto* local = std::get_if<mesh::Local>(&s.what)) switch (local->op) {
+      case mesh::LocalOp::mat_vec:
+      case mesh::LocalOp::row_dots:
+      case mesh::LocalOp::weigh_rows:
+      case mesh::LocalOp::tile_fma:
+      case mesh::LocalOp::tile_fma_t: return StepKind::product;
+      default: return StepKind::vector;
+    }
+  if (std::holds_alternative<mesh::Reduce>(s.what) || std::holds_alternative<mesh::RootReduce>(s.what)) return StepKind::reduction;
+  if (std::holds_alternative<mesh::Multicast>(s.what)) return StepKind::multicast;
+  if (std::holds_alternative<mesh::RowShift>(s.what)) return StepKind::cache_shift;
+  if (std::holds_alternative<mesh::Host>(s.what)) return StepKind::host;
+  if (std::holds_alternative<mesh::Group>(s.what)) return StepKind::product;
+  return StepKind::move;
+}
+
+void add_kinds(const Steps& steps, std::map<std::string, StepKind>& kinds) {
+  for (const Step& s : steps) {
+    const auto* group = std::get_if<mesh::Group>(&s.what);
+    if (const auto* loop = std::get_if<mesh::Loop>(&s.what))
+      add_kinds(loop->body, kinds);
+    else if (group != nullptr && group->kind != mesh::GroupKind::gemm && group->kind != mesh::GroupKind::gemm_t)
+      add_kinds(group->body, kinds);
+    else
+      kinds.try_emplace(s.name, kind_of(s));
+  }
+}
+
+std::map<std::string, StepKind> kinds_of(const mesh::Program& program, const std::string& entry) {
+  std::map<std::string, StepKind> kinds;
+  for (const mesh::RegionSteps& list : mesh::entry(program, entry).lists) add_kinds(list.steps, kinds);
+  return kinds;
+}
+
+// One start of an entry, and how many starts it stands for.
+struct Sample {
+  std::string entry;
+  Params params;
+  double weight = 1;
+  sim::TimeReport report = {};
+};
+
+// Weights of `at`, ascending, in the sum over at.front() .. at.back() of what is linear between them.
+std::vector<double> weights_of(const std::vector<int64_t>& at) {
+  std::vector<double> w(at.size(), 0.0);
+  w[0] = 1;
+  for (size_t i = 1; i < at.size(); i++) {
+    const double n = static_cast<double>(at[i] - at[i - 1]);
+    w[i - 1] += (n - 1) / 2;  // the points between, half each
+    w[i] += (n - 1) / 2 + 1;
+  }
+  return w;
+}
+
+// `count` of 0 .. n-1, evenly spaced, the first and the last among them; all where there are no more.
+std::vector<int64_t> spaced(int64_t n, int64_t count) {
+  std::vector<int64_t> at;
+  if (n <= count) {
+    for (int64_t i = 0; i < n; i++) at.push_back(i);
+    return at;
+  }
+  for (int64_t i = 0; i < count; i++) at.push_back(i * (n - 1) / (count - 1));
+  return at;
+}
+
+struct Timer {
+  const mesh::Program& program;
+  const Plan& plan;
+  const Device& device;
+  const InferenceRequest& request;
+  ChipTime out{};
+
+  Sample decode_at(int64_t position, double weight) const {
+    return {.entry = "decode", .params = {.cached = position, .rows = 1, .chunk = plan.chunk}, .weight = weight};
+  }
+
+  void time_all(std::vector<Sample>& samples) const {
+    parallel_for(0, static_cast<int64_t>(samples.size()), 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; i++) {
+        Sample& s = samples[static_cast<size_t>(i)];
+        s.report = sim::time_entry(program, device, s.entry, s.params);
+      }
+    });
+  }
+
+  double cores_of(const std::string& entry) const {
+    double cores = 0;
+    for (const mesh::RegionSteps& list : mesh::entry(program, entry).lists) {
+      const mesh::Rect r = program.regions[static_cast<size_t>(list.region)].rect;
+      cores += static_cast<double>(r.w) * static_cast<double>(r.h);
+    }
+    return cores;
+  }
+
+  // Sums up samples in their order.
+  PartTime part_of(const std::vector<Sample>& samples) const {
+    PartTime part;
+    std::map<std::string, size_t> line_of;
+    std::map<std::string, std::map<std::string, StepKind>> kinds;
+    for (const Sample& s : samples) {
+      auto& kinds_here = kinds[s.entry];
+      if (kinds_here.empty()) kinds_here = kinds_of(program, s.entry);
+      part.cycles += s.weight * static_cast<double>(s.report.cycles);
+      part.energy = part.energy + s.weight * sim::energy_of(s.report, device);
+      double compute = 0, communicate = 0;
+      for (const sim::StepTime& step : s.report.steps) {
+        const auto [it, fresh] = line_of.try_emplace(step.name, part.steps.size());
+        if (fresh) {
+          const auto kind = kinds_here.find(step.name);
+          part.steps.push_back({.name = step.name, .kind = kind == kinds_here.end() ? StepKind::vector : kind->second});
+        }
+        StepCycles& row = part.steps[it->second];
+        row.count += s.weight * static_cast<double>(step.count);
+        row.cycles += s.weight * static_cast<double>(step.cycles);
+        compute += step.compute;
+        communicate += step.communicate;
+      }
+      // Cores wait whenever they neither compute nor communicate, also for another region and for the end.
+      const double all = std::max(cores_of(s.entry) * static_cast<double>(s.report.cycles), compute + communicate);
+      part.cores.compute += s.weight * compute;
+      part.cores.communicate += s.weight * communicate;
+      part.cores.wait += s.weight * (all - compute - communicate);
+    }
+    return part;
+  }
+
+  void prefill() {
+    const int64_t chunk = plan.chunk, full = request.prompt / chunk, rest = request.prompt % chunk;
+    std::vector<Sample> samples;
+    const auto add_chunk = [&](int64_t index, int64_t rows, double weight) {
+      samples.push_back({.entry = "prefill", .params = {.cached = index * chunk, .rows = rows, .chunk = chunk}, .weight = weight});
+    };
+    if (full > 0) {
+      const std::vector<int64_t> at = spaced(full, kChunksTimed);
+      const std::vector<double> weights = weights_of(at);
+      for (size_t i = 0; i < at.size(); i++) add_chunk(at[i], chunk, weights[i]);
+    }
+    if (rest > 0) add_chunk(full, rest, 1);
+    out.chunks = full + (rest > 0 ? 1 : 0);
+    out.chunks_timed = static_cast<int64_t>(samples.size());
+    if (request.head_rows > 0) {
+      const int64_t rows = rest > 0 ? rest : chunk;
+      samples.push_back({.entry = "row",
+                         .params = {.cached = request.prompt - rows, .rows = rows, .row = rows - 1, .chunk = chunk},
+                         .weight = static_cast<double>(request.head_rows)});
+    }
+    time_all(samples);
+    out.prefill = part_of(samples);
+  }
+
+  void transition(int64_t cached) {
+    std::vector<Sample> samples = {{.entry = "transition", .params = {.cached = cached, .rows = 0, .chunk = plan.chunk}}};
+    time_all(samples);
+    out.transition = part_of(samples);
+  }
+
+  // `steps` decode steps from position `first` on. All, or the spaced ones with the lines between them, checked where the seed says.
+  PartTime decode(int64_t first, int64_t steps) {
+    const bool all = steps <= kPositionsTimed;
+    const std::vector<int64_t> at = spaced(steps, all ? steps : kPositionsSpaced);
+    const std::vector<double> weights = weights_of(at);
+    std::vector<Sample> samples;
+    for (size_t i = 0; i < at.size(); i++) samples.push_back(decode_at(first + at[i], weights[i]));
+    std::vector<int64_t> checked;
+    Rng rng(static_cast<uint64_t>(steps));
+    for (int64_t i = 0; !all && i < kPositionsChecked; i++)
+      checked.push_back(static_cast<int64_t>(next_below(rng, static_cast<uint64_t>(steps))));
+    for (const int64_t i : checked) samples.push_back(decode_at(first + i, 0));
+    time_all(samples);
+    out.positions_timed += static_cast<int64_t>(at.size());
+    out.positions_checked += static_cast<int64_t>(checked.size());
+    const auto cycles = [&](size_t sample) { return static_cast<double>(samples[sample].report.cycles); };
+    for (size_t k = 0; k < checked.size(); k++) {
+      const size_t next = static_cast<size_t>(std::lower_bound(at.begin(), at.end(), checked[k]) - at.begin()),
+                   before = next == 0 ? 0 : next - 1;
+      const double span = static_cast<double>(at[next] - at[before]),
+                   share = span == 0 ? 0 : static_cast<double>(checked[k] - at[before]) / span,
+                   line = cycles(before) + share * (cycles(next) - cycles(before)), exact = cycles(at.size() + k);
+      out.largest_error = std::max(out.largest_error, std::fabs(line - exact) / exact);
+    }
+    out.first_cycles = samples.front().report.cycles;
+    out.last_cycles = samples[at.size() - 1].report.cycles;
+    samples.resize(at.size());
+    return part_of(samples);
+  }
+};
+
+}  // namespace
+
+const char* name(StepKind k) {
+  switch (k) {
+    case StepKind::product: return "product";
+    case StepKind::vector: return "vector";
+    case StepKind::reduction: return "reduction";
+    case StepKind::multicast: return "multicast";
+    case StepKind::cache_shift: return "cache shift";
+    case StepKind::move: return "move";
+    case StepKind::host: return "host";
+  }
+  return "";
+}
+
+ChipTime time_inference(const mesh::Program& program, const Plan& plan, const Device& device, const InferenceRequest& request) {
+  CHECK(request.prompt >= 1, "prompt {}", request.prompt);
+  Timer timer{.program = program, .plan = plan, .device = device, .request = request};
+  ChipTime& out = timer.out;
+  out.request = request;
+  out.clock_hz = device.clock_hz;
+  out.power_watts = device.power_watts;
+  out.host_round_trip_seconds = device.host_round_trip_seconds;
+  if (request.token_by_token) {
+    timer.transition(0);
+    out.prefill = timer.decode(0, request.prompt);
+  } else {
+    timer.prefill();
+    timer.transition(request.prompt);
+  }
+  out.first_cycles = out.last_cycles = 0;
+  if (request.decode_steps > 0) out.decode = timer.decode(request.prompt, request.decode_steps);
+  return out;
+}
+
+double cycles_of(const ChipTime& t) { return t.prefill.cycles + t.transition.cycles + t.decode.cycles; }
+double seconds_of(const ChipTime& t) { return cycles_of(t) / t.clock_hz; }
+sim::Energy energy_of(const ChipTime& t) { return t.prefill.energy + t.transition.energy + t.decode.energy; }
+double joules_by_power(const ChipTime& t) { return t.power_watts * seconds_of(t); }
+
+CoreCycles core_cycles_of(const ChipTime& t) {
+  CoreCycles out;
+  for (const PartTime* p : {&t.prefill, &t.transition, &t.decode}) {
+    out.compute += p->cores.compute;
+    out.communicate += p->cores.communicate;
+    out.wait += p->cores.wait;
+  }
+  return out;
+}
+
+double cycles_per_token(const ChipTime& t) { return t.decode.cycles / static_cast<double>(t.request.decode_steps); }
+double prefill_tokens_per_second(const ChipTime& t) { return static_cast<double>(t.request.prompt) * t.clock_hz / t.prefill.cycles; }
+double decode_tokens_per_second(const ChipTime& t) { return t.clock_hz / cycles_per_token(t); }
+double decode_tokens_per_second_with_host(const ChipTime& t) { return 1 / (cycles_per_token(t) / t.clock_hz + t.host_round_trip_seconds); }
+
+std::vector<StepCycles> by_kind(const PartTime& part) {
+  std::vector<StepCycles> out;
+  for (const StepCycles& s : part.steps) {
+    auto at = std::find_if(out.begin(), out.end(), [&](const StepCycles& o) { return o.kind == s.kind; });
+    if (at == out.end()) at = out.insert(out.end(), {.name = name(s.kind), .kind = s.kind});
+    at->count += s.count;
+    at->cycles += s.cycles;
+  }
+  std::stable_sort(out.begin(), out.end(), [](const StepCycles& a, const StepCycles& b) { return a.cycles > b.cycles; });
+  return out;
+}
+
+StepKind kind_of(const mesh::Program& program, const std::string& entry, const std::string& step) {
+  const auto kinds = kinds_of(program, entry);
+  const auto at = kinds.find(step);
+  return at == kinds.end() ? StepKind::vector : at->second;
+}
+
+}  // namespace wafer
