@@ -171,17 +171,24 @@ void run_command(const RunArguments& a) {
   end_text(out);
   if (logits) finish(*logits);
 
+  const double seconds = std::chrono::duration<double>(Clock::now() - start).count();  // without the report's own
+  const mesh::Program& program = session.lowered->program();
   const RunReport report{.text = out.text,
                          .prompt_tokens = result.prompt,
                          .tokens = result.tokens,
                          .stopped = result.stopped,
-                         .placement = placement_report(config, session.device, session.plan, &session.lowered->program()),
+                         .placement = placement_report(config, session.device, session.plan, &program),
+                         .chip = time_inference(program, session.plan.plan, session.device,
+                                                {.prompt = prompt_length,
+                                                 .head_rows = a.all_logits ? prompt_length : 1,
+                                                 .token_by_token = a.token_by_token,
+                                                 .decode_steps = result.decode_steps}),
                          .prefill_chunks = result.prefill_chunks,
                          .decode_steps = result.decode_steps,
                          .overflows = result.overflows,
                          .isa = isa_name(isa),
                          .threads = thread_count(),
-                         .seconds = std::chrono::duration<double>(Clock::now() - start).count(),
+                         .seconds = seconds,
                          .prefill_seconds = result.prefill_seconds,
                          .decode_seconds = result.decode_seconds};
   if (a.plan.json)

@@ -49,7 +49,7 @@ int colours_max(const PlacementReport& report);
 enum class Regions { summary, all };
 std::string placement_text(const PlacementReport& report, Regions regions);
 
-// The keys that `plan` and `run` share. Cycles, seconds and tokens/s of the chip are null: they are not computed yet.
+// The keys that `plan` and `run` share. Cycles, seconds and tokens/s of the chip are null here: chip_print.h fills them in.
 nlohmann::ordered_json prefill_json(const PlacementReport& report);
 nlohmann::ordered_json transition_json(const PlacementReport& report);
 nlohmann::ordered_json decode_json(const PlacementReport& report);
