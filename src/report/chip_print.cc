@@ -36,9 +36,9 @@ std::string positions_text(const ChipTime& t) {
 
 std::string decode_text(const ChipTime& t) {
   const InferenceRequest& r = t.request;
-  if (r.decode_steps == 1) return fmt::format("{} cycles at position {}", grouped(t.last_cycles), r.prompt);
+  if (r.decode_steps == 1) return fmt::format("{} cycles at position {}", grouped(t.last_cycles), first_position(r));
   return fmt::format("{} cycles a token, {} at position {} to {} at position {}; {}", whole(cycles_per_token(t)), grouped(t.first_cycles),
-                     r.prompt, grouped(t.last_cycles), r.prompt + r.decode_steps - 1, positions_text(t));
+                     first_position(r), grouped(t.last_cycles), first_position(r) + r.decode_steps - 1, positions_text(t));
 }
 
 std::string joules_text(const ChipTime& t) {
@@ -136,8 +136,8 @@ void add_decode_time(Json& json, const ChipTime& t) {
     json["cycles_per_token"] = exact == std::floor(exact) ? Json(std::llround(exact)) : Json(exact);
     json["tokens_per_second"] = decode_tokens_per_second(t);
     json["tokens_per_second_with_host_link"] = decode_tokens_per_second_with_host(t);
-    json["first"] = {{"position", r.prompt}, {"cycles", t.first_cycles}};
-    json["last"] = {{"position", r.prompt + r.decode_steps - 1}, {"cycles", t.last_cycles}};
+    json["first"] = {{"position", first_position(r)}, {"cycles", t.first_cycles}};
+    json["last"] = {{"position", first_position(r) + r.decode_steps - 1}, {"cycles", t.last_cycles}};
   }
   json["tokens"] = r.decode_steps;
   json["positions_timed"] = t.positions_timed;

@@ -234,7 +234,7 @@ ChipTime time_inference(const mesh::Program& program, const Plan& plan, const De
     timer.transition(request.prompt);
   }
   out.first_cycles = out.last_cycles = 0;
-  if (request.decode_steps > 0) out.decode = timer.decode(request.prompt, request.decode_steps);
+  if (request.decode_steps > 0) out.decode = timer.decode(first_position(request), request.decode_steps);
   return out;
 }
 

@@ -24,8 +24,10 @@ struct InferenceRequest {
   int64_t prompt = 1;           // tokens
   int64_t head_rows = 1;        // rows of the prompt for which logits were asked
   bool token_by_token = false;  // the prompt goes through decode
-  int64_t decode_steps = 0;     // after the prompt: at positions prompt, prompt + 1, ...
+  int64_t decode_steps = 0;     // at positions first, first + 1, ...
+  int64_t first = -1;           // -1: after the prompt
 };
+inline int64_t first_position(const InferenceRequest& r) { return r.first < 0 ? r.prompt : r.first; }
 
 // What kind of work a step is, as reports group them.
 enum class StepKind : uint8_t { product, vector, reduction, multicast, cache_shift, move, host };

@@ -25,7 +25,7 @@ std::string run_text(const RunReport& r) {
   if (r.overflows > 0)
     rows.push_back(
         {"overflow", fmt::format("{} became infinite or NaN in {}", counted(r.overflows, "value"), name_of(r.placement.plan.numerics))});
-  std::string text = placement_text(r.placement, Regions::summary) + "\n" + chip_text(r.chip) + "\n";
+  std::string text = placement_text(r.placement) + "\n" + chip_text(r.chip) + "\n";
   if (r.chip.request.decode_steps > 0) text += kinds_text(r.chip.decode, "decode's cycles by kind") + "\n";
   return text + table(rows, "ll");
 }
