@@ -82,6 +82,7 @@ constexpr Field kFields[] = {
     FIELD(descriptor_edit_cycles, "cycles", 0, 100000),
     FIELD(route_change_cycles, "cycles", 0, 100000),
     FIELD(map_iteration_cycles, "cycles", 0, 100000),
+    FIELD(background_wavelet_cycles, "cycles", 0, 100),
     FIELD(exp_cycles, "cycles", 0, 100000),
     FIELD(rsqrt_cycles, "cycles", 0, 100000),
     FIELD(reciprocal_cycles, "cycles", 0, 100000),

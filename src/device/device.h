@@ -65,6 +65,7 @@ struct Device {
   int64_t descriptor_edit_cycles = 0;     // base address, length or offset of a descriptor
   int64_t route_change_cycles = 0;        // the route of one colour at one router
   int64_t map_iteration_cycles = 0;       // one turn of a map: a vector operation whose descriptors stay loaded
+  double background_wavelet_cycles = 0;   // that a wavelet between fabric and memory takes from what the core computes meanwhile
   int64_t exp_cycles = 0;                 // the scalar functions of base/scalar_math.h, one call
   int64_t rsqrt_cycles = 0;
   int64_t reciprocal_cycles = 0;

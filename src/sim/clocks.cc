@@ -8,21 +8,50 @@ namespace wafer::sim {
 
 using namespace mesh;
 
-uint64_t Clocks::latest() const { return base + *std::max_element(t.begin(), t.end()); }
+namespace {
 
-void Clocks::rebase() {
-  const uint32_t least = *std::min_element(t.begin(), t.end());
-  CHECK(*std::max_element(t.begin(), t.end()) < (uint32_t{1} << 31), "clocks of a region are too far apart");
-  for (uint32_t& v : t) v -= least;
-  base += least;
+constexpr uint32_t kHigh = uint32_t{1} << 31;
+
+struct Span {
+  uint32_t least, most;
+  uint64_t sum;
+};
+
+__attribute__((target_clones("avx512f", "avx2", "default"))) Span span_of(const uint32_t* t, size_t n) {
+  uint32_t least = UINT32_MAX, most = 0;
+  uint64_t sum = 0;
+  for (size_t i = 0; i < n; i++) {
+    least = t[i] < least ? t[i] : least;
+    most = t[i] > most ? t[i] : most;
+    sum += t[i];
+  }
+  return {least, most, sum};
 }
 
-void Clocks::not_before(uint64_t time) {
-  rebase();
-  if (time <= base) return;
-  const uint64_t after = time - base;
-  CHECK(after < (uint64_t{1} << 31), "a region waits for {} cycles", after);
-  for (uint32_t& v : t) v = std::max(v, static_cast<uint32_t>(after));
+__attribute__((target_clones("avx512f", "avx2", "default"))) void raise_to(uint32_t* t, size_t n, uint32_t least) {
+  for (size_t i = 0; i < n; i++) t[i] = t[i] < least ? least : t[i];
+}
+
+}  // namespace
+
+void settle(Clocks& c) {
+  const Span s = span_of(c.t.data(), c.t.size());
+  CHECK(s.most - s.least < kHigh, "clocks of a region are too far apart");
+  if (c.floor >= c.base + s.most) {  // all wait
+    std::fill(c.t.begin(), c.t.end(), 0);
+    c.base = c.floor;
+  } else if (s.most >= kHigh) {
+    for (uint32_t& v : c.t) v -= s.least;
+    c.base += s.least;
+  }
+  if (c.floor > c.base) raise_to(c.t.data(), c.t.size(), static_cast<uint32_t>(c.floor - c.base));
+}
+
+ClockStats stats(const Clocks& c) {
+  const Span s = span_of(c.t.data(), c.t.size());
+  return {.earliest = c.base + s.least,
+          .latest = c.base + s.most,
+          .sum = static_cast<double>(s.sum) + static_cast<double>(c.base) * static_cast<double>(c.t.size())};
 }
 
 Clocks transposed(const Clocks& c) {

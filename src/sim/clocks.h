@@ -15,17 +15,26 @@ struct Clocks {
   int w = 1, h = 1;
   std::vector<uint32_t> t;
   uint64_t base = 0;
+  uint64_t floor = 0;  // no core goes on before; joins the clocks when they are next read one by one (settle)
 
   uint32_t* row(int y) { return t.data() + static_cast<size_t>(y) * static_cast<size_t>(w); }
-  uint64_t latest() const;
-  void rebase();
-  void not_before(uint64_t time);
 };
+
+// Of all clocks, as absolute times.
+struct ClockStats {
+  uint64_t earliest = 0, latest = 0;
+  double sum = 0;
+};
+// Applies the floor and rebases where the clocks are high; then every clock is base + t.
+void settle(Clocks& c);
+ClockStats stats(const Clocks& c);  // of settled clocks
 
 // What a step cost, beside the clocks.
 struct Tally {
   double compute = 0, communicate = 0;
   int64_t wavelets = 0, hops = 0, received = 0;
+  int64_t multiply_adds = 0;  // and other element operations
+  Actions actions;
 };
 
 Clocks transposed(const Clocks& c);
@@ -43,7 +52,8 @@ struct ProductSizes {
   bool align_a = false, align_b = false;
 };
 
-void time_gemm(Clocks& c, const Device& d, Numerics numerics, const ProductSizes& sizes, Tally& tally);
-void time_gemm_t(Clocks& c, const Device& d, Numerics numerics, const ProductSizes& sizes, Tally& tally);
+// sampled_steps: 0, or how many of the compute-shift steps are timed before the others are taken to be like them.
+void time_gemm(Clocks& c, const Device& d, Numerics numerics, const ProductSizes& sizes, int64_t sampled_steps, Tally& tally);
+void time_gemm_t(Clocks& c, const Device& d, Numerics numerics, const ProductSizes& sizes, int64_t sampled_steps, Tally& tally);
 
 }  // namespace wafer::sim

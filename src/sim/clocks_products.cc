@@ -1,9 +1,12 @@
-// MeshGEMM and GEMM-T on the clocks of a rectangle, step by step, cores in ring order: the two-hop neighbour is the next index.
+// MeshGEMM and GEMM-T on the clocks of a rectangle: what the steps need is set up here, product_steps.cc advances the clocks.
 #include <algorithm>
+#include <cmath>
+#include <map>
 
 #include "base/check.h"
 #include "base/parallel.h"
 #include "sim/clocks.h"
+#include "sim/product_steps.h"
 
 namespace wafer::sim {
 
@@ -11,370 +14,269 @@ using namespace mesh;
 
 namespace {
 
-// A rectangle in ring order with two arrays of clocks.
-struct RingClocks {
-  int w, h, L;
-  std::vector<uint32_t> t;               // [h][w]
-  std::vector<uint32_t> x_hops, y_hops;  // from the next higher ring position to this one
-
-  uint32_t* row(int i) { return t.data() + static_cast<size_t>(i) * static_cast<size_t>(w); }
+// The clocks of a rectangle, in ring order along both axes.
+struct Rectangle {
+  Range columns;
+  std::vector<int> x, y;    // [w], [h] physical column and row of each ring position
+  std::vector<uint32_t> t;  // [h][w]
 };
 
-uint32_t ring_distance(int c, int n) {
-  const int from = ring_to_position((c + 1) % n, n), to = ring_to_position(c, n);
-  return static_cast<uint32_t>(std::abs(from - to));
-}
-
-RingClocks gather(Clocks& c, Range columns) {
-  RingClocks r{.w = static_cast<int>(columns.size()), .h = c.h, .L = 0, .t = {}, .x_hops = {}, .y_hops = {}};
-  r.L = std::max(r.w, r.h);
-  r.t.resize(static_cast<size_t>(r.w) * static_cast<size_t>(r.h));
-  for (int i = 0; i < r.h; i++)
-    for (int j = 0; j < r.w; j++) r.row(i)[j] = c.row(ring_to_position(i, r.h))[columns.begin + ring_to_position(j, r.w)];
-  for (int j = 0; j < r.w; j++) r.x_hops.push_back(ring_distance(j, r.w));
-  for (int i = 0; i < r.h; i++) r.y_hops.push_back(ring_distance(i, r.h));
+Rectangle gather(Clocks& c, Range columns) {
+  Rectangle r{.columns = columns, .x = {}, .y = {}, .t = {}};
+  const int w = static_cast<int>(columns.size());
+  for (int j = 0; j < w; j++) r.x.push_back(static_cast<int>(columns.begin) + ring_to_position(j, w));
+  for (int i = 0; i < c.h; i++) r.y.push_back(ring_to_position(i, c.h));
+  r.t.reserve(r.x.size() * r.y.size());
+  for (int y : r.y) {
+    const uint32_t* row = c.row(y);
+    for (int x : r.x) r.t.push_back(row[x]);
+  }
   return r;
 }
 
-void scatter(RingClocks& r, Clocks& c, Range columns) {
-  for (int i = 0; i < r.h; i++)
-    for (int j = 0; j < r.w; j++) c.row(ring_to_position(i, r.h))[columns.begin + ring_to_position(j, r.w)] = r.row(i)[j];
-}
-
-// Machine actions around one compute-shift step (published-actions.md, 1.1): four edits, loads and stream operations issue the exchange;
-// four tasks start: x finished, y finished, both finished, next step.
-struct StepActions {
-  uint32_t issue, finish, shift_issue, shift_finish, latency;
-};
-StepActions step_actions(const Device& d) {
-  const uint32_t exchange = static_cast<uint32_t>(4 * stream_issue_cycles(d));
-  return {.issue = exchange,
-          .finish = static_cast<uint32_t>(4 * d.task_activation_cycles),
-          .shift_issue = exchange / 2,
-          .shift_finish = static_cast<uint32_t>(d.task_activation_cycles),
-          .latency = static_cast<uint32_t>(2 * d.ramp_cycles)};
-}
-
-uint32_t as_u32(int64_t n) { return static_cast<uint32_t>(n); }
-
-// A rectangle whose cores hold one logical tile or several along each axis: sums over a core's own tiles, for the k blocks of step s.
-struct Tiles {
-  const ProductSizes& sizes;
-  const RingClocks& r;
-  std::vector<Range> own_rows, own_cols;  // [h], [w] logical positions
-
-  Tiles(const ProductSizes& product, const RingClocks& ring) : sizes(product), r(ring) {
-    for (int i = 0; i < r.h; i++) own_rows.push_back(logical_positions(i, r.h, r.L));
-    for (int j = 0; j < r.w; j++) own_cols.push_back(logical_positions(j, r.w, r.L));
+void scatter(const Rectangle& r, Clocks& c) {
+  const uint32_t* t = r.t.data();
+  for (int y : r.y) {
+    uint32_t* row = c.row(y);
+    for (int x : r.x) row[x] = *t++;
   }
-  int64_t k_at(int64_t block) const { return sizes.k[static_cast<size_t>(block % r.L)]; }
-};
+}
 
-void tally_shift(Tally& tally, int64_t words, uint32_t hops) {
-  tally.wavelets += words;
-  tally.received += words;
-  tally.hops += words * hops;
+std::vector<int64_t> ring_hops(int n) {
+  std::vector<int64_t> hops;
+  for (int c = 0; c < n; c++) hops.push_back(std::abs(ring_to_position((c + 1) % n, n) - ring_to_position(c, n)));
+  return hops;
+}
+
+Packing packing(const Device& d, Dtype type) {
+  int64_t shift = 0;
+  while ((int64_t{1} << shift) < d.wavelet_bits) shift++;
+  CHECK((int64_t{1} << shift) == d.wavelet_bits, "a wavelet of {} bits", d.wavelet_bits);
+  return {.bits = 8 * bytes(type, 1), .round = d.wavelet_bits - 1, .shift = shift};
+}
+
+ProductSteps steps_of(const Clocks& c, const Device& d, Numerics numerics, const ProductSizes& z) {
+  ProductSteps p{.w = static_cast<int>(z.columns.size()), .h = c.h};
+  p.L = std::max(p.w, p.h);
+  p.x_hops = ring_hops(p.w);
+  p.y_hops = ring_hops(p.h);
+  for (int i = 0; i < p.h; i++) p.own_rows.push_back(logical_positions(i, p.h, p.L));
+  for (int j = 0; j < p.w; j++) {
+    p.own_cols.push_back(logical_positions(j, p.w, p.L));
+    p.ring_of.push_back(position_to_ring(j, p.w));
+  }
+  p.rows = z.rows;
+  p.n = z.n;
+  for (int64_t rows : z.rows) p.rate.push_back(tile_rate(d, numerics, rows));
+  p.a = packing(d, z.a);
+  p.b = packing(d, z.b);
+  p.sum = packing(d, z.sum);
+  if (p.w == 1) p.a.bits = 0;
+  if (p.h == 1) p.b.bits = 0;
+  // Machine actions around one compute-shift step (published-actions.md, 1.1): four edits, loads and stream operations issue the exchange;
+  // four tasks start: x finished, y finished, both finished, next step.
+  p.issue = 4 * stream_issue_cycles(d);
+  p.finish = 4 * d.task_activation_cycles;
+  p.latency = 2 * d.ramp_cycles;
+  p.steal = std::llround(std::ldexp(d.background_wavelet_cycles, kStealShift));
+  p.reduce_issue = stream_issue_cycles(d);
+  p.ramp = d.ramp_cycles;
+  p.hop = d.hop_cycles;
+  return p;
+}
+
+int64_t total(const std::vector<int64_t>& v) {
+  int64_t sum = 0;
+  for (int64_t n : v) sum += n;
+  return sum;
+}
+
+// Wavelets that the tiles at the edge of a run of logical positions take over one whole turn of the ring: sum over m of
+// wavelets(sum over own q of sizes[q] * k[m + q]).
+int64_t edge_words(const ProductSteps& p, const Packing& packing, const std::vector<int64_t>& sizes, Range own,
+                   std::map<std::vector<int64_t>, int64_t>& known) {
+  const std::vector<int64_t> key(sizes.begin() + own.begin, sizes.begin() + own.end);
+  const auto [it, fresh] = known.try_emplace(key, 0);
+  if (!fresh) return it->second;
+  for (int m = 0; m < p.L; m++) {
+    int64_t elements = 0;
+    for (size_t q = 0; q < key.size(); q++) elements += key[q] * p.k[(static_cast<size_t>(m) + q) % static_cast<size_t>(p.L)];
+    it->second += packing.wavelets(elements);
+  }
+  return it->second;
+}
+
+// Cycles for one k of all pairs of a row tile and a column tile.
+int64_t cycles_per_k(const ProductSteps& p) {
+  const int64_t columns = p.L - std::count(p.n.begin(), p.n.end(), 0), n = total(p.n);
+  int64_t sum = 0;
+  for (const TileRate& rate : p.rate) sum += columns * rate.per_k + n * rate.per_kn;
+  return sum;
+}
+
+int64_t tiles_with_work(const ProductSteps& p) {
+  return (p.L - std::count(p.rows.begin(), p.rows.end(), 0)) * (p.L - std::count(p.n.begin(), p.n.end(), 0));
+}
+
+void book_step_actions(const Device& d, int64_t exchanges, int64_t operations, int64_t tasks, int64_t k_turns, Tally& tally) {
+  tally.actions = tally.actions + Actions{.stream_ops = exchanges * operations,
+                                          .descriptor_loads = exchanges * operations + 3 * k_turns,
+                                          .descriptor_edits = exchanges * operations + 3 * k_turns,
+                                          .tasks = exchanges * tasks};
+  tally.communicate += static_cast<double>(exchanges * (operations * stream_issue_cycles(d) + tasks * d.task_activation_cycles));
 }
 
 // Row tiles (or column tiles) move to their place, at most half a ring in the shorter sense; a core with nothing to move waits for nobody.
-void align(RingClocks& r, const Device& d, const ProductSizes& z, bool rows, Tally& tally) {
-  const StepActions a = step_actions(d);
-  const int lines = rows ? r.h : r.w, length = rows ? r.w : r.h;
-  auto at = [&](int line, int p) -> uint32_t& { return rows ? r.row(line)[p] : r.row(p)[line]; };
-  std::vector<uint32_t> now(static_cast<size_t>(length));
+void align(Rectangle& r, const ProductSteps& p, const Device& d, const ProductSizes& z, bool rows, Tally& tally) {
+  const int lines = rows ? p.h : p.w, length = rows ? p.w : p.h;
+  if (length == 1) return;
+  const std::vector<int64_t>& hops = rows ? p.x_hops : p.y_hops;
+  AlignLine a{.hops = {},
+              .issue = static_cast<uint32_t>(p.issue / 2),
+              .finish = static_cast<uint32_t>(d.task_activation_cycles),
+              .latency = static_cast<uint32_t>(p.latency)};
+  for (int64_t v : hops) a.hops.push_back(static_cast<uint32_t>(v));
+  const int64_t k_most = *std::max_element(z.k.begin(), z.k.end());
+  const Packing packing = rows ? p.a : p.b;
+  std::vector<int64_t> moves(static_cast<size_t>(lines), 0), words(moves);
   for (int line = 0; line < lines; line++) {
-    const Range own = logical_positions(line, lines, r.L);
-    int64_t moves = 0, size = 0;
+    const Range own = rows ? p.own_rows[static_cast<size_t>(line)] : p.own_cols[static_cast<size_t>(line)];
+    int64_t size = 0;
     for (int64_t l = own.begin; l < own.end; l++) {
-      moves = std::max(moves, std::min<int64_t>(l, r.L - l));
+      moves[static_cast<size_t>(line)] = std::max(moves[static_cast<size_t>(line)], std::min<int64_t>(l, p.L - l));
       size += rows ? z.rows[static_cast<size_t>(l)] : z.n[static_cast<size_t>(l)];
     }
-    const int64_t k_most = *std::max_element(z.k.begin(), z.k.end());
-    const int64_t words = std::max<int64_t>(1, wavelets(d, rows ? z.a : z.b, size * k_most * (rows ? z.heads : 1)));
-    for (int64_t s = 0; s < moves && length > 1; s++) {
-      for (int p = 0; p < length; p++) {
-        const uint32_t hops = rows ? r.x_hops[static_cast<size_t>(p)] : r.y_hops[static_cast<size_t>(p)];
-        const uint32_t own_end = at(line, p) + a.shift_issue + as_u32(words);
-        now[static_cast<size_t>(p)] =
-            std::max(own_end, at(line, (p + 1) % length) + a.shift_issue + as_u32(words) + a.latency + hops) + a.shift_finish;
-        tally_shift(tally, words, hops);
-      }
-      for (int p = 0; p < length; p++) at(line, p) = now[static_cast<size_t>(p)];
+    words[static_cast<size_t>(line)] = std::max<int64_t>(1, packing.wavelets(size * k_most * (rows ? z.heads : 1)));
+    const int64_t sent = words[static_cast<size_t>(line)] * moves[static_cast<size_t>(line)];
+    tally.wavelets += sent * length;
+    tally.received += sent * length;
+    tally.hops += sent * total(hops);
+    book_step_actions(d, moves[static_cast<size_t>(line)] * length, 2, 1, 0, tally);
+  }
+  parallel_for(0, lines, 16, [&](int64_t begin, int64_t end) {
+    std::vector<uint32_t> t(static_cast<size_t>(length) + 1), scratch;
+    for (int64_t line = begin; line < end; line++) {
+      auto at = [&](int q) -> uint32_t& {
+        const size_t i = static_cast<size_t>(rows ? line : q), j = static_cast<size_t>(rows ? q : line);
+        return r.t[i * static_cast<size_t>(p.w) + j];
+      };
+      for (int q = 0; q < length; q++) t[static_cast<size_t>(q)] = at(q);
+      align_line(a, t, scratch, static_cast<uint32_t>(words[static_cast<size_t>(line)]), moves[static_cast<size_t>(line)]);
+      for (int q = 0; q < length; q++) at(q) = t[static_cast<size_t>(q)];
     }
-  }
+  });
 }
 
-// ---- one tile a core: a square rectangle -------------------------------------------------------------------------------------------
-
-// Wavelets of n elements: (n * element_bits + wavelet_bits - 1) >> shift, for a wavelet of 2^shift bits.
-struct Packing {
-  uint32_t bits, round, shift;
-};
-Packing packing(const Device& d, Dtype type) {
-  const uint32_t wavelet_bits = as_u32(d.wavelet_bits);
-  uint32_t shift = 0;
-  while ((1u << shift) < wavelet_bits) shift++;
-  CHECK((1u << shift) == wavelet_bits, "a wavelet of {} bits", wavelet_bits);
-  return {.bits = as_u32(8 * bytes(type, 1)), .round = wavelet_bits - 1, .shift = shift};
+// Whether clocks and sizes of a product stay in 32 bits.
+bool fits_32_bits(const ProductSteps& p, const std::vector<uint32_t>& t, int64_t k_most) {
+  const double rows = static_cast<double>(*std::max_element(p.rows.begin(), p.rows.end())),
+               n = static_cast<double>(*std::max_element(p.n.begin(), p.n.end())), k = static_cast<double>(k_most),
+               tiles_y = static_cast<double>(p.own_rows.front().size() + 1), tiles_x = static_cast<double>(p.own_cols.front().size() + 1);
+  double per_k = 0;
+  for (const TileRate& rate : p.rate) per_k = std::max(per_k, static_cast<double>(rate.per_k) + n * static_cast<double>(rate.per_kn));
+  const double bits = 32 * k * std::max({rows * tiles_y, n * tiles_x, 1.0}) + 32 * rows * n * tiles_y;
+  const double step = k * per_k * tiles_x * tiles_y + bits / 8 + static_cast<double>(p.issue + p.finish) + 8.0 * p.w;
+  const double limit = 2147483648.0;
+  return bits < limit && step * p.L + static_cast<double>(*std::max_element(t.begin(), t.end())) < limit;
 }
 
-struct RowStep {
-  const uint32_t *t, *t_below;  // [w + 1], the first element once more at the end
-  const uint32_t *k, *k_below;  // k of the block at column j and on, for this row and the next
-  const uint32_t *n, *x_hops;   // [w]
-  uint32_t rows, rows_below, per_k, per_kn, y_hops, issue, finish, latency;
-  Packing a, b;
-  uint32_t* out;  // [w]
-};
-struct RowSums {
-  uint64_t product = 0, words = 0, received = 0, hops = 0;
-};
-
-// The clocks of one row of cores after one compute-shift step. Plain loops over arrays, compiled for several instruction sets.
-__attribute__((target_clones("avx512f", "avx2", "default"))) RowSums row_step(const RowStep& r, int w) {
-  uint32_t products = 0, words = 0, received = 0, hops = 0;
-  const uint32_t *t = r.t, *t_below = r.t_below, *k = r.k, *k_below = r.k_below, *n = r.n, *x_hops = r.x_hops;
-  uint32_t* __restrict out = r.out;
-  const RowStep v = r;
-  for (int j = 0; j < w; j++) {
-    const uint32_t product = k[j] * (v.per_k + n[j] * v.per_kn);
-    const uint32_t aw = (v.rows * k[j] * v.a.bits + v.a.round) >> v.a.shift, bw = (k[j] * n[j] * v.b.bits + v.b.round) >> v.b.shift;
-    const uint32_t aw_right = (v.rows * k[j + 1] * v.a.bits + v.a.round) >> v.a.shift;
-    const uint32_t aw_below = (v.rows_below * k_below[j] * v.a.bits + v.a.round) >> v.a.shift,
-                   bw_below = (k_below[j] * n[j] * v.b.bits + v.b.round) >> v.b.shift;
-    const uint32_t start = t[j] + v.issue, a_start = t[j + 1] + v.issue, b_start = t_below[j] + v.issue;
-    const uint32_t a_in = a_start + aw_right + v.latency + x_hops[j];
-    const uint32_t b_in = b_start + aw_below + bw_below + v.latency + v.y_hops;
-    const uint32_t ramp_in = std::min(a_start, b_start) + v.latency + 1 + aw_right + bw_below;
-    const uint32_t own = std::max(start + product, start + aw + bw);
-    out[j] = std::max(std::max(own, ramp_in), std::max(a_in, b_in)) + v.finish;
-    products += product;
-    words += aw + bw;
-    received += aw_right + bw_below;
-    hops += aw_right * x_hops[j] + bw_below * v.y_hops;
+// All steps of the ring, or the first `sampled` and the others at the mean rate of the second half of those.
+template <class Advance, class Advance64>
+void all_steps(Clocks& c, Rectangle& r, const ProductSteps& p, int64_t k_most, int64_t sampled, Advance advance, Advance64 advance_64) {
+  if (!fits_32_bits(p, r.t, k_most)) {
+    std::vector<uint64_t> t(r.t.begin(), r.t.end());
+    advance_64(p, t, 0, p.L);
+    const uint64_t least = *std::min_element(t.begin(), t.end());
+    CHECK(r.t.size() == c.t.size() || *std::max_element(t.begin(), t.end()) < (uint64_t{1} << 31), "clocks of a product are too large");
+    const uint64_t shift = r.t.size() == c.t.size() ? least : 0;
+    for (size_t q = 0; q < t.size(); q++) {
+      CHECK(t[q] - shift < (uint64_t{1} << 31), "clocks of a region are too far apart");
+      r.t[q] = static_cast<uint32_t>(t[q] - shift);
+    }
+    c.base += shift;
+    return;
   }
-  return {products, words, received, hops};
-}
-
-void gemm_square_steps(RingClocks& r, const Device& d, Numerics numerics, const ProductSizes& z, Tally& tally) {
-  const int L = r.L;
-  const StepActions a = step_actions(d);
-  const Packing pa = packing(d, z.a), pb = packing(d, z.b);
-  std::vector<uint32_t> k, n;
-  for (int i = 0; i < 2 * L + 1; i++) k.push_back(as_u32(z.k[static_cast<size_t>(i % L)] * z.heads));
-  for (int64_t v : z.n) n.push_back(as_u32(v));
-  const size_t stride = static_cast<size_t>(L) + 1;
-  std::vector<uint32_t> now(stride * static_cast<size_t>(L)), next(now.size());
-  for (int i = 0; i < L; i++) std::copy_n(r.row(i), L, now.data() + static_cast<size_t>(i) * stride);
-  std::vector<RowSums> sums(static_cast<size_t>(L));
-  for (int s = 0; s < L; s++) {
-    for (int i = 0; i < L; i++) now[static_cast<size_t>(i) * stride + static_cast<size_t>(L)] = now[static_cast<size_t>(i) * stride];
-    parallel_for(0, L, 32, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; i++) {
-        const int64_t below = (i + 1) % L;
-        const TileRate rate = tile_rate(d, numerics, z.rows[static_cast<size_t>(i)]);
-        const RowStep step{.t = now.data() + static_cast<size_t>(i) * stride,
-                           .t_below = now.data() + static_cast<size_t>(below) * stride,
-                           .k = k.data() + (i + s) % L,
-                           .k_below = k.data() + (below + s) % L,
-                           .n = n.data(),
-                           .x_hops = r.x_hops.data(),
-                           .rows = as_u32(z.rows[static_cast<size_t>(i)]),
-                           .rows_below = as_u32(z.rows[static_cast<size_t>(below)]),
-                           .per_k = as_u32(rate.per_k),
-                           .per_kn = as_u32(rate.per_kn),
-                           .y_hops = r.y_hops[static_cast<size_t>(i)],
-                           .issue = a.issue,
-                           .finish = a.finish,
-                           .latency = a.latency,
-                           .a = pa,
-                           .b = pb,
-                           .out = next.data() + static_cast<size_t>(i) * stride};
-        const RowSums one = row_step(step, L);
-        RowSums& all = sums[static_cast<size_t>(i)];
-        all.product += one.product;
-        all.words += one.words;
-        all.received += one.received;
-        all.hops += one.hops;
-      }
-    });
-    std::swap(now, next);
-  }
-  for (int i = 0; i < L; i++) std::copy_n(now.data() + static_cast<size_t>(i) * stride, L, r.row(i));
-  for (const RowSums& m : sums) {
-    tally.compute += static_cast<double>(m.product);
-    tally.wavelets += static_cast<int64_t>(m.words);
-    tally.received += static_cast<int64_t>(m.received);
-    tally.hops += static_cast<int64_t>(m.hops);
-  }
+  if (sampled < 2 || 2 * sampled >= p.L) return advance(p, r.t, 0, p.L);
+  auto sum = [&] {
+    double all = 0;
+    for (uint32_t v : r.t) all += v;
+    return all;
+  };
+  const int64_t half = sampled / 2;
+  advance(p, r.t, 0, half);
+  const double before = sum();
+  advance(p, r.t, half, sampled - half);
+  const double rate = (sum() - before) / static_cast<double>(r.t.size()) / static_cast<double>(sampled - half);
+  const uint32_t rest = static_cast<uint32_t>(rate * static_cast<double>(p.L - sampled));
+  for (uint32_t& v : r.t) v += rest;
 }
 
 }  // namespace
 
-void time_gemm(Clocks& c, const Device& d, Numerics numerics, const ProductSizes& z, Tally& tally) {
-  RingClocks r = gather(c, z.columns);
-  const StepActions a = step_actions(d);
-  const int w = r.w, h = r.h, L = r.L;
-  if (z.align_a) align(r, d, z, true, tally);
-  if (z.align_b) align(r, d, z, false, tally);
-  if (w == h && w > 1) {
-    gemm_square_steps(r, d, numerics, z, tally);
-    tally.communicate += static_cast<double>(a.issue + a.finish) * L * w * h;
-    scatter(r, c, z.columns);
-    return;
-  }
-  const Tiles tiles(z, r);
-  std::vector<TileRate> rate;
-  for (int64_t rows : z.rows) rate.push_back(tile_rate(d, numerics, rows));
-  std::vector<uint32_t> next(r.t.size());
-  std::vector<uint32_t> a_words(static_cast<size_t>(w) * static_cast<size_t>(h)), b_words(a_words.size());
-  std::vector<Tally> part(static_cast<size_t>(h));
-  for (int s = 0; s < L; s++) {
-    // What every core sends: the tiles at the lower edge of its run of logical positions.
-    parallel_for(0, h, 8, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; i++)
-        for (int j = 0; j < w; j++) {
-          int64_t a_elements = 0, b_elements = 0;
-          const Range rows = tiles.own_rows[static_cast<size_t>(i)], cols = tiles.own_cols[static_cast<size_t>(j)];
-          for (int64_t l = rows.begin; l < rows.end; l++) a_elements += z.rows[static_cast<size_t>(l)] * tiles.k_at(l + cols.begin + s);
-          for (int64_t l = cols.begin; l < cols.end; l++) b_elements += z.n[static_cast<size_t>(l)] * tiles.k_at(rows.begin + l + s);
-          const size_t at = static_cast<size_t>(i) * static_cast<size_t>(w) + static_cast<size_t>(j);
-          a_words[at] = w > 1 ? as_u32(wavelets(d, z.a, a_elements * z.heads)) : 0;
-          b_words[at] = h > 1 ? as_u32(wavelets(d, z.b, b_elements * z.heads)) : 0;
-        }
-    });
-    parallel_for(0, h, 8, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; i++) {
-        const int64_t below = (i + 1) % h;
-        const uint32_t *t = r.row(static_cast<int>(i)), *t_below = r.row(static_cast<int>(below));
-        const uint32_t *aw = a_words.data() + i * w, *bw = b_words.data() + i * w, *aw_below = a_words.data() + below * w,
-                       *bw_below = b_words.data() + below * w;
-        uint32_t* out = next.data() + i * w;
-        const Range rows = tiles.own_rows[static_cast<size_t>(i)];
-        Tally& mine = part[static_cast<size_t>(i)];
-        for (int j = 0; j < w; j++) {
-          const int right = (j + 1) % w;
-          int64_t product = 0;
-          const Range cols = tiles.own_cols[static_cast<size_t>(j)];
-          for (int64_t l = rows.begin; l < rows.end; l++) {
-            const TileRate& cost = rate[static_cast<size_t>(l)];
-            for (int64_t q = cols.begin; q < cols.end; q++)
-              product += tiles.k_at(l + q + s) * (cost.per_k + z.n[static_cast<size_t>(q)] * cost.per_kn);
-          }
-          product *= z.heads;
-          const uint32_t start = t[j] + a.issue;
-          const uint32_t sent = start + aw[j] + bw[j];
-          const uint32_t a_start = t[right] + a.issue, b_start = t_below[j] + a.issue;
-          // A leaves a ramp before B; both arrive over one ramp.
-          const uint32_t a_in = a_start + aw[right] + a.latency + r.x_hops[static_cast<size_t>(j)];
-          const uint32_t b_in = b_start + aw_below[j] + bw_below[j] + a.latency + r.y_hops[static_cast<size_t>(i)];
-          const uint32_t ramp_in = std::min(a_start, b_start) + a.latency + 1 + aw[right] + bw_below[j];
-          out[j] = std::max({start + as_u32(product), sent, a_in, b_in, ramp_in}) + a.finish;
-          mine.compute += static_cast<double>(product);
-          mine.wavelets += aw[j] + bw[j];
-          mine.received += aw[right] + bw_below[j];
-          mine.hops += static_cast<int64_t>(aw[right]) * r.x_hops[static_cast<size_t>(j)] +
-                       static_cast<int64_t>(bw_below[j]) * r.y_hops[static_cast<size_t>(i)];
-        }
-      }
-    });
-    std::swap(r.t, next);
-  }
-  for (const Tally& m : part) {
-    tally.compute += m.compute;
-    tally.wavelets += m.wavelets;
-    tally.received += m.received;
-    tally.hops += m.hops;
-  }
-  tally.communicate += static_cast<double>(a.issue + a.finish) * L * w * h;
-  scatter(r, c, z.columns);
+ProductSteps gemm_setup(const Clocks& c, const Device& d, Numerics numerics, const ProductSizes& z) {
+  ProductSteps p = steps_of(c, d, numerics, z);
+  for (int64_t k : z.k) p.k.push_back(k * z.heads);
+  return p;
 }
 
-void time_gemm_t(Clocks& c, const Device& d, Numerics numerics, const ProductSizes& z, Tally& tally) {
-  RingClocks r = gather(c, z.columns);
-  const StepActions a = step_actions(d);
-  const int w = r.w, h = r.h, L = r.L;
-  const Tiles tiles(z, r);
-  const uint32_t issue = as_u32(stream_issue_cycles(d)), ramp = as_u32(d.ramp_cycles), hop = as_u32(d.hop_cycles);
-  const uint32_t exchange = a.issue / 2, finish = as_u32(3 * d.task_activation_cycles);
-  std::vector<uint32_t> next(r.t.size());
-  std::vector<Tally> part(static_cast<size_t>(h));
-  // Ring position of each physical column, for the row sums, which go from neighbour to neighbour.
-  std::vector<int> ring_of(static_cast<size_t>(w));
-  for (int p = 0; p < w; p++) ring_of[static_cast<size_t>(p)] = position_to_ring(p, w);
-  for (int s = 0; s < L; s++) {
-    parallel_for(0, h, 4, [&](int64_t begin, int64_t end) {
-      std::vector<uint32_t> row(static_cast<size_t>(w));
-      for (int64_t i = begin; i < end; i++) {
-        const int64_t below = (i + 1) % h;
-        const uint32_t *t = r.row(static_cast<int>(i)), *t_below = r.row(static_cast<int>(below));
-        const Range own = tiles.own_rows[static_cast<size_t>(i)], own_below = tiles.own_rows[static_cast<size_t>(below)];
-        uint32_t* out = next.data() + i * w;
-        Tally& mine = part[static_cast<size_t>(i)];
-        int64_t rows = 0, sum_elements = 0;
-        for (int64_t l = own.begin; l < own.end; l++) {
-          rows += z.rows[static_cast<size_t>(l)];
-          sum_elements += z.rows[static_cast<size_t>(l)] * z.n[static_cast<size_t>((l + s) % L)];
-        }
-        // product and shift
-        for (int j = 0; j < w; j++) {
-          const int64_t dims = z.k[static_cast<size_t>(ring_to_position(j, w))];
-          int64_t product = 0;
-          for (int64_t l = own.begin; l < own.end; l++) {
-            const TileRate cost = tile_rate(d, numerics, z.rows[static_cast<size_t>(l)]);
-            product += dims * (cost.per_k + z.n[static_cast<size_t>((l + s) % L)] * cost.per_kn);
-          }
-          product *= z.heads;
-          const uint32_t words = h > 1 ? as_u32(wavelets(d, z.b, z.n[static_cast<size_t>((own.begin + s) % L)] * dims * z.heads)) : 0;
-          const uint32_t arriving =
-              h > 1 ? as_u32(wavelets(d, z.b, z.n[static_cast<size_t>((own_below.begin + s) % L)] * dims * z.heads)) : 0;
-          const uint32_t start = t[j] + exchange;
-          const uint32_t in = t_below[j] + exchange + arriving + a.latency + r.y_hops[static_cast<size_t>(i)];
-          out[j] = std::max({start + as_u32(product), start + words, in});
-          mine.compute += static_cast<double>(product);
-          mine.wavelets += words;
-          mine.received += arriving;
-          mine.hops += static_cast<int64_t>(arriving) * r.y_hops[static_cast<size_t>(i)];
-        }
-        // row sum: a chain from both ends to the column that owns the block
-        const int64_t block = (own.begin + s) % L;
-        int owner = 0;
-        while (tiles.own_cols[static_cast<size_t>(owner)].end <= block) owner++;
-        const int root = ring_to_position(owner, w);
-        const uint32_t words = as_u32(std::max<int64_t>(1, wavelets(d, z.sum, sum_elements * z.heads)));
-        for (int p = 0; p < w; p++) row[static_cast<size_t>(p)] = out[ring_of[static_cast<size_t>(p)]];
-        for (int sense : {1, -1}) {
-          const int first = sense > 0 ? 0 : w - 1;
-          if (first == root) continue;
-          uint32_t lead = row[static_cast<size_t>(first)] + issue + ramp, last = lead + words - 1;
-          row[static_cast<size_t>(first)] += issue + words;
-          for (int p = first + sense; p != root; p += sense) {
-            uint32_t& own_t = row[static_cast<size_t>(p)];
-            const uint32_t leave = std::max(lead + hop + ramp, own_t + issue) + 1 + ramp;
-            last = std::max(last + hop + 2 * ramp + 1, leave + words - 1);
-            lead = leave;
-            own_t = last + 1 - ramp;
-          }
-          uint32_t& root_t = row[static_cast<size_t>(root)];
-          root_t = std::max(last + hop + ramp, std::max(lead + hop + ramp, root_t + issue) + words - 1) + 1;
-        }
-        for (int p = 0; p < w; p++) out[ring_of[static_cast<size_t>(p)]] = row[static_cast<size_t>(p)] + finish;
-        mine.wavelets += static_cast<int64_t>(words) * (w - 1);
-        mine.received += static_cast<int64_t>(words) * (w - 1);
-        mine.hops += static_cast<int64_t>(words) * (w - 1);
-        (void)rows;
-      }
-    });
-    std::swap(r.t, next);
+ProductSteps gemm_t_setup(const Clocks& c, const Device& d, Numerics numerics, const ProductSizes& z) {
+  ProductSteps p = steps_of(c, d, numerics, z);
+  for (int j = 0; j < p.w; j++) p.k.push_back(z.k[static_cast<size_t>(ring_to_position(j, p.w))] * z.heads);
+  for (int64_t& rows : p.rows) rows *= z.heads;  // of the partial tiles that the row sums carry
+  p.issue /= 2;                                  // only B moves
+  p.finish = 3 * d.task_activation_cycles;
+  return p;
+}
+
+void time_gemm(Clocks& c, const Device& d, Numerics numerics, const ProductSizes& z, int64_t sampled_steps, Tally& tally) {
+  Rectangle r = gather(c, z.columns);
+  const ProductSteps p = gemm_setup(c, d, numerics, z);
+  if (z.align_a) align(r, p, d, z, true, tally);
+  if (z.align_b) align(r, p, d, z, false, tally);
+  all_steps(c, r, p, *std::max_element(p.k.begin(), p.k.end()), sampled_steps, gemm_steps, gemm_steps_64);
+  scatter(r, c);
+
+  // Over a whole turn every core meets every block of k once, so what the steps do is known without them.
+  const int64_t k = total(p.k);
+  tally.compute += static_cast<double>(k) * static_cast<double>(cycles_per_k(p));
+  tally.multiply_adds += total(p.rows) * k * total(p.n);
+  std::map<std::vector<int64_t>, int64_t> known_a, known_b;
+  int64_t a = 0, b = 0;
+  for (const Range& own : p.own_rows) a += edge_words(p, p.a, p.rows, own, known_a);
+  for (const Range& own : p.own_cols) b += edge_words(p, p.b, p.n, own, known_b);
+  tally.wavelets += a * p.w + b * p.h;
+  tally.received += a * p.w + b * p.h;
+  tally.hops += a * total(p.x_hops) + b * total(p.y_hops);
+  book_step_actions(d, static_cast<int64_t>(p.L) * p.w * p.h, 4, 4, k * tiles_with_work(p), tally);
+}
+
+void time_gemm_t(Clocks& c, const Device& d, Numerics numerics, const ProductSizes& z, int64_t sampled_steps, Tally& tally) {
+  Rectangle r = gather(c, z.columns);
+  const ProductSteps p = gemm_t_setup(c, d, numerics, z);
+  all_steps(c, r, p, *std::max_element(p.k.begin(), p.k.end()), sampled_steps, gemm_t_steps, gemm_t_steps_64);
+  scatter(r, c);
+
+  const int64_t k = total(p.k), steps = static_cast<int64_t>(p.L) * p.w * p.h;
+  tally.compute += static_cast<double>(k) * static_cast<double>(cycles_per_k(p));
+  tally.multiply_adds += total(z.rows) * k * total(p.n);
+  for (int64_t dims : p.k) {
+    int64_t words = 0;
+    for (int64_t n : p.n) words += p.b.wavelets(n * dims);
+    tally.wavelets += words * p.h;
+    tally.received += words * p.h;
+    tally.hops += words * total(p.y_hops);
   }
-  for (const Tally& m : part) {
-    tally.compute += m.compute;
-    tally.wavelets += m.wavelets;
-    tally.received += m.received;
-    tally.hops += m.hops;
-  }
-  tally.communicate += static_cast<double>(exchange + finish) * L * w * h;
-  scatter(r, c, z.columns);
+  for (const Range& own : p.own_rows)
+    for (int64_t s = 0; s < p.L; s++) {
+      int64_t sum = 0;
+      for (int64_t l = own.begin; l < own.end; l++) sum += p.rows[static_cast<size_t>(l)] * p.n[static_cast<size_t>((l + s) % p.L)];
+      const int64_t words = std::max<int64_t>(1, p.sum.wavelets(sum)) * (p.w - 1);
+      tally.wavelets += words;
+      tally.received += words;
+      tally.hops += words;
+    }
+  book_step_actions(d, steps, 2, 3, k * tiles_with_work(p), tally);
+  book_step_actions(d, steps, p.w > 1 ? 1 : 0, 0, 0, tally);
 }
 
 }  // namespace wafer::sim

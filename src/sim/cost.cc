@@ -20,9 +20,13 @@ struct Bill {
     cost.actions.stream_ops += count;
     cost.actions.descriptor_loads += count;
     cost.actions.descriptor_edits += count;
+    cost.multiply_adds += count * n;
   }
   // `count` iterations of a map, each a vector operation of n elements whose descriptors stay loaded.
-  void map(int64_t count, int64_t n, int64_t rate) { cost.cycles += count * (d.map_iteration_cycles + ceil_div(n, rate)); }
+  void map(int64_t count, int64_t n, int64_t rate) {
+    cost.cycles += count * (d.map_iteration_cycles + ceil_div(n, rate));
+    cost.multiply_adds += count * n;
+  }
   void scalar(int64_t count, int64_t cycles) {
     cost.cycles += count * cycles;
     cost.actions.scalar_calls += count;
@@ -36,6 +40,7 @@ Actions operator+(const Actions& a, const Actions& b) {
           .descriptor_loads = a.descriptor_loads + b.descriptor_loads,
           .descriptor_edits = a.descriptor_edits + b.descriptor_edits,
           .tasks = a.tasks + b.tasks,
+          .route_changes = a.route_changes + b.route_changes,
           .scalar_calls = a.scalar_calls + b.scalar_calls};
 }
 
@@ -44,6 +49,7 @@ Actions operator*(int64_t times, const Actions& a) {
           .descriptor_loads = times * a.descriptor_loads,
           .descriptor_edits = times * a.descriptor_edits,
           .tasks = times * a.tasks,
+          .route_changes = times * a.route_changes,
           .scalar_calls = times * a.scalar_calls};
 }
 
@@ -61,6 +67,7 @@ int64_t fmac_rate(const Device& d, Numerics n) {
 int64_t wavelets(const Device& d, Dtype type, int64_t n) { return ceil_div(8 * mesh::bytes(type, n), d.wavelet_bits); }
 
 TileRate tile_rate(const Device& d, Numerics numerics, int64_t rows) {
+  if (rows == 0) return {};
   // Per k: the out descriptor is edited, three are loaded, the next column and row are edited in; per (k, n): one multiply-add of `rows`.
   return {.per_k = 3 * d.descriptor_edit_cycles + 3 * d.descriptor_load_cycles,
           .per_kn = d.map_iteration_cycles + ceil_div(rows, fmac_rate(d, numerics))};

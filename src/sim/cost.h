@@ -14,6 +14,7 @@ struct Actions {
   int64_t descriptor_loads = 0;
   int64_t descriptor_edits = 0;
   int64_t tasks = 0;
+  int64_t route_changes = 0;
   int64_t scalar_calls = 0;  // exp, rsqrt, reciprocal, sine and cosine
 };
 Actions operator+(const Actions& a, const Actions& b);
@@ -46,7 +47,9 @@ struct TileRate {
   int64_t per_k = 0;   // a
   int64_t per_kn = 0;  // b
 };
-TileRate tile_rate(const Device& device, Numerics numerics, int64_t rows);
+TileRate tile_rate(const Device& device, Numerics numerics, int64_t rows);  // of no rows: no cycles
+// Cycles for each k of a tile with n columns: none where it is empty.
+inline int64_t tile_cycles_per_k(const TileRate& r, int64_t n) { return n == 0 ? 0 : r.per_k + n * r.per_kn; }
 
 // Elements of a multiply-add a cycle.
 int64_t fmac_rate(const Device& device, Numerics numerics);
