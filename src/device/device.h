@@ -80,7 +80,7 @@ struct Device {
   double multiply_add_picojoules = 0;  // one element, operands from and to SRAM included
   double ramp_picojoules = 0;          // a wavelet out of the ramp of its sender and into that of its receiver
   double hop_picojoules = 0;           // a wavelet from one router to the next
-  double action_picojoules = 0;        // issue of a stream operation, descriptor load or edit, start of a task
+  double action_picojoules = 0;        // issue of a stream operation, descriptor load or edit, start of a task, change of a route
   double scalar_call_picojoules = 0;   // one scalar function
   double idle_power_share = 0;
 

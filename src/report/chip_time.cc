@@ -125,7 +125,7 @@ struct Timer {
         const auto [it, fresh] = line_of.try_emplace(step.name, part.steps.size());
         if (fresh) {
           const auto kind = kinds_here.find(step.name);
-          part.steps.push_back({.name = step.name, .kind = kind == kinds_here.end() ? StepKind::vector : kind->second});
+          part.steps.push_back({.name = step.name, .kind = kind == kinds_here.end() ? StepKind::routes : kind->second});
         }
         StepCycles& row = part.steps[it->second];
         row.count += s.weight * static_cast<double>(step.count);
@@ -213,6 +213,7 @@ const char* name(StepKind k) {
     case StepKind::multicast: return "multicast";
     case StepKind::cache_shift: return "cache shift";
     case StepKind::move: return "move";
+    case StepKind::routes: return "routes";
     case StepKind::host: return "host";
   }
   return "";
@@ -268,12 +269,6 @@ std::vector<StepCycles> by_kind(const PartTime& part) {
   }
   std::stable_sort(out.begin(), out.end(), [](const StepCycles& a, const StepCycles& b) { return a.cycles > b.cycles; });
   return out;
-}
-
-StepKind kind_of(const mesh::Program& program, const std::string& entry, const std::string& step) {
-  const auto kinds = kinds_of(program, entry);
-  const auto at = kinds.find(step);
-  return at == kinds.end() ? StepKind::vector : at->second;
 }
 
 }  // namespace wafer

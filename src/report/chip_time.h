@@ -29,8 +29,8 @@ struct InferenceRequest {
 };
 inline int64_t first_position(const InferenceRequest& r) { return r.first < 0 ? r.prompt : r.first; }
 
-// What kind of work a step is, as reports group them.
-enum class StepKind : uint8_t { product, vector, reduction, multicast, cache_shift, move, host };
+// What kind of work a step is, as reports group them. `routes`: what the timing adds to the program's steps between phases.
+enum class StepKind : uint8_t { product, vector, reduction, multicast, cache_shift, move, routes, host };
 const char* name(StepKind k);
 
 struct StepCycles {
@@ -88,7 +88,5 @@ double decode_tokens_per_second_with_host(const ChipTime& t);  // a round trip w
 
 // The part's cycles by kind of step, the largest first.
 std::vector<StepCycles> by_kind(const PartTime& part);
-// The kinds of the leaves of an entry; equal names are of one kind.
-StepKind kind_of(const mesh::Program& program, const std::string& entry, const std::string& step);
 
 }  // namespace wafer

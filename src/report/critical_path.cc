@@ -55,8 +55,15 @@ std::vector<PathPart> critical_path(const Lowered& lowered, const Device& device
     list.steps = std::move(renamed);
   }
   std::vector<size_t> order;  // of the token's way
+  PathPart between{.region = -1, .what = "between phases", .steps = {}};
   for (sim::StepTime& s : sim::time_entry(named, device, "decode", params).steps) {
-    const size_t colon = s.name.find(':'), at = static_cast<size_t>(std::stoul(s.name.substr(0, colon)));
+    const size_t colon = s.name.find(':');
+    if (colon == std::string::npos) {  // what the timing adds to the program's steps, in all regions together: changes of routes
+      between.cycles += s.cycles;
+      between.steps.push_back(std::move(s));
+      continue;
+    }
+    const auto at = static_cast<size_t>(std::stoul(s.name.substr(0, colon)));
     s.name.erase(0, colon + 1);
     if (std::find(order.begin(), order.end(), at) == order.end()) order.push_back(at);
     parts[at].cycles += s.cycles;
@@ -64,6 +71,7 @@ std::vector<PathPart> critical_path(const Lowered& lowered, const Device& device
   }
   std::vector<PathPart> out;
   for (const size_t at : order) out.push_back(std::move(parts[at]));
+  if (!between.steps.empty()) out.push_back(std::move(between));
   return out;
 }
 

@@ -11,7 +11,7 @@ namespace wafer {
 
 // What a region does between two hand-overs of the token.
 struct PathPart {
-  int region = 0;    // of the plan's decode
+  int region = 0;    // of the plan's decode; -1: all of them, for the routes that are changed between phases
   std::string what;  // "embedding", "layers 0-3", "LM head and choice"
   int64_t cycles = 0;
   std::vector<sim::StepTime> steps;

@@ -109,11 +109,12 @@ TEST(CriticalPath, AddsUpToTheToken) {
                          {.rect = {5, 5, 5, 5}, .first_layer = 4, .layers = 0, .head = true}};
   const Lowered l = lowered(plan);
   const std::vector<PathPart> path = critical_path(l, d, {.cached = 50, .rows = 1, .chunk = 10});
-  ASSERT_EQ(path.size(), 4u);
+  ASSERT_EQ(path.size(), 5u);
   int64_t cycles = 0;
   for (const PathPart& p : path) cycles += p.cycles;
   EXPECT_EQ(cycles, decode_cycles(l, d, 50));
-  const std::pair<int, std::string> expected[] = {{2, "embedding"}, {0, "layers 0-2"}, {1, "layer 3"}, {2, "LM head and choice"}};
+  const std::pair<int, std::string> expected[] = {
+      {2, "embedding"}, {0, "layers 0-2"}, {1, "layer 3"}, {2, "LM head and choice"}, {-1, "between phases"}};
   for (size_t i = 0; i < path.size(); i++) {
     EXPECT_EQ(path[i].region, expected[i].first);
     EXPECT_EQ(path[i].what, expected[i].second);

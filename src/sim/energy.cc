@@ -23,7 +23,7 @@ Energy energy_of(const TimeReport& report, const Device& d) {
   Energy out;
   for (const StepTime& s : report.steps) {
     const Actions& a = s.actions;
-    const int64_t issued = a.stream_ops + a.descriptor_loads + a.descriptor_edits + a.tasks;
+    const int64_t issued = a.stream_ops + a.descriptor_loads + a.descriptor_edits + a.tasks + a.route_changes;
     out.multiply_adds += kPico * d.multiply_add_picojoules * static_cast<double>(s.multiply_adds);
     out.ramps += kPico * d.ramp_picojoules * static_cast<double>(s.wavelets);
     out.hops += kPico * d.hop_picojoules * static_cast<double>(s.wavelet_hops);

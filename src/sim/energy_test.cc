@@ -7,7 +7,7 @@ namespace {
 
 TimeReport two_steps() {
   StepTime a{.name = "a", .wavelets = 30, .wavelet_hops = 200, .multiply_adds = 1000};
-  a.actions = {.stream_ops = 1, .descriptor_loads = 2, .descriptor_edits = 3, .tasks = 4, .scalar_calls = 5};
+  a.actions = {.stream_ops = 1, .descriptor_loads = 2, .descriptor_edits = 3, .tasks = 4, .route_changes = 6, .scalar_calls = 5};
   return {.cycles = 1'100'000, .steps = {a, {.name = "b", .wavelets = 70, .wavelet_hops = 100, .multiply_adds = 500}}};
 }
 
@@ -29,7 +29,7 @@ TEST(Energy, ByHand) {
   EXPECT_DOUBLE_EQ(e.multiply_adds, 1500 * 10e-12);
   EXPECT_DOUBLE_EQ(e.ramps, 100 * 2e-12);
   EXPECT_DOUBLE_EQ(e.hops, 300 * 1.5e-12);
-  EXPECT_DOUBLE_EQ(e.actions, (10 * 25 + 5 * 500) * 1e-12);
+  EXPECT_DOUBLE_EQ(e.actions, (16 * 25 + 5 * 500) * 1e-12);
   EXPECT_DOUBLE_EQ(e.idle, 2500 * 1e-3);  // a millisecond at 1.1 GHz
   EXPECT_DOUBLE_EQ(energy_joules(two_steps(), device()), e.multiply_adds + e.ramps + e.hops + e.actions + e.idle);
   EXPECT_DOUBLE_EQ((3 * e + e).total(), 4 * e.total());
@@ -53,7 +53,7 @@ TEST(Energy, EachConstantScalesItsOwnPart) {
   }
   Device d = device();
   d.action_picojoules *= 2;
-  EXPECT_DOUBLE_EQ(energy_of(two_steps(), d).total(), before.total() + 10 * 25e-12);
+  EXPECT_DOUBLE_EQ(energy_of(two_steps(), d).total(), before.total() + 16 * 25e-12);
   d = device();
   d.scalar_call_picojoules *= 2;
   EXPECT_DOUBLE_EQ(energy_of(two_steps(), d).total(), before.total() + 5 * 500e-12);
