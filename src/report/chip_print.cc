@@ -107,7 +107,8 @@ std::string chip_text(const ChipTime& t) {
 
 std::string kinds_text(const PartTime& part, const std::string& title) {
   std::vector<Row> rows = {{title, "cycles", "share"}};
-  for (const StepCycles& s : by_kind(part)) rows.push_back({"  " + s.name, whole(s.cycles), percent(share_of(s.cycles, part.cycles))});
+  for (const StepCycles& s : by_kind(part))
+    if (s.cycles > 0) rows.push_back({"  " + s.name, whole(s.cycles), percent(share_of(s.cycles, part.cycles))});
   return table(rows, "lrr");
 }
 

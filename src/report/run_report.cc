@@ -22,6 +22,7 @@ std::string run_text(const RunReport& r) {
       {"  decode", fmt::format("{}, {} s, {} tokens/s", counted(r.decode_steps, "step"), significant(r.decode_seconds),
                                per_second(r.decode_steps, r.decode_seconds))},
   };
+  rows.push_back({"  report", fmt::format("{} s to time the chip", significant(r.report_seconds))});
   if (r.overflows > 0)
     rows.push_back(
         {"overflow", fmt::format("{} became infinite or NaN in {}", counted(r.overflows, "value"), name_of(r.placement.plan.numerics))});
@@ -64,6 +65,7 @@ std::string run_json(const RunReport& r) {
                       {{"seconds", r.seconds},
                        {"prefill_seconds", r.prefill_seconds},
                        {"decode_seconds", r.decode_seconds},
+                       {"report_seconds", r.report_seconds},
                        {"prefill_tokens_per_second", rate(static_cast<int64_t>(r.prompt_tokens.size()), r.prefill_seconds)},
                        {"decode_tokens_per_second", rate(r.decode_steps, r.decode_seconds)},
                        {"isa", r.isa},

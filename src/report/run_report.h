@@ -24,6 +24,7 @@ struct RunReport {
   double seconds = 0;  // of the host from the start to the last token, loading included
   double prefill_seconds = 0;
   double decode_seconds = 0;
+  double report_seconds = 0;  // to time the chip, after all that
 };
 
 std::string run_text(const RunReport& report);
