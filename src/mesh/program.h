@@ -178,6 +178,14 @@ struct Local {
 enum class ReduceOp : uint8_t { add, max, best };
 const char* name(ReduceOp op);
 
+// Machine actions of a core before a stream operation, which every Reduce pays besides the operation itself. The defaults are what our
+// kernels do: one descriptor gets its address and is loaded.
+struct BeforeOperation {
+  int tasks = 0;
+  int descriptor_loads = 1;
+  int descriptor_edits = 1;
+};
+
 // The partial values of the payload's buffers are joined along the axis, element by element, in the order of the forest's trees; with
 // broadcast all cores of a run get the result, else the root alone. Payload buffers travel as one vector, in order.
 struct Reduce {
@@ -186,6 +194,8 @@ struct Reduce {
   std::vector<int> payload;
   Forest forest;
   bool broadcast = true;
+  BeforeOperation first{}, later{};  // a core's first operation of the reduction, and each one after it
+  int broadcast_operations = 1;      // 2: the root sends to each side by an operation of its own, the lower side first
 };
 
 // x along an axis from the cores that hold it (data-dependent: the owner of the token's row) to all cores of the line.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "sim/reduce_steps.h"
 
 namespace wafer::sim {
 
@@ -66,107 +67,31 @@ Clocks transposed(const Clocks& c) {
   return out;
 }
 
-namespace {
-
-// A stream that travels a chain: when its first and last words leave the ramp of the core that sends them, for each line.
-struct Stream {
-  std::vector<uint32_t> first, last;
-};
-
-struct ReduceTimer {
-  Clocks& c;
-  const Device& d;
-  const std::vector<uint32_t> words;  // [lines]
-  Tally& tally;
-  uint32_t issue = static_cast<uint32_t>(stream_issue_cycles(d));
-  uint32_t ramp = static_cast<uint32_t>(d.ramp_cycles);
-
-  size_t lines() const { return static_cast<size_t>(c.w); }
-
-  void count(int64_t transfers, int64_t distance, int64_t receives) {
+void time_reduce(Clocks& c, const Device& d, const Reduce& reduce, const std::vector<std::vector<int64_t>>& words, Tally& tally) {
+  for (size_t r = 0; r < reduce.forest.runs.size(); r++) {
+    ReduceSteps s{.w = c.w,
+                  .t = c.t.data() + static_cast<size_t>(reduce.forest.runs[r].begin) * static_cast<size_t>(c.w),
+                  .words = {},
+                  .first_issue = static_cast<uint32_t>(issue_cycles(d, reduce.first)),
+                  .later_issue = static_cast<uint32_t>(issue_cycles(d, reduce.later)),
+                  .ramp = static_cast<uint32_t>(d.ramp_cycles),
+                  .hop = static_cast<uint32_t>(d.hop_cycles)};
     int64_t all = 0;
-    for (uint32_t n : words) all += n;
-    tally.wavelets += transfers * all;
-    tally.received += receives * all;
-    tally.hops += distance * all;
-    tally.communicate += static_cast<double>((transfers + receives) * all) / 2 +
-                         static_cast<double>(receives) * static_cast<double>(issue) * static_cast<double>(lines());
-  }
-
-  // The first core of a chain sends what it has.
-  void start(int p, Stream& s) {
-    uint32_t* t = c.row(p);
-    for (size_t i = 0; i < lines(); i++) {
-      const uint32_t begin = t[i] + issue;
-      s.first[i] = begin + ramp;
-      s.last[i] = begin + ramp + words[i] - 1;
-      t[i] = words[i] == 0 ? t[i] : begin + words[i];
+    for (int64_t w : words[r]) {
+      s.words.push_back(static_cast<uint32_t>(w));
+      all += w;
     }
-  }
-
-  // Receives, adds, sends on: a word leaves 2 ramps and one cycle after it was at the neighbour's router.
-  void pass(int p, uint32_t distance, Stream& s) {
-    uint32_t* t = c.row(p);
-    const uint32_t way = distance * static_cast<uint32_t>(d.hop_cycles) + ramp;
-    for (size_t i = 0; i < lines(); i++) {
-      const uint32_t out = std::max(s.first[i] + way, t[i] + issue) + 1 + ramp;
-      s.last[i] = std::max(s.last[i] + way + 1 + ramp, out + words[i] - 1);
-      s.first[i] = out;
-      t[i] = words[i] == 0 ? t[i] : s.last[i] + 1 - ramp;
-    }
-  }
-
-  // Receives and adds to what it has.
-  void end(int p, uint32_t distance, const Stream& s) {
-    uint32_t* t = c.row(p);
-    const uint32_t way = distance * static_cast<uint32_t>(d.hop_cycles) + ramp;
-    for (size_t i = 0; i < lines(); i++) {
-      const uint32_t begin = std::max(s.first[i] + way, t[i] + issue);
-      t[i] = words[i] == 0 ? t[i] : std::max(s.last[i] + way, begin + words[i] - 1) + 1;
-    }
-  }
-
-  void chain(const Chain& chain, int base, Stream& s) {
-    int64_t distance = 0;
-    start(base + chain.front(), s);
-    for (size_t q = 1; q < chain.size(); q++) {
-      const uint32_t hops = static_cast<uint32_t>(std::abs(chain[q] - chain[q - 1]));
-      distance += hops;
-      if (q + 1 < chain.size())
-        pass(base + chain[q], hops, s);
-      else
-        end(base + chain[q], hops, s);
-    }
-    const int64_t transfers = static_cast<int64_t>(chain.size()) - 1;
-    count(transfers, distance, transfers);
-  }
-
-  void broadcast(const Tree& tree, int base) {
-    if (tree.size < 2) return;
-    Stream s{std::vector<uint32_t>(lines()), std::vector<uint32_t>(lines())};
-    start(base + tree.root, s);
-    for (int p = 0; p < tree.size; p++)
-      if (p != tree.root) end(base + p, static_cast<uint32_t>(std::abs(p - tree.root)), s);
-    // One wavelet leaves the root's ramp and is copied by the routers: sent once, received by all others.
-    count(1, tree.size - 1, 1);
-  }
-};
-
-}  // namespace
-
-void time_reduce(Clocks& c, const Device& d, const Forest& forest, bool broadcast, const std::vector<std::vector<int64_t>>& words,
-                 Tally& tally) {
-  for (size_t r = 0; r < forest.runs.size(); r++) {
-    const Tree& tree = forest.trees[r];
-    std::vector<uint32_t> n;
-    for (int64_t w : words[r]) n.push_back(static_cast<uint32_t>(w));  // 0: the line has nothing to join, its cores go on
-    ReduceTimer timer{.c = c, .d = d, .words = std::move(n), .tally = tally};
-    Stream s{std::vector<uint32_t>(timer.lines()), std::vector<uint32_t>(timer.lines())};
-    const int base = static_cast<int>(forest.runs[r].begin);
-    for (const Level& level : tree.levels)
-      for (const Chain& chain : level)
-        if (chain.size() > 1) timer.chain(chain, base, s);
-    if (broadcast) timer.broadcast(tree, base);
+    if (all == 0) continue;
+    const Tree& tree = reduce.forest.trees[r];
+    const ReduceCounts n = reduce_steps(s, tree, reduce.broadcast ? reduce.broadcast_operations : 0);
+    tally.wavelets += n.transfers * all;
+    tally.received += n.transfers * all;
+    tally.hops += n.hops * all;
+    // A core's operations: the first and the later ones, on every line.
+    const int64_t lines = c.w, first = n.cores * lines, later = (n.operations - n.cores) * lines;
+    tally.actions = tally.actions + first * actions_of(reduce.first) + later * actions_of(reduce.later);
+    tally.communicate += static_cast<double>(first) * s.first_issue + static_cast<double>(later) * s.later_issue +
+                         static_cast<double>(n.operations) * static_cast<double>(all);
   }
 }
 

@@ -39,9 +39,9 @@ struct Tally {
 
 Clocks transposed(const Clocks& c);
 
-// A reduction along y: words[x] wavelets for each column. Trees count positions from runs[i].begin.
-void time_reduce(Clocks& c, const Device& d, const mesh::Forest& forest, bool broadcast, const std::vector<std::vector<int64_t>>& words,
-                 Tally& tally);
+// A reduction along y (whatever its axis says): words[run][x] wavelets for each column; 0: the column has nothing to join, its cores go on.
+// Trees count positions from runs[i].begin.
+void time_reduce(Clocks& c, const Device& d, const mesh::Reduce& reduce, const std::vector<std::vector<int64_t>>& words, Tally& tally);
 
 // Sizes of a product on a rectangle of the region.
 struct ProductSizes {

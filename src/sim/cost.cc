@@ -53,6 +53,15 @@ Actions operator*(int64_t times, const Actions& a) {
           .scalar_calls = times * a.scalar_calls};
 }
 
+Actions actions_of(const mesh::BeforeOperation& b) {
+  return {.stream_ops = 1, .descriptor_loads = b.descriptor_loads, .descriptor_edits = b.descriptor_edits, .tasks = b.tasks};
+}
+
+int64_t issue_cycles(const Device& d, const mesh::BeforeOperation& b) {
+  return d.stream_op_overhead_cycles + b.descriptor_loads * d.descriptor_load_cycles + b.descriptor_edits * d.descriptor_edit_cycles +
+         b.tasks * d.task_activation_cycles;
+}
+
 int64_t stream_issue_cycles(const Device& d) { return d.stream_op_overhead_cycles + d.descriptor_load_cycles + d.descriptor_edit_cycles; }
 
 int64_t fmac_rate(const Device& d, Numerics n) {

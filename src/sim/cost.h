@@ -39,6 +39,10 @@ struct LocalCost {
 
 LocalCost local_cost(const Device& device, Numerics numerics, mesh::LocalOp op, const LocalSize& size);
 
+// What comes with one stream operation.
+Actions actions_of(const mesh::BeforeOperation& before);
+int64_t issue_cycles(const Device& device, const mesh::BeforeOperation& before);
+
 // One synchronous stream operation before its first element: issue, one descriptor edit, one load.
 int64_t stream_issue_cycles(const Device& device);
 

@@ -75,9 +75,9 @@ struct Timer {
         }
       words.push_back(std::move(n));
     }
-    if (r.axis == Axis::y) return time_reduce(c, device, r.forest, r.broadcast, words, tally);
+    if (r.axis == Axis::y) return time_reduce(c, device, r, words, tally);
     Clocks turned = transposed(c);
-    time_reduce(turned, device, r.forest, r.broadcast, words, tally);
+    time_reduce(turned, device, r, words, tally);
     c = transposed(turned);
   }
 
@@ -93,7 +93,7 @@ struct Timer {
       for (int p = 0; p < c.w; p++) all.push_back(p);
       chain.levels = {{all}};
     }
-    time_reduce(turned, device, {.runs = {{0, c.w}}, .trees = {chain}}, false, words, tally);
+    time_reduce(turned, device, {.forest = {.runs = {{0, c.w}}, .trees = {chain}}, .broadcast = false}, words, tally);
     c = transposed(turned);
   }
 

@@ -1,6 +1,7 @@
 // The same loops without vectors (see CMakeLists.txt): what 64-bit clocks need, and what the fast ones are measured against.
 #include "sim/product_drive-inl.h"
 #include "sim/product_steps.h"
+#include "sim/reduce_steps-inl.h"
 
 namespace wafer::sim {
 namespace {
@@ -12,7 +13,17 @@ struct Scalars {
   void block(const inl::GemmTBlock<T>& b) const { inl::gemm_t_block(b); }
 };
 
+struct ScalarChains {
+  void start(const inl::Line& line, int w) const { inl::chain_start(line, w); }
+  void pass(const inl::Line& line, int w) const { inl::chain_pass(line, w); }
+  void end(const inl::Line& line, int w) const { inl::chain_end(line, w); }
+};
+
 }  // namespace
+
+ReduceCounts reduce_steps_scalar(const ReduceSteps& s, const mesh::Tree& tree, int broadcast_operations) {
+  return inl::drive_reduce(s, tree, broadcast_operations, ScalarChains{});
+}
 
 void gemm_steps_scalar(const ProductSteps& p, std::vector<uint32_t>& t, int64_t first, int64_t steps) {
   inl::drive_gemm<uint32_t>(p, t, first, steps, false, Scalars<uint32_t>{});

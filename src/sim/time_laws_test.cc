@@ -1,0 +1,194 @@
+// Laws that times keep on random shapes and meshes, and what one core's clocks say.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "base/parallel.h"
+#include "base/rng.h"
+#include "kernels/gemm_program.h"
+#include "lower/lower.h"
+#include "mesh/verify.h"
+#include "model/config.h"
+#include "sim/product_steps.h"
+#include "sim/time.h"
+
+namespace wafer::sim {
+namespace {
+
+using namespace mesh;
+
+struct RandomModel {
+  Lowered lowered;
+  Params prefill, decode;
+};
+
+RandomModel random_model(Rng& rng) {
+  auto below = [&](uint64_t n) { return static_cast<int>(next_below(rng, n)); };
+  const int kv = 1 + below(3), group = 1 + below(3), head_dim = 2 * (1 + below(8));
+  const ModelConfig c{.name = "random",
+                      .architecture = "llama",
+                      .layers = 1 + below(5),
+                      .dim = kv * group * head_dim,
+                      .heads = kv * group,
+                      .kv_heads = kv,
+                      .head_dim = head_dim,
+                      .ffn = 1 + below(90),
+                      .vocab = 10 + below(300),
+                      .context = 64,
+                      .norm_epsilon = 1e-5f,
+                      .rope_base = 1e4};
+  const int64_t prompt = 1 + below(30), chunk = 1 + below(static_cast<uint64_t>(prompt));
+  Plan plan{.numerics = below(2) != 0 ? Numerics::mixed : Numerics::fp16,
+            .context = 40,
+            .chunk = chunk,
+            .max_prompt = prompt,
+            .tree_levels = 1 + below(3)};
+  const Rect a{0, 0, 1 + below(11), 1 + below(11)}, b{0, 0, 1 + below(11), 1 + below(11)};
+  plan.prefill.regions = {{.rect = a, .first_layer = 0, .layers = static_cast<int>(c.layers), .head = true}};
+  plan.decode.regions = {{.rect = b, .first_layer = 0, .layers = static_cast<int>(c.layers), .head = true}};
+  return {.lowered = lower(c, uniform_types(TensorType::f16), plan, {750, 994}),
+          .prefill = {.cached = 0, .rows = std::min(chunk, prompt), .chunk = chunk},
+          .decode = {.cached = prompt, .rows = 1, .chunk = chunk}};
+}
+
+TimeReport prefill_of(const RandomModel& m, const Device& d, const TimeOptions& o = {}) {
+  return time_entry(m.lowered.program(), d, "prefill", m.prefill, o);
+}
+TimeReport decode_of(const RandomModel& m, const Device& d, const TimeOptions& o = {}) {
+  return time_entry(m.lowered.program(), d, "decode", m.decode, o);
+}
+
+TEST(TimeLaws, WhatIsSentArrivesAndTheStepsAddUp) {
+  const Device d = load_device("wse2");
+  Rng rng(21);
+  for (int run = 0; run < 40; run++) {
+    const RandomModel m = random_model(rng);
+    for (const TimeReport& r : {prefill_of(m, d), decode_of(m, d)}) {
+      int64_t sum = 0, operations = 0;
+      for (const StepTime& s : r.steps) {
+        sum += s.cycles;
+        operations += s.multiply_adds;
+        EXPECT_GE(s.compute, 0) << s.name;
+        EXPECT_GE(s.communicate, 0) << s.name;
+        EXPECT_GE(s.wait, 0) << s.name;
+      }
+      EXPECT_EQ(sum, r.cycles);
+      EXPECT_EQ(r.wavelets_sent, r.wavelets_received);
+      EXPECT_GT(operations, 0);
+    }
+  }
+}
+
+TEST(TimeLaws, FasterActionsAreNeverSlower) {
+  const Device slow = load_device("wse2");
+  Rng rng(22);
+  for (int run = 0; run < 25; run++) {
+    const RandomModel m = random_model(rng);
+    const int64_t prefill = prefill_of(m, slow).cycles, decode = decode_of(m, slow).cycles;
+    for (int64_t Device::*field :
+         {&Device::hop_cycles, &Device::ramp_cycles, &Device::stream_op_overhead_cycles, &Device::task_activation_cycles,
+          &Device::descriptor_load_cycles, &Device::descriptor_edit_cycles, &Device::map_iteration_cycles, &Device::route_change_cycles,
+          &Device::exp_cycles, &Device::rsqrt_cycles}) {
+      Device fast = slow;
+      fast.*field -= 1;
+      EXPECT_LE(prefill_of(m, fast).cycles, prefill);
+      EXPECT_LE(decode_of(m, fast).cycles, decode);
+    }
+    Device wide = slow;  // twice the bandwidth of links and ramps
+    wide.wavelet_bits *= 2;
+    EXPECT_LE(prefill_of(m, wide).cycles, prefill);
+    EXPECT_LE(decode_of(m, wide).cycles, decode);
+  }
+}
+
+TEST(TimeLaws, ThreadsChangeNothing) {
+  const Device d = load_device("wse2");
+  Rng rng(23);
+  for (int run = 0; run < 10; run++) {
+    const RandomModel m = random_model(rng);
+    const int64_t prefill = prefill_of(m, d).cycles, decode = decode_of(m, d).cycles;
+    set_thread_count(1);
+    EXPECT_EQ(prefill_of(m, d).cycles, prefill);
+    EXPECT_EQ(decode_of(m, d).cycles, decode);
+    set_thread_count(0);
+  }
+}
+
+// Turns of a loop that are taken to last as long as the second, against all of them timed.
+TEST(TimeLaws, TwoTurnsOfALoopStandForAll) {
+  const Device d = load_device("wse2");
+  Rng rng(24);
+  double worst = 0;
+  for (int run = 0; run < 40; run++) {
+    const RandomModel m = random_model(rng);
+    for (const auto& time : {prefill_of, decode_of}) {
+      const double all = static_cast<double>(time(m, d, {.turns = 0}).cycles), two = static_cast<double>(time(m, d, {.turns = 2}).cycles);
+      worst = std::max(worst, std::abs(two / all - 1));
+    }
+  }
+  EXPECT_LE(worst, 0.002);
+}
+
+TEST(TimeLaws, AWatcherSeesEveryCoreOfEveryStep) {
+  const Device d = load_device("wse2");
+  Rng rng(25);
+  const RandomModel m = random_model(rng);
+  uint64_t latest = 0;
+  int64_t steps = 0;
+  const TimeReport r = decode_of(m, d, {.turns = 0, .watch = [&](const StepClocks& s) {
+                                          ASSERT_EQ(s.start.size(), s.end.size());
+                                          for (size_t i = 0; i < s.start.size(); i++) {
+                                            EXPECT_LE(s.start[i], s.end[i]) << s.name;
+                                            latest = std::max(latest, s.end[i]);
+                                          }
+                                          steps++;
+                                        }});
+  EXPECT_EQ(latest, static_cast<uint64_t>(r.cycles));
+  EXPECT_GT(steps, 20);
+}
+
+// A constant of the device changes the steps that pay it, and no other.
+TEST(TimeLaws, AScalarFunctionCostsTheStepsThatCallIt) {
+  const Device d = load_device("wse2");
+  Device slow = d;
+  slow.exp_cycles += 7;
+  Rng rng(26);
+  for (int run = 0; run < 10; run++) {
+    const RandomModel m = random_model(rng);
+    const TimeReport before = decode_of(m, d), after = decode_of(m, slow);
+    ASSERT_EQ(before.steps.size(), after.steps.size());
+    for (size_t i = 0; i < before.steps.size(); i++) {
+      const StepTime &a = before.steps[i], &b = after.steps[i];
+      if (a.name == "softmax.exp" || a.name == "silu")
+        EXPECT_GT(b.compute, a.compute);
+      else
+        EXPECT_EQ(b.compute, a.compute) << a.name;
+      EXPECT_EQ(a.wavelets, b.wavelets) << a.name;
+    }
+  }
+}
+
+TEST(TimeLaws, MovingTilesNeverMakesAProductFaster) {
+  // Wavelets that take nothing from the core that computes: never slower. And never below its own machine actions.
+  const Device d = load_device("wse2");
+  Rng rng(27);
+  for (int run = 0; run < 30; run++) {
+    const int w = 2 + static_cast<int>(next_below(rng, 9)), h = 2 + static_cast<int>(next_below(rng, 9));
+    const kernels::GemmShape shape{.m = 1 + static_cast<int64_t>(next_below(rng, 80)),
+                                   .k = 1 + static_cast<int64_t>(next_below(rng, 80)),
+                                   .n = 1 + static_cast<int64_t>(next_below(rng, 80)),
+                                   .mesh = {w, h}};
+    const Program p = kernels::mesh_gemm_program(shape, {750, 994});
+    EXPECT_TRUE(verify(p, {.mesh = p.mesh, .sram_bytes = 1 << 24, .colours = 24}).empty());
+    const int64_t both = time_entry(p, d, "gemm", {.rows = shape.m}).cycles;
+    Device free = d;  // no cycles but the product's, and none of them
+    free.background_wavelet_cycles = 0;
+    EXPECT_LE(time_entry(p, free, "gemm", {.rows = shape.m}).cycles, both);
+    const int L = std::max(w, h);
+    // The bound: every core's own product and machine actions.
+    EXPECT_GE(both, L * 4 * (stream_issue_cycles(d) + d.task_activation_cycles));
+  }
+}
+
+}  // namespace
+}  // namespace wafer::sim
