@@ -47,7 +47,7 @@ void plan_command(const PlanCommandArguments& a) {
       placed ? std::optional(lower(shape.config, shape.types, result.plan, limits_of(device).mesh)) : std::nullopt;
   PlanReport report{.placement = placement_report(shape.config, device, result, lowered ? &lowered->program() : nullptr)};
   if (lowered) add_faults(report.placement, mesh::verify(lowered->program(), limits_of(device)));
-  if (lowered && !a.no_time) report.time = plan_time(shape.config, shape.types, *lowered, device);
+  if (lowered && !a.no_time && report.placement.faults.empty()) report.time = plan_time(shape.config, shape.types, *lowered, device);
   if (!result.fits) report.remedies = remedies(shape.config, shape.types, device, request);
   write_out(a.plan.json ? plan_json(report) + "\n" : plan_text(report));
 }

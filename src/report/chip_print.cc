@@ -125,6 +125,7 @@ void add_prefill_time(Json& json, const ChipTime& t) {
   json["seconds"] = t.prefill.cycles / t.clock_hz;
   json["tokens_per_second"] = prefill_tokens_per_second(t);
   add_part(json, t.prefill, t);
+  json["chunks"] = t.chunks;
   json["chunks_timed"] = t.chunks_timed;
 }
 

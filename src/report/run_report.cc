@@ -38,7 +38,6 @@ std::string run_json(const RunReport& r) {
   };
   const PlacementReport& p = r.placement;
   Json prefill = prefill_json(p);
-  prefill["chunks"] = r.prefill_chunks;
   add_prefill_time(prefill, r.chip);
   Json transition = transition_json(p), decode = decode_json(p);
   add_transition_time(transition, r.chip);
