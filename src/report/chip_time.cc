@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <utility>
 
 #include "base/check.h"
 #include "base/parallel.h"
@@ -88,19 +89,6 @@ struct Timer {
   const InferenceRequest& request;
   ChipTime out{};
 
-  Sample decode_at(int64_t position, double weight) const {
-    return {.entry = "decode", .params = {.cached = position, .rows = 1, .chunk = plan.chunk}, .weight = weight};
-  }
-
-  void time_all(std::vector<Sample>& samples) const {
-    parallel_for(0, static_cast<int64_t>(samples.size()), 1, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; i++) {
-        Sample& s = samples[static_cast<size_t>(i)];
-        s.report = sim::time_entry(program, device, s.entry, s.params);
-      }
-    });
-  }
-
   double cores_of(const std::string& entry) const {
     double cores = 0;
     for (const mesh::RegionSteps& list : mesh::entry(program, entry).lists) {
@@ -142,7 +130,7 @@ struct Timer {
     return part;
   }
 
-  void prefill() {
+  std::vector<Sample> prefill_samples() {
     const int64_t chunk = plan.chunk, full = request.prompt / chunk, rest = request.prompt % chunk;
     std::vector<Sample> samples;
     const auto add_chunk = [&](int64_t index, int64_t rows, double weight) {
@@ -162,46 +150,65 @@ struct Timer {
                          .params = {.cached = request.prompt - rows, .rows = rows, .row = rows - 1, .chunk = chunk},
                          .weight = static_cast<double>(request.head_rows)});
     }
-    time_all(samples);
-    out.prefill = part_of(samples);
+    return samples;
   }
 
-  void transition(int64_t cached) {
-    std::vector<Sample> samples = {{.entry = "transition", .params = {.cached = cached, .rows = 0, .chunk = plan.chunk}}};
-    time_all(samples);
-    out.transition = part_of(samples);
+  Sample transition_sample(int64_t cached) const {
+    return {.entry = "transition", .params = {.cached = cached, .rows = 0, .chunk = plan.chunk}};
   }
 
-  // `steps` decode steps from position `first` on. All, or the spaced ones with the lines between them, checked where the seed says.
-  PartTime decode(int64_t first, int64_t steps) {
-    const bool all = steps <= kPositionsTimed;
-    const std::vector<int64_t> at = spaced(steps, all ? steps : kPositionsSpaced);
-    const std::vector<double> weights = weights_of(at);
+  // A decode of `steps` steps from position `first` on: all of them, or spaced ones with lines between, then those to check, of weight 0.
+  struct DecodeSamples {
+    std::vector<int64_t> at, checked;  // steps
     std::vector<Sample> samples;
-    for (size_t i = 0; i < at.size(); i++) samples.push_back(decode_at(first + at[i], weights[i]));
-    std::vector<int64_t> checked;
+  };
+  DecodeSamples decode_samples(int64_t first, int64_t steps) const {
+    DecodeSamples d;
+    if (steps == 0) return d;
+    const bool all = steps <= kPositionsTimed;
+    d.at = spaced(steps, all ? steps : kPositionsSpaced);
     Rng rng(static_cast<uint64_t>(steps));
     for (int64_t i = 0; !all && i < kPositionsChecked; i++)
-      checked.push_back(static_cast<int64_t>(next_below(rng, static_cast<uint64_t>(steps))));
-    for (const int64_t i : checked) samples.push_back(decode_at(first + i, 0));
-    time_all(samples);
-    out.positions_timed += static_cast<int64_t>(at.size());
-    out.positions_checked += static_cast<int64_t>(checked.size());
-    const auto cycles = [&](size_t sample) { return static_cast<double>(samples[sample].report.cycles); };
-    for (size_t k = 0; k < checked.size(); k++) {
-      const size_t next = static_cast<size_t>(std::lower_bound(at.begin(), at.end(), checked[k]) - at.begin()),
+      d.checked.push_back(static_cast<int64_t>(next_below(rng, static_cast<uint64_t>(steps))));
+    const auto add = [&](int64_t step, double weight) {
+      d.samples.push_back({.entry = "decode", .params = {.cached = first + step, .rows = 1, .chunk = plan.chunk}, .weight = weight});
+    };
+    const std::vector<double> weights = weights_of(d.at);
+    for (size_t i = 0; i < d.at.size(); i++) add(d.at[i], weights[i]);
+    for (const int64_t step : d.checked) add(step, 0);
+    return d;
+  }
+
+  // The sum of a decode that has been timed; its checks are held against the lines.
+  PartTime decode_part(DecodeSamples d) {
+    out.positions_timed += static_cast<int64_t>(d.at.size());
+    out.positions_checked += static_cast<int64_t>(d.checked.size());
+    const auto cycles = [&](size_t sample) { return static_cast<double>(d.samples[sample].report.cycles); };
+    for (size_t k = 0; k < d.checked.size(); k++) {
+      const size_t next = static_cast<size_t>(std::lower_bound(d.at.begin(), d.at.end(), d.checked[k]) - d.at.begin()),
                    before = next == 0 ? 0 : next - 1;
-      const double span = static_cast<double>(at[next] - at[before]),
-                   share = span == 0 ? 0 : static_cast<double>(checked[k] - at[before]) / span,
-                   line = cycles(before) + share * (cycles(next) - cycles(before)), exact = cycles(at.size() + k);
+      const double span = static_cast<double>(d.at[next] - d.at[before]),
+                   share = span == 0 ? 0 : static_cast<double>(d.checked[k] - d.at[before]) / span,
+                   line = cycles(before) + share * (cycles(next) - cycles(before)), exact = cycles(d.at.size() + k);
       out.largest_error = std::max(out.largest_error, std::fabs(line - exact) / exact);
     }
-    out.first_cycles = samples.front().report.cycles;
-    out.last_cycles = samples[at.size() - 1].report.cycles;
-    samples.resize(at.size());
-    return part_of(samples);
+    d.samples.resize(d.at.size());
+    return part_of(d.samples);
   }
 };
+
+// All at once: the samples of a prefill are few and long, those of a decode many and short.
+void time_all(const mesh::Program& program, const Device& device, const std::vector<std::vector<Sample>*>& lists) {
+  std::vector<Sample*> all;
+  for (std::vector<Sample>* list : lists)
+    for (Sample& s : *list) all.push_back(&s);
+  parallel_for(0, static_cast<int64_t>(all.size()), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i++) {
+      Sample& s = *all[static_cast<size_t>(i)];
+      s.report = sim::time_entry(program, device, s.entry, s.params);
+    }
+  });
+}
 
 }  // namespace
 
@@ -227,15 +234,19 @@ ChipTime time_inference(const mesh::Program& program, const Plan& plan, const De
   out.clock_hz = device.clock_hz;
   out.power_watts = device.power_watts;
   out.host_round_trip_seconds = device.host_round_trip_seconds;
-  if (request.token_by_token) {
-    timer.transition(0);
-    out.prefill = timer.decode(0, request.prompt);
-  } else {
-    timer.prefill();
-    timer.transition(request.prompt);
+  const bool one_by_one = request.token_by_token;
+  std::vector<Sample> prefill = one_by_one ? std::vector<Sample>() : timer.prefill_samples(),
+                      transition = {timer.transition_sample(one_by_one ? 0 : request.prompt)};
+  Timer::DecodeSamples prompt = timer.decode_samples(0, one_by_one ? request.prompt : 0),
+                       decode = timer.decode_samples(first_position(request), request.decode_steps);
+  time_all(program, device, {&prefill, &transition, &prompt.samples, &decode.samples});
+  if (!decode.at.empty()) {
+    out.first_cycles = decode.samples.front().report.cycles;
+    out.last_cycles = decode.samples[decode.at.size() - 1].report.cycles;
   }
-  out.first_cycles = out.last_cycles = 0;
-  if (request.decode_steps > 0) out.decode = timer.decode(first_position(request), request.decode_steps);
+  out.prefill = one_by_one ? timer.decode_part(std::move(prompt)) : timer.part_of(prefill);
+  out.transition = timer.part_of(transition);
+  out.decode = timer.decode_part(std::move(decode));
   return out;
 }
 
