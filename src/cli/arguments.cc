@@ -31,6 +31,16 @@ int64_t integer_of(std::string_view option, std::string_view text, int64_t least
   return *value;
 }
 
+std::vector<int> integers_of(std::string_view option, std::string_view text, int64_t least, int64_t most) {
+  std::vector<int> values;
+  for (size_t at = 0; at <= text.size();) {
+    const size_t end = std::min(text.find(',', at), text.size());
+    values.push_back(static_cast<int>(integer_of(option, text.substr(at, end - at), least, most)));
+    at = end + 1;
+  }
+  return values;
+}
+
 uint64_t seed_of(std::string_view option, std::string_view text) {
   const std::optional<uint64_t> value = number_in<uint64_t>(text);
   if (!value) refuse(option, text, "an integer from 0 to 2^64 - 1");

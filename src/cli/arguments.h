@@ -15,7 +15,8 @@ namespace wafer::cli {
 using Given = std::optional<std::string>;
 
 int64_t integer_of(std::string_view option, std::string_view text, int64_t least, int64_t most);
-uint64_t seed_of(std::string_view option, std::string_view text);  // any 64-bit number
+std::vector<int> integers_of(std::string_view option, std::string_view text, int64_t least, int64_t most);  // "20" or "72,9"
+uint64_t seed_of(std::string_view option, std::string_view text);                                           // any 64-bit number
 double real_of(std::string_view option, std::string_view text);
 mesh::Extent mesh_of(std::string_view option, std::string_view text);  // "360x360"
 Numerics numerics_of(std::string_view option, std::string_view text);

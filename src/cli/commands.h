@@ -15,6 +15,8 @@ struct PlanArguments {
   std::string numerics = "mixed";
   Given mesh, prefill_mesh, decode_mesh;
   Given chunk;
+  Given groups;
+  Given goal;
   Given clock, code_bytes;
   bool json = false;
 };
@@ -37,6 +39,27 @@ struct PlanCommandArguments {
   bool no_time = false;
 };
 void plan_command(const PlanCommandArguments& arguments);
+
+struct BenchArguments {
+  PlanArguments plan;
+  Given context, tokens, input, output;
+};
+// `bench gemm`, `gemv`, `reduce`: one kernel on a mesh of its own.
+struct KernelBenchArguments {
+  std::string device = "wse2", numerics = "fp16";
+  std::string m, k, n, p, words;
+  std::string mesh, algorithm, allreduce = "ktree", dtype = "f32";
+  Given groups, clock;
+  bool broadcast = false, json = false;
+};
+void bench_gemm_command(const KernelBenchArguments& arguments);
+void bench_gemv_command(const KernelBenchArguments& arguments);
+void bench_reduce_command(const KernelBenchArguments& arguments);
+
+void bench_decode_command(const BenchArguments& arguments);
+void bench_prefill_command(const BenchArguments& arguments);
+void bench_e2e_command(const BenchArguments& arguments);
+void bench_kv_command(const BenchArguments& arguments);
 
 struct InspectArguments {
   std::string model;

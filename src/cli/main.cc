@@ -18,7 +18,7 @@
 namespace wafer::cli {
 namespace {
 
-constexpr const char* kCommands = "run, plan, inspect, devices or tokenize";
+constexpr const char* kCommands = "run, plan, bench, inspect, devices or tokenize";
 constexpr int kDone = 0, kOurFault = 1, kBadInput = 2;
 
 CLI::Option* text_option(CLI::App* app, const std::string& names, std::string& target, const std::string& value, const std::string& help) {
@@ -50,6 +50,13 @@ void add_plan_options(CLI::App* app, PlanArguments& a) {
   app->add_flag("--json", a.json, "one JSON object on stdout and nothing else");
 }
 
+void add_goal(CLI::App* app, PlanArguments& a) {
+  text_option(
+      app, "--goal", a.goal, "GOAL",
+      "search meshes, chunks and trees by their cycles: latency, of one request; throughput, of a full pipeline\n(default: no search, "
+      "the smallest mesh that holds the model)");
+}
+
 void add_run(CLI::App& app, RunArguments& a) {
   CLI::App* run = app.add_subcommand("run", "write text with a checkpoint, computed on the cores of a device");
   text_option(run, "-m,--model", a.plan.model, "FILE", "the checkpoint, a GGUF file")->required();
@@ -63,6 +70,7 @@ void add_run(CLI::App& app, RunArguments& a) {
   text_option(run, "--top-p", a.top_p, "P", "draw among the likeliest that reach probability P together; 1: all (default)");
   text_option(run, "--seed", a.seed, "S", "the same seed draws the same text (default: 0)");
   add_plan_options(run, a.plan);
+  add_goal(run, a.plan);
   run->add_flag("--token-by-token", a.token_by_token,
                 "feed the prompt through the decode program, one token at a time, instead of prefill");
   text_option(run, "--logits", a.logits, "FILE",
@@ -88,12 +96,98 @@ void add_plan(CLI::App& app, PlanCommandArguments& a) {
               "tokens, prompt and text together, that the KV cache holds\n(default: the model's context, at most 4096)");
   add_plan_options(plan, a.plan);
   plan->add_flag("--no-time", a.no_time, "placement alone, without cycles");
+  add_goal(plan, a.plan);
   plan->footer(
       "A plan that does not fit is an answer: the exit status is 0 and the report says by how much.\n\n"
       "Examples:\n"
       "  waferllm plan -m models/llama3-8b.toml --device wse2 --context 4096\n"
-      "  waferllm plan -m models/llama3-8b.toml --prefill-mesh 660x660 --decode-mesh 360x360 --json | jq .regions");
+      "  waferllm plan -m models/llama3-8b.toml --prefill-mesh 660x660 --decode-mesh 360x360 --json | jq .regions\n"
+      "  waferllm plan -m models/llama3-8b.toml --goal latency");
   plan->callback([&a] { plan_command(a); });
+}
+
+CLI::App* add_bench_of_model(CLI::App* bench, const std::string& name, const std::string& help, BenchArguments& a,
+                             void (*command)(const BenchArguments&)) {
+  CLI::App* app = bench->add_subcommand(name, help);
+  text_option(app, "-m,--model", a.plan.model, "FILE", "a checkpoint (GGUF) or a shape (TOML, as in models/)")->required();
+  add_plan_options(app, a.plan);
+  text_option(app, "--groups", a.plan.groups, "G,..",
+              "groups of each level of decode's reduction trees (default: even ones of two levels)");
+  app->callback([&a, command] { command(a); });
+  return app;
+}
+
+struct BenchCommands {
+  BenchArguments decode, prefill, e2e, kv;
+  KernelBenchArguments gemm, gemv, reduce;
+};
+
+CLI::App* add_bench_of_kernel(CLI::App* bench, const std::string& name, const std::string& help, KernelBenchArguments& a,
+                              void (*command)(const KernelBenchArguments&)) {
+  CLI::App* app = bench->add_subcommand(name, help);
+  text_option(app, "--device", a.device, "NAME", "a device of `waferllm devices`, or the path of a device file (default: wse2)");
+  text_option(app, "--clock", a.clock, "HZ", "clock of the device, such as 1.1e9 (default: the device file's)");
+  app->add_flag("--json", a.json, "one JSON object on stdout and nothing else");
+  app->callback([&a, command] { command(a); });
+  return app;
+}
+
+void add_kernel_benches(CLI::App* bench, BenchCommands& b) {
+  CLI::App* gemm = add_bench_of_kernel(bench, "gemm", "C = A B, A of m x k and B of k x n", b.gemm, bench_gemm_command);
+  text_option(gemm, "--m", b.gemm.m, "M", "rows of A and C")->required();
+  text_option(gemm, "--k", b.gemm.k, "K", "columns of A, rows of B")->required();
+  text_option(gemm, "--n", b.gemm.n, "N", "columns of B and C")->required();
+  text_option(gemm, "--mesh", b.gemm.mesh, "WxH", "cores, such as 360x360")->required();
+  b.gemm.algorithm = "meshgemm";
+  text_option(gemm, "--algorithm", b.gemm.algorithm, "NAME", "meshgemm (default; the only one so far)");
+  text_option(gemm, "--numerics", b.gemm.numerics, "KIND", "fp16 (default), mixed or fp32");
+
+  CLI::App* gemv =
+      add_bench_of_kernel(bench, "gemv", "y = x W, W of k x n, the sums joined along y and sent back", b.gemv, bench_gemv_command);
+  text_option(gemv, "--k", b.gemv.k, "K", "elements of x")->required();
+  text_option(gemv, "--n", b.gemv.n, "N", "elements of y")->required();
+  text_option(gemv, "--mesh", b.gemv.mesh, "WxH", "cores, such as 360x360")->required();
+  text_option(gemv, "--allreduce", b.gemv.allreduce, "NAME", "ktree (default), pipeline or two-phase");
+  text_option(gemv, "--groups", b.gemv.groups, "G,..", "ktree: groups of each level; two-phase: cores of a group (default: even ones)");
+  text_option(gemv, "--numerics", b.gemv.numerics, "KIND", "fp16 (default), mixed or fp32");
+
+  CLI::App* reduce = add_bench_of_kernel(bench, "reduce", "a sum along a line of cores", b.reduce, bench_reduce_command);
+  text_option(reduce, "--p", b.reduce.p, "P", "cores of the line")->required();
+  text_option(reduce, "--words", b.reduce.words, "N", "elements of every core")->required();
+  text_option(reduce, "--dtype", b.reduce.dtype, "TYPE", "f32 (default) or f16");
+  b.reduce.algorithm = "ktree";
+  text_option(
+      reduce, "--algorithm", b.reduce.algorithm, "NAME",
+      "ktree (default): as our kernels do it. chain, two-phase, tree: as the vendor's benchmark does,\nwhose start task and time stamps "
+      "are counted too");
+  text_option(reduce, "--groups", b.reduce.groups, "G,..",
+              "ktree: groups of each level (default: even ones of two levels); two-phase: cores of a group");
+  reduce->add_flag("--broadcast", b.reduce.broadcast, "send the sum back to every core");
+}
+
+CLI::App* add_bench(CLI::App& app, BenchCommands& b) {
+  CLI::App* bench = app.add_subcommand("bench", "cycles of a part of the work on a device, step by step");
+  bench->require_subcommand(1);
+  CLI::App* decode = add_bench_of_model(bench, "decode", "one token", b.decode, bench_decode_command);
+  text_option(decode, "--context", b.decode.context, "N", "the token is the N-th (default: the model's context, at most 4096)");
+  CLI::App* prefill = add_bench_of_model(bench, "prefill", "a whole prompt, in chunks", b.prefill, bench_prefill_command);
+  text_option(prefill, "--tokens", b.prefill.tokens, "N", "tokens of the prompt (default: the model's context, at most 4096)");
+  CLI::App* e2e = add_bench_of_model(bench, "e2e", "a request: prefill, transition, decode", b.e2e, bench_e2e_command);
+  text_option(e2e, "--input", b.e2e.input, "N", "tokens of the prompt")->required();
+  text_option(e2e, "--output", b.e2e.output, "N", "tokens generated")->required();
+  add_bench_of_model(bench, "kv", "positions of KV cache that fit, by shift and by concat", b.kv, bench_kv_command);
+  add_kernel_benches(bench, b);
+  bench->footer(
+      "decode and prefill: cycles, seconds and steps are those of one layer, tokens/s of all layers; the whole with embedding, hand-overs\n"
+      "and LM head beside it. Without a mesh the planner's is taken; a mesh given here is used even where its cores are too full.\n\n"
+      "Examples:\n"
+      "  waferllm bench decode -m models/llama3-8b.toml --mesh 360x360 --context 4096\n"
+      "  waferllm bench prefill -m models/llama3-8b.toml --mesh 660x660 --tokens 4096 --json | jq .tokens_per_second\n"
+      "  waferllm bench e2e -m models/tinyllama-1.1b.toml --input 1024 --output 1024\n"
+      "  waferllm bench kv -m models/llama3-8b.toml --mesh 360x360\n"
+      "  waferllm bench gemm --m 2048 --k 2048 --n 2048 --mesh 720x720\n"
+      "  waferllm bench reduce --p 512 --words 1024 --algorithm two-phase --groups 32");
+  return bench;
 }
 
 void add_inspect(CLI::App& app, InspectArguments& a) {
@@ -137,6 +231,7 @@ std::string one_line(std::string text) {
 int parse_and_run(int argc, char** argv) {
   RunArguments run;
   PlanCommandArguments plan;
+  BenchCommands bench;
   InspectArguments inspect;
   DevicesArguments devices;
   TokenizeArguments tokenize;
@@ -145,6 +240,7 @@ int parse_and_run(int argc, char** argv) {
   app.get_formatter()->column_width(34);
   add_run(app, run);
   add_plan(app, plan);
+  add_bench(app, bench);
   add_inspect(app, inspect);
   add_devices(app, devices);
   add_tokenize(app, tokenize);

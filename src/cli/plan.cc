@@ -1,5 +1,6 @@
 // waferllm plan: where everything lies, what it costs, and why it does or does not fit. Needs no weights.
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "base/error.h"
@@ -9,39 +10,33 @@
 #include "lower/lower.h"
 #include "mesh/verify.h"
 #include "report/plan_report.h"
+#include "report/search_report.h"
 
 namespace wafer::cli {
 namespace {
 
 constexpr int64_t kDefaultContext = 4096;  // documented in --help
 
-struct Shape {
-  ModelConfig config;
-  WeightTypes types;
-};
-
-Shape load(const std::string& path) {
-  if (kind_of(path) == ModelKind::shape) {
-    const ModelConfig config = load_shape(path);
-    return {.config = config, .types = uniform_types(config.weights)};
-  }
-  const Model model = load_model(path);
-  return {.config = model.config, .types = types_of(model)};
+// The plan's object with one more key.
+std::string with_search(const std::string& json, const SearchResult& search) {
+  nlohmann::ordered_json object = nlohmann::ordered_json::parse(json);
+  object["search"] = search_json(search);
+  return object.dump();
 }
 
 }  // namespace
 
 void plan_command(const PlanCommandArguments& a) {
   PlanRequest request = plan_request(a.plan);
-  Device device = load_device(a.plan.device);
-  if (const auto hz = clock_of(a.plan)) set_device_field(device, "clock_hz", *hz, "--clock");
-  if (const auto bytes = code_bytes_of(a.plan))
-    set_device_field(device, "code_and_system_bytes", static_cast<double>(*bytes), "--code-bytes");
-  const Shape shape = load(a.plan.model);
+  const Device device = device_of(a.plan);
+  const Shape shape = load_shape_or_model(a.plan.model);
   request.context =
       a.context ? integer_of("--context", *a.context, 1, shape.config.context) : std::min(shape.config.context, kDefaultContext);
 
-  const PlanResult result = make_plan(shape.config, shape.types, device, request);
+  const std::optional<Goal> goal = goal_of(a.plan);
+  const std::optional<SearchResult> search =
+      goal ? std::optional(search_plan(shape.config, shape.types, device, request, *goal)) : std::nullopt;
+  const PlanResult result = search ? search->plan : make_plan(shape.config, shape.types, device, request);
   const bool placed = !result.plan.prefill.regions.empty() && !result.plan.decode.regions.empty();
   const std::optional<Lowered> lowered =
       placed ? std::optional(lower(shape.config, shape.types, result.plan, limits_of(device).mesh)) : std::nullopt;
@@ -49,7 +44,10 @@ void plan_command(const PlanCommandArguments& a) {
   if (lowered) add_faults(report.placement, mesh::verify(lowered->program(), limits_of(device)));
   if (lowered && !a.no_time && report.placement.faults.empty()) report.time = plan_time(shape.config, shape.types, *lowered, device);
   if (!result.fits) report.remedies = remedies(shape.config, shape.types, device, request);
-  write_out(a.plan.json ? plan_json(report) + "\n" : plan_text(report));
+  if (search && a.plan.json)
+    write_out(with_search(plan_json(report), *search) + "\n");
+  else
+    write_out(a.plan.json ? plan_json(report) + "\n" : plan_text(report) + (search ? "\n" + search_text(*search, device) : ""));
 }
 
 }  // namespace wafer::cli

@@ -21,7 +21,36 @@ PlanRequest plan_request(const PlanArguments& a) {
   if (a.prefill_mesh) request.prefill_mesh = mesh_of("--prefill-mesh", *a.prefill_mesh);
   if (a.decode_mesh) request.decode_mesh = mesh_of("--decode-mesh", *a.decode_mesh);
   if (a.chunk) request.chunk = integer_of("--chunk", *a.chunk, 1, int64_t{1} << 31);
+  if (a.groups) request.groups = integers_of("--groups", *a.groups, 1, int64_t{1} << 20);
   return request;
+}
+
+std::optional<Goal> goal_of(const PlanArguments& a) {
+  if (!a.goal) return std::nullopt;
+  if (a.mesh || a.prefill_mesh || a.decode_mesh)
+    throw Error{{.where = "--goal",
+                 .found = "a mesh beside it",
+                 .expected = "one of them: with a mesh given there is nothing to search",
+                 .fix = "leave one of them out"}};
+  if (*a.goal == "latency") return Goal::latency;
+  if (*a.goal == "throughput") return Goal::throughput;
+  throw Error{{.where = "--goal", .found = wafer::quoted(*a.goal), .expected = "latency or throughput", .fix = "correct the option"}};
+}
+
+Shape load_shape_or_model(const std::string& path) {
+  if (kind_of(path) == ModelKind::shape) {
+    const ModelConfig config = load_shape(path);
+    return {.config = config, .types = uniform_types(config.weights)};
+  }
+  const Model model = load_model(path);
+  return {.config = model.config, .types = types_of(model)};
+}
+
+Device device_of(const PlanArguments& a) {
+  Device device = load_device(a.device);
+  if (const auto hz = clock_of(a)) set_device_field(device, "clock_hz", *hz, "--clock");
+  if (const auto bytes = code_bytes_of(a)) set_device_field(device, "code_and_system_bytes", static_cast<double>(*bytes), "--code-bytes");
+  return device;
 }
 
 std::optional<double> clock_of(const PlanArguments& a) { return a.clock ? std::optional(real_of("--clock", *a.clock)) : std::nullopt; }

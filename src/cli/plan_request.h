@@ -5,11 +5,25 @@
 
 #include "cli/commands.h"
 #include "plan/planner.h"
+#include "search/search.h"
 
 namespace wafer::cli {
 
 // Plan, numerics, meshes and chunk; the context is the caller's to set.
 PlanRequest plan_request(const PlanArguments& arguments);
+
+// What --goal asks a search for; none without. Throws Error beside a mesh, with which there is nothing to search.
+std::optional<Goal> goal_of(const PlanArguments& arguments);
+
+// A model as far as plans depend on it: from a shape or from a checkpoint.
+struct Shape {
+  ModelConfig config;
+  WeightTypes types;
+};
+Shape load_shape_or_model(const std::string& path);
+
+// The device with the clock and the code bytes of the command line.
+Device device_of(const PlanArguments& arguments);
 
 std::optional<double> clock_of(const PlanArguments& arguments);
 std::optional<int64_t> code_bytes_of(const PlanArguments& arguments);

@@ -122,8 +122,11 @@ void run_command(const RunArguments& a) {
   using Clock = std::chrono::steady_clock;
   const Clock::time_point start = Clock::now();
   refuse_conflicts(a);
-  SessionOptions options{
-      .device = a.plan.device, .plan = plan_request(a.plan), .clock_hz = clock_of(a.plan), .code_bytes = code_bytes_of(a.plan)};
+  SessionOptions options{.device = a.plan.device,
+                         .goal = goal_of(a.plan),
+                         .plan = plan_request(a.plan),
+                         .clock_hz = clock_of(a.plan),
+                         .code_bytes = code_bytes_of(a.plan)};
   GenerateOptions generation{.max_tokens = integer_of("-n", a.tokens, 0, kMostTokens),
                              .sampler = sampler_of(a),
                              .all_logits = a.all_logits,

@@ -10,6 +10,7 @@
 #include "device/device.h"
 #include "model/model.h"
 #include "plan/planner.h"
+#include "search/search.h"
 #include "sim/run.h"
 #include "text/sampler.h"
 #include "text/tokenizer.h"
@@ -27,7 +28,8 @@ struct Session {
 
 struct SessionOptions {
   std::string device = "wse2";
-  PlanRequest plan;  // context and max_prompt are set from the prompt by the caller
+  std::optional<Goal> goal;  // search for a plan; without: the planner's rule
+  PlanRequest plan;          // context and max_prompt are set from the prompt by the caller
   std::optional<double> clock_hz;
   std::optional<int64_t> code_bytes;
   std::function<void(const std::string& what, double share)> progress;  // long parts of the work: loading, packing

@@ -10,7 +10,7 @@ namespace wafer::lower_blocks {
 mesh::Step local(const kernels::Site& site, std::string name, mesh::Local op);
 
 // One transformer layer of decode, for the loop over a region's layers; adds its routes to the region.
-mesh::Steps decode_layer(const kernels::Site& site, const ModelConfig& config, const DecodeBuffers& b, int tree_levels);
+mesh::Steps decode_layer(const kernels::Site& site, const ModelConfig& config, const DecodeBuffers& b, const Plan& plan);
 
 // One transformer layer of prefill, two phases with their own routes.
 mesh::Steps prefill_layer(const Placement& placement, mesh::Program& program, int region, const PrefillBuffers& b);

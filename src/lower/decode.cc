@@ -13,13 +13,14 @@ using namespace kernels;
 
 Step local(const Site& site, std::string name, Local op) { return {.name = std::move(name), .phase = site.phase, .what = std::move(op)}; }
 
-Steps decode_layer(const Site& site, const ModelConfig& c, const DecodeBuffers& b, int K) {
+Steps decode_layer(const Site& site, const ModelConfig& c, const DecodeBuffers& b, const Plan& plan) {
   const Extent e = extent(site);
   const int group = static_cast<int>(c.heads / c.kv_heads), head_dim = static_cast<int>(c.head_dim);
   const float scale = 1.0f / std::sqrt(static_cast<float>(c.head_dim));
-  const ReduceLine y = add_reduce_line(site, "y.tree", Axis::y, line_forest(e.h, even_groups(e.h, K)));
-  const ReduceLine x = add_reduce_line(site, "x.tree", Axis::x, line_forest(e.w, even_groups(e.w, K)));
-  const ReduceLine head = add_reduce_line(site, "head.tree", Axis::x, run_forest(head_runs(static_cast<int>(c.kv_heads), e.w), K));
+  const ReduceLine y = add_reduce_line(site, "y.tree", Axis::y, line_forest(e.h, line_groups(plan, e.h)));
+  const ReduceLine x = add_reduce_line(site, "x.tree", Axis::x, line_forest(e.w, line_groups(plan, e.w)));
+  const ReduceLine head =
+      add_reduce_line(site, "head.tree", Axis::x, run_forest(head_runs(static_cast<int>(c.kv_heads), e.w), plan.tree_levels));
   const std::vector<int> kv_up = add_kv_shift_routes(site);
 
   Steps s;

@@ -10,8 +10,8 @@ using namespace kernels;
 
 HeadSteps head_steps(const Site& site, const ModelConfig& c, const HeadBuffers& b, const Plan& plan) {
   const Extent e = extent(site);
-  const ReduceLine y = add_reduce_line(site, "head.y.tree", Axis::y, line_forest(e.h, even_groups(e.h, plan.tree_levels)));
-  const ReduceLine x = add_reduce_line(site, "head.x.tree", Axis::x, line_forest(e.w, even_groups(e.w, plan.tree_levels)));
+  const ReduceLine y = add_reduce_line(site, "head.y.tree", Axis::y, line_forest(e.h, line_groups(plan, e.h)));
+  const ReduceLine x = add_reduce_line(site, "head.x.tree", Axis::x, line_forest(e.w, line_groups(plan, e.w)));
   const std::vector<int> relay = add_relay_routes(site, "head.row", Axis::x);
 
   HeadSteps s;

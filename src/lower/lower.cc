@@ -109,7 +109,7 @@ struct Lowering {
       const size_t r = order[i];
       lists[r].push_back(receive_at(decode_site(r, move_phase), incoming));
       lists[r].push_back(layers(plan.regions[r], at.decode_phases.layer,
-                                decode_layer(decode_site(r, at.decode_phases.layer), at.config, at.decode[r], at.plan.tree_levels)));
+                                decode_layer(decode_site(r, at.decode_phases.layer), at.config, at.decode[r], at.plan)));
       const int next = i + 1 < order.size() ? at.decode[order[i + 1]].x : hb.x;
       incoming = move(i + 1 < order.size() ? "hand_over." + std::to_string(i) : "last_row", MoveKind::relay, at.decode[r].x, next);
       lists[r].push_back(send_from(decode_site(r, move_phase), incoming));

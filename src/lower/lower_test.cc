@@ -143,6 +143,42 @@ TEST(Lower, ColoursOnAWideMesh) {
   EXPECT_EQ(count(dp.head), 14u);
 }
 
+TEST(Lower, GivenGroupsShapeTheTreesOfWholeLines) {
+  Rng rng(9);
+  Case c = random_case(rng, {60, 48}, {60, 48});
+  c.config.kv_heads = 2;
+  c.config.heads = 4;
+  c.plan.tree_levels = 2;
+  const auto tree_of_lines = [&](std::vector<int> groups) {
+    c.plan.groups = std::move(groups);
+    const Lowered lowered = lower(c.config, c.types, c.plan, kMesh);
+    std::set<std::vector<size_t>> chains;  // of each level, of the trees along y
+    const auto look = [&](const auto& self, const Steps& steps) -> void {
+      for (const Step& s : steps) {
+        if (const auto* l = std::get_if<Loop>(&s.what)) self(self, l->body);
+        if (const auto* g = std::get_if<Group>(&s.what)) self(self, g->body);
+        const auto* r = std::get_if<Reduce>(&s.what);
+        if (r == nullptr || r->axis != Axis::y) continue;
+        std::vector<size_t> of_levels;
+        for (const Level& level : r->forest.trees.front().levels) of_levels.push_back(level.size());
+        chains.insert(of_levels);
+      }
+    };
+    for (const RegionSteps& list : entry(lowered.program(), "decode").lists) look(look, list.steps);
+    return chains;
+  };
+  using Chains = std::set<std::vector<size_t>>;
+  EXPECT_EQ(tree_of_lines({}), (Chains{{14, 2}}));   // round(sqrt(48)) groups
+  EXPECT_EQ(tree_of_lines({6}), (Chains{{12, 2}}));  // two chains a group
+  EXPECT_EQ(tree_of_lines({16, 4}), (Chains{{32, 8, 2}}));
+  EXPECT_EQ(tree_of_lines({1}), (Chains{{2}}));
+  // Three levels along whole lines and two inside the runs of the heads are just as many colours as there are.
+  c.plan.groups = {16, 4};
+  c.plan.host_choice = false;
+  expect_legal(c);
+  EXPECT_EQ(colours_max(lower(c.config, c.types, c.plan, kMesh).program()), 21);
+}
+
 // What verify() is for: trees of three levels ask for more than the device has.
 TEST(Lower, ThreeLevelsOfTreesNeedTooManyColours) {
   Rng rng(9);

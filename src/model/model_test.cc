@@ -208,6 +208,27 @@ TEST(Shapes, TheBundledOnesLoad) {
   EXPECT_EQ(kv_width(qwen), 1024);
 }
 
+// Weights of a model by its shape, as its card counts them.
+int64_t parameters(const ModelConfig& c) {
+  const int64_t layer = 2 * c.dim * q_width(c) + 2 * c.dim * kv_width(c) + 3 * c.dim * c.ffn + 2 * c.dim;
+  return c.layers * layer + (c.tied_embedding ? 1 : 2) * c.vocab * c.dim + c.dim;
+}
+
+TEST(Shapes, HaveTheParametersOfTheirCards) {
+  const struct {
+    const char* name;
+    int64_t parameters, context;
+  } cards[] = {{"tinyllama-1.1b", 1100048384, 2048},  {"llama3-8b", 8030261248, 8192},       {"llama2-13b", 13015864320, 4096},
+               {"codellama-34b", 33743970304, 16384}, {"llama3.1-70b", 70553706496, 131072}, {"qwen2-72b", 72705384448, 32768}};
+  for (const auto& card : cards) {
+    const ModelConfig c = load_shape(std::string(WAFER_SOURCE_DIR "/models/") + card.name + ".toml");
+    EXPECT_EQ(c.name, card.name);
+    EXPECT_EQ(parameters(c), card.parameters) << card.name;
+    EXPECT_EQ(c.context, card.context) << card.name;
+    EXPECT_EQ(c.heads * c.head_dim, c.dim) << card.name;
+  }
+}
+
 TEST(Shapes, SayWhatIsWrong) {
   const std::string good =
       "layers = 2\ndim = 64\nheads = 4\nkv_heads = 2\nhead_dim = 16\nffn = 96\nvocab = 40\ncontext = 128\nnorm_epsilon = 1e-5\nrope_base = "

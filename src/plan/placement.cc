@@ -23,6 +23,14 @@ int region_of_layer(const PhasePlan& p, int layer) {
   check_failed(__FILE__, __LINE__, "region_of_layer", "a layer without a region");
 }
 
+int layer_regions(const PhasePlan& p) {
+  return static_cast<int>(std::count_if(p.regions.begin(), p.regions.end(), [](const PlacedRegion& r) { return r.layers > 0; }));
+}
+
+std::vector<int> line_groups(const Plan& plan, int cores) {
+  return plan.groups.empty() ? even_groups(cores, plan.tree_levels) : plan.groups;
+}
+
 Dtype weight_dtype(TensorType t, Numerics numerics) {
   switch (t) {
     case TensorType::q8_0: return Dtype::q8_0;

@@ -39,6 +39,7 @@ struct Plan {
   int64_t max_prompt = 0;    // longest prompt that scores are kept for
   bool keep_scores = true;   // scores of all chunks are kept between the two passes over the keys; else they are computed twice
   int tree_levels = 2;       // K of the K-tree reductions
+  std::vector<int> groups;   // of the reductions along a whole line in decode and the head, as k_tree() takes them; empty: even ones
   bool host_choice = false;  // the host reads the logits and picks the token; else the greedy choice is made on the mesh
   PhasePlan prefill;
   PhasePlan decode;
@@ -46,5 +47,7 @@ struct Plan {
 
 int head_region(const PhasePlan& p);
 int region_of_layer(const PhasePlan& p, int layer);
+int layer_regions(const PhasePlan& p);                      // how many regions hold layers
+std::vector<int> line_groups(const Plan& plan, int cores);  // of a decode reduction along a line: the plan's, or even ones
 
 }  // namespace wafer

@@ -14,8 +14,6 @@ using namespace mesh;
 
 namespace {
 
-enum class Part : uint8_t { prefill, decode };
-
 // Shorter chunks than this are not worth a single region: rather more regions. Assumed; the search by time() will know better.
 constexpr int64_t kShortestChunk = 128;
 
@@ -61,14 +59,7 @@ struct Planner {
   int64_t sram() const { return device.sram_bytes_per_core; }
   int64_t usable() const { return sram() - device.code_and_system_bytes; }
 
-  Plan base_plan() const {
-    return {.name = request.plan,
-            .numerics = request.numerics,
-            .context = request.context,
-            .chunk = request.max_prompt,
-            .max_prompt = request.max_prompt,
-            .host_choice = request.host_choice};
-  }
+  Plan base_plan() const { return empty_plan(request); }
 
   bool fits(const Plan& plan) const {
     const auto rows = phase_bytes(place(config, types, plan, device_mesh()).program, device.code_and_system_bytes);
@@ -259,6 +250,30 @@ void check_mesh(const char* option, const std::optional<Extent>& e, const Device
                .fix = "choose a smaller mesh or leave it to the planner"});
 }
 
+// Groups of each level, fewer from level to level, of cores that there are.
+void check_trees(const PlanRequest& request) {
+  if (request.tree_levels < 1)
+    throw Error({.where = "tree levels", .found = std::to_string(request.tree_levels), .expected = "at least 1", .fix = "give more"});
+  for (size_t i = 0; i < request.groups.size(); i++)
+    if (request.groups[i] < 1 || (i > 0 && request.groups[i] >= request.groups[i - 1]))
+      throw Error({.where = "--groups",
+                   .found = i == 0 ? fmt::format("{} groups", request.groups[i])
+                                   : fmt::format("{} groups of {}", request.groups[i], request.groups[i - 1]),
+                   .expected = "for each level of the trees fewer groups than for the one before, at least 1",
+                   .fix = "give them from the first level on, such as --groups 20 or --groups 72,9"});
+}
+
+void check_groups(const Plan& plan) {
+  if (plan.groups.empty()) return;
+  for (const PlacedRegion& r : plan.decode.regions)
+    if (plan.groups.front() > std::max(r.rect.w, r.rect.h))
+      throw Error({.where = "--groups",
+                   .found = fmt::format("{} groups", plan.groups.front()),
+                   .expected = fmt::format("at most {}, the cores of the longer side of decode's {}x{}", std::max(r.rect.w, r.rect.h),
+                                           r.rect.w, r.rect.h),
+                   .fix = "give fewer groups or a larger mesh"});
+}
+
 std::string describe(const PhaseBytes& row, const Program& program, int64_t sram) {
   std::string text = fmt::format("core ({},{}) needs {} of {} bytes in phase {}: code and system {}", row.x, row.y, row.fullest.total(),
                                  sram, program.phases[static_cast<size_t>(row.phase)].name, row.fullest.code);
@@ -316,6 +331,7 @@ PlanResult make_plan(const ModelConfig& config, const WeightTypes& types, const 
                  .found = std::to_string(request.chunk),
                  .expected = "at least 1 token",
                  .fix = "leave it out for the planner's choice"});
+  check_trees(request);
   const bool one_mesh = request.prefill_mesh && request.prefill_mesh == request.decode_mesh;
   check_mesh(one_mesh ? "--mesh" : "--prefill-mesh", request.prefill_mesh, device);
   check_mesh("--decode-mesh", request.decode_mesh, device);
@@ -335,14 +351,37 @@ PlanResult make_plan(const ModelConfig& config, const WeightTypes& types, const 
     out.reason = planner.no_plan_reason();
     return out;
   }
-  const Program program = place(config, types, out.plan, planner.device_mesh()).program;
-  out.bytes = phase_bytes(program, device.code_and_system_bytes);
-  out.fullest = fullest(out.bytes);
-  out.fits = out.fullest.fullest.total() <= planner.sram();
-  out.fits_measured_code =
-      out.fullest.fullest.total() - device.code_and_system_bytes + device.code_and_system_bytes_measured <= planner.sram();
-  if (!out.fits) out.reason = describe(out.fullest, program, planner.sram());
+  check_groups(out.plan);
+  judge_bytes(out, place(config, types, out.plan, planner.device_mesh()).program, device);
   return out;
+}
+
+Plan empty_plan(const PlanRequest& request) {
+  return {.name = request.plan,
+          .numerics = request.numerics,
+          .context = request.context,
+          .chunk = request.max_prompt,
+          .max_prompt = request.max_prompt,
+          .tree_levels = request.tree_levels,
+          .groups = request.groups,
+          .host_choice = request.host_choice};
+}
+
+bool place_part(const ModelConfig& config, const WeightTypes& types, const Device& device, const PlanRequest& request, Part part,
+                Extent mesh, Plan& plan) {
+  const Planner planner{config, types, device, request};
+  return planner.use_single_region(plan, part, mesh) || planner.use_dealt_regions(plan, part, mesh);
+}
+
+void judge_bytes(PlanResult& result, const Program& program, const Device& device, std::string_view part) {
+  result.bytes = phase_bytes(program, device.code_and_system_bytes);
+  std::erase_if(result.bytes,
+                [&](const PhaseBytes& row) { return !program.phases[static_cast<size_t>(row.phase)].name.starts_with(part); });
+  result.fullest = fullest(result.bytes);
+  const int64_t total = result.fullest.fullest.total(), sram = device.sram_bytes_per_core;
+  result.fits = total <= sram;
+  result.fits_measured_code = total - device.code_and_system_bytes + device.code_and_system_bytes_measured <= sram;
+  result.reason = result.fits ? "" : describe(result.fullest, program, sram);
 }
 
 }  // namespace wafer

@@ -25,6 +25,8 @@ struct PlanRequest {
   int64_t chunk = 0;                         // 0: the longest prompt if its activations fit, else the longest chunk that does
   std::optional<mesh::Extent> prefill_mesh;  // of every region; none: the planner's choice
   std::optional<mesh::Extent> decode_mesh;
+  int tree_levels = 2;      // as in Plan
+  std::vector<int> groups;  // as in Plan
   bool host_choice = false;
 };
 
@@ -40,6 +42,16 @@ struct PlanResult {
 // Throws Error for a request that the device cannot take (a mesh larger than the device, a prompt longer than the context, ...).
 // Where no plan fits and no mesh was given: fits = false, and the reason says by how much.
 PlanResult make_plan(const ModelConfig& config, const WeightTypes& types, const Device& device, const PlanRequest& request);
+
+// One phase alone on regions of one size: a single one if it holds everything, else as many as the bytes need. Sets the phase's regions
+// (and for prefill the chunk) in `plan`; false where they do not fit.
+enum class Part : uint8_t { prefill, decode };
+bool place_part(const ModelConfig& config, const WeightTypes& types, const Device& device, const PlanRequest& request, Part part,
+                mesh::Extent mesh, Plan& plan);
+Plan empty_plan(const PlanRequest& request);  // without regions
+
+// Counts the bytes of the program's phases whose names begin with `part` and says in the result whether they fit.
+void judge_bytes(PlanResult& result, const mesh::Program& program, const Device& device, std::string_view part = "");
 
 mesh::Limits limits_of(const Device& device);
 WeightTypes types_of(const Model& model);

@@ -1,0 +1,113 @@
+// waferllm bench decode, prefill, e2e, kv: what parts of an inference of a model cost on a device. Needs no weights.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "base/error.h"
+#include "cli/commands.h"
+#include "cli/output.h"
+#include "cli/plan_request.h"
+#include "report/bench_report.h"
+
+namespace wafer::cli {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int64_t kDefaultContext = 4096;  // documented in --help
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+int64_t positions_of(const char* option, const Given& given, const ModelConfig& config) {
+  return given ? integer_of(option, *given, 1, config.context) : std::min(config.context, kDefaultContext);
+}
+
+// Only one of --mesh, --decode-mesh (or --prefill-mesh) makes sense where one phase is timed: the other phase lies on the same mesh.
+PlanRequest request_of_part(const BenchArguments& a, Part part) {
+  const bool decode = part == Part::decode;
+  const Given& own = decode ? a.plan.decode_mesh : a.plan.prefill_mesh;
+  const Given& other = decode ? a.plan.prefill_mesh : a.plan.decode_mesh;
+  if (other)
+    throw Error{{.where = decode ? "--prefill-mesh" : "--decode-mesh",
+                 .found = wafer::quoted(*other),
+                 .expected = decode ? "the mesh of decode" : "the mesh of prefill",
+                 .fix = "use --mesh"}};
+  PlanRequest request = plan_request(a.plan);
+  if (own) request.prefill_mesh = request.decode_mesh = decode ? request.decode_mesh : request.prefill_mesh;
+  return request;
+}
+
+void warn_unless_it_fits(const PlanResult& plan) {
+  if (!plan.fits) write_err(fmt::format("waferllm: warning: does not fit: {}; goes on, because the mesh was given\n", plan.reason));
+}
+
+template <class Report>
+void print(const BenchArguments& a, Report& report, Clock::time_point start) {
+  report.host_seconds = seconds_since(start);
+  write_out(a.plan.json ? bench_json(report) + "\n" : bench_text(report));
+}
+
+}  // namespace
+
+void bench_decode_command(const BenchArguments& a) {
+  const Clock::time_point start = Clock::now();
+  PlanRequest request = request_of_part(a, Part::decode);
+  const Device device = device_of(a.plan);
+  const Shape shape = load_shape_or_model(a.plan.model);
+  request.context = positions_of("--context", a.context, shape.config);
+  const BenchSetup setup = bench_setup(shape.config, shape.types, device, request, "decode");
+  warn_unless_it_fits(setup.plan);
+  BenchReport report = bench_decode(setup);
+  print(a, report, start);
+}
+
+void bench_prefill_command(const BenchArguments& a) {
+  const Clock::time_point start = Clock::now();
+  PlanRequest request = request_of_part(a, Part::prefill);
+  const Device device = device_of(a.plan);
+  const Shape shape = load_shape_or_model(a.plan.model);
+  request.context = request.max_prompt = positions_of("--tokens", a.tokens, shape.config);
+  const BenchSetup setup = bench_setup(shape.config, shape.types, device, request, "prefill");
+  warn_unless_it_fits(setup.plan);
+  BenchReport report = bench_prefill(setup, request.max_prompt);
+  print(a, report, start);
+}
+
+void bench_e2e_command(const BenchArguments& a) {
+  const Clock::time_point start = Clock::now();
+  PlanRequest request = plan_request(a.plan);
+  const Device device = device_of(a.plan);
+  const Shape shape = load_shape_or_model(a.plan.model);
+  const int64_t input = integer_of("--input", a.input.value_or(""), 1, int64_t{1} << 31);
+  const int64_t output = integer_of("--output", a.output.value_or(""), 1, int64_t{1} << 31);
+  request.context = input + output;
+  request.max_prompt = input;
+  const BenchSetup setup = bench_setup(shape.config, shape.types, device, request, "");
+  warn_unless_it_fits(setup.plan);
+  RequestReport report = bench_request(setup, input, output);
+  print(a, report, start);
+}
+
+void bench_kv_command(const BenchArguments& a) {
+  const Clock::time_point start = Clock::now();
+  PlanRequest request = request_of_part(a, Part::decode);
+  const Device device = device_of(a.plan);
+  const Shape shape = load_shape_or_model(a.plan.model);
+  request.context = std::min(shape.config.context, kDefaultContext);
+  const PlanResult plan = make_plan(shape.config, shape.types, device, request);  // checks the request
+  if (plan.plan.decode.regions.empty())
+    throw Error{{.where = shape.config.name + " on " + device.name,
+                 .found = plan.reason,
+                 .expected = "a model that fits",
+                 .fix = "use a smaller model or a larger device, or give --mesh"}};
+  KvReport report{.model = shape.config,
+                  .device = device,
+                  .numerics = request.numerics,
+                  .capacity = kv_capacity(shape.config, shape.types, device, request, mesh::extent(plan.plan.decode.regions.front().rect))};
+  if (report.capacity.shift == 0)
+    write_err(fmt::format("waferllm: warning: {} does not fit on regions of this size, even without a cache\n", shape.config.name));
+  print(a, report, start);
+}
+
+}  // namespace wafer::cli

@@ -1,0 +1,77 @@
+#include "plan/capacity.h"
+
+#include <algorithm>
+
+namespace wafer {
+
+using namespace mesh;
+
+namespace {
+
+constexpr int64_t kPaperCores = 850'000;  // of a WSE-2, as the paper counts them (section 7)
+constexpr int64_t kPaperPrompt = 4096;    // tokens of the prompt before the first one generated (table 5)
+
+// The largest n in [0, most] for which `holds` is true, where it is true up to some n and false from there on.
+template <class Holds>
+int64_t largest(int64_t most, Holds holds) {
+  int64_t low = 0, high = most + 1;
+  while (high - low > 1) {
+    const int64_t middle = low + (high - low) / 2;
+    (holds(middle) ? low : high) = middle;
+  }
+  return low;
+}
+
+int64_t parameters(const ModelConfig& c) {
+  const int64_t layer = 2 * c.dim * q_width(c) + 2 * c.dim * kv_width(c) + 3 * c.dim * c.ffn + 2 * c.dim;
+  return c.layers * layer + (c.tied_embedding ? 1 : 2) * c.vocab * c.dim + c.dim;
+}
+
+// Whether the last row of every region has room for all `n` positions: as many as it holds of n * H positions kept by shift.
+bool last_row_holds(const ModelConfig& config, const WeightTypes& types, const Device& device, Plan plan, int64_t n) {
+  plan.context = n * plan.decode.regions.front().rect.h;
+  const Placement p = place(config, types, plan, limits_of(device).mesh);
+  for (size_t r = 0; r < p.decode_regions.size(); r++) {
+    const Rect rect = plan.decode.regions[r].rect;
+    for (int x = 0; x < rect.w; x++)
+      for (int phase : {p.decode_phases.layer, p.decode_phases.head, p.decode_phases.move})
+        if (core_bytes(p.program, p.decode_regions[r], phase, x, rect.h - 1, device.code_and_system_bytes).total() >
+            device.sram_bytes_per_core)
+          return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+KvCapacity kv_capacity(const ModelConfig& config, const WeightTypes& types, const Device& device, const PlanRequest& request, Extent mesh) {
+  const int64_t value_bytes = request.numerics == Numerics::fp32 ? 4 : 2;
+  const int64_t cores = device.mesh_width * device.mesh_height;
+  KvCapacity out{.mesh = mesh, .position_bytes = 2 * kv_width(config) * config.layers * value_bytes};
+  const int64_t most = cores * data_bytes_per_core(device) / out.position_bytes + 1;
+
+  PlanRequest of = request;
+  of.chunk = of.max_prompt = 1;
+  Plan full;
+  out.shift = largest(most, [&](int64_t n) {
+    if (n == 0) return true;
+    of.context = n;
+    Plan plan = empty_plan(of);
+    if (!place_part(config, types, device, of, Part::decode, mesh, plan)) return false;
+    full = std::move(plan);
+    return true;
+  });
+  if (out.shift > 0) {
+    out.regions = layer_regions(full.decode);
+    for (const PlacedRegion& r : full.decode.regions) out.layers_per_region = std::max(out.layers_per_region, r.layers);
+    out.concat = largest(out.shift, [&](int64_t n) { return n == 0 || last_row_holds(config, types, device, full, n); });
+  }
+  out.paper_cores = device.name == "wse2" ? kPaperCores : cores;
+  out.paper_prompt = kPaperPrompt;
+  const int64_t left = out.paper_cores * data_bytes_per_core(device) - 2 * parameters(config);
+  out.paper_shift = std::max<int64_t>(0, left / out.position_bytes - kPaperPrompt);
+  out.paper_concat = out.paper_shift / mesh.h;
+  return out;
+}
+
+}  // namespace wafer

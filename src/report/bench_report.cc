@@ -1,0 +1,264 @@
+#include "report/bench_report.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "mesh/verify.h"
+#include "report/text.h"
+#include "text/utf8.h"
+
+namespace wafer {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+double seconds(int64_t cycles, const Device& d) { return static_cast<double>(cycles) / d.clock_hz; }
+double rate(int64_t tokens, int64_t cycles, const Device& d) {
+  return cycles > 0 ? static_cast<double>(tokens) * d.clock_hz / static_cast<double>(cycles) : 0;
+}
+
+// Without the parts of an inference whose bytes were not counted.
+PlacementReport placement_of(const BenchSetup& s) {
+  PlacementReport r = placement_report(s.model, s.device, s.plan, &s.lowered.program());
+  std::erase_if(r.parts, [](const PartReport& p) { return p.fullest.cores == 0; });
+  return r;
+}
+
+// ---- text ------------------------------------------------------------------------------------------------------------------------
+
+std::string time_text(int64_t cycles, const Device& d) {
+  return fmt::format("{} cycles, {} us", grouped(cycles), significant(1e6 * seconds(cycles, d)));
+}
+
+std::string steps_table(const TimedPart& part, std::string_view title) {
+  std::vector<Row> rows = {{std::string(title), "times", "cycles", "share"}};
+  for (const TimedStep& s : part.steps)
+    rows.push_back(
+        {"  " + s.name, grouped(s.count), grouped(s.cycles),
+         fmt::format("{:.1f}%", part.cycles > 0 ? 100.0 * static_cast<double>(s.cycles) / static_cast<double>(part.cycles) : 0)});
+  rows.push_back({"  all", "", grouped(part.cycles), "100.0%"});
+  return table(rows, "lrrr");
+}
+
+std::string setup_text(const PlacementReport& p) {
+  const std::vector<Row> rows = {{"trees", p.plan.groups.empty()
+                                               ? fmt::format("K = {}, even groups", p.plan.tree_levels)
+                                               : fmt::format("{} groups along whole lines of decode", fmt::join(p.plan.groups, ", "))}};
+  return placement_text(p) + "\n" + table(rows, "ll");
+}
+
+// ---- JSON ------------------------------------------------------------------------------------------------------------------------
+
+Json steps_json(const TimedPart& part) {
+  Json list = Json::array();
+  for (const TimedStep& s : part.steps) list.push_back({{"name", s.name}, {"cycles", s.cycles}, {"count", s.count}});
+  return list;
+}
+
+Json part_json(const TimedPart& part, int64_t tokens, const Device& d) {
+  Json json = {{"cycles", part.cycles}, {"seconds", seconds(part.cycles, d)}};
+  if (tokens > 0) json["tokens_per_second"] = rate(tokens, part.cycles, d);
+  json["steps"] = steps_json(part);
+  return json;
+}
+
+std::string mesh_of(const PhasePlan& p) { return mesh_text(mesh::extent(p.regions.front().rect)); }
+
+// The configuration, echoed.
+Json setup_json(const std::string& what, const PlacementReport& p) {
+  return {{"bench", what},
+          {"engine", "time"},
+          {"model", to_valid_utf8(p.model.name)},
+          {"layers", p.model.layers},
+          {"device", to_valid_utf8(p.device.name)},
+          {"clock_hz", p.device.clock_hz},
+          {"plan", p.plan.name},
+          {"numerics", name_of(p.plan.numerics)},
+          {"context", p.plan.context},
+          {"tree_levels", p.plan.tree_levels},
+          {"groups", p.plan.groups}};
+}
+
+void add_phase(Json& json, const PhasePlan& phase) {
+  json["mesh"] = mesh_of(phase);
+  json["regions"] = phase.regions.size();
+}
+
+std::string line_of(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
+}  // namespace
+
+// ---- measuring -------------------------------------------------------------------------------------------------------------------
+
+BenchSetup bench_setup(const ModelConfig& model, const WeightTypes& types, const Device& device, const PlanRequest& request,
+                       const std::string& part) {
+  BenchSetup s{.model = model, .types = types, .device = device, .plan = make_plan(model, types, device, request), .lowered = {}};
+  const bool mesh_given = request.prefill_mesh || request.decode_mesh;
+  const bool placed = !s.plan.plan.decode.regions.empty() && !s.plan.plan.prefill.regions.empty();
+  if (placed) {
+    s.lowered = lower(model, types, s.plan.plan, limits_of(device).mesh);
+    judge_bytes(s.plan, s.lowered.program(), device, part);
+  }
+  if (!placed || (!s.plan.fits && !mesh_given))
+    throw Error({.where = model.name + " on " + device.name,
+                 .found = s.plan.reason,
+                 .expected = "a plan that fits",
+                 .fix = "use a smaller model, a shorter context, quantised weights or a larger device, or give --mesh to time it anyway"});
+  for (const mesh::Diagnostic& d : mesh::verify(s.lowered.program(), limits_of(device)))
+    if (d.rule != mesh::Rule::bytes)
+      throw Error(
+          {.where = d.where, .found = d.text, .expected = "a program that the device can run", .fix = "choose another mesh or device"});
+  return s;
+}
+
+BenchReport bench_decode(const BenchSetup& s) {
+  BenchReport r{.what = "decode", .placement = placement_of(s), .tokens = 1};
+  r.whole = RequestTimer{s.lowered, s.device}.decode(s.plan.plan.context - 1, 1);
+  r.layer = layer_part(s.lowered, "decode", r.whole);
+  return r;
+}
+
+BenchReport bench_prefill(const BenchSetup& s, int64_t tokens) {
+  BenchReport r{.what = "prefill", .placement = placement_of(s), .tokens = tokens};
+  r.whole = RequestTimer{s.lowered, s.device}.prefill(tokens);
+  r.layer = layer_part(s.lowered, "prefill", r.whole);
+  return r;
+}
+
+double tokens_per_second(const BenchReport& r) { return rate(r.tokens, r.placement.model.layers * r.layer.cycles, r.placement.device); }
+
+RequestReport bench_request(const BenchSetup& s, int64_t input, int64_t output) {
+  RequestReport r{.placement = placement_of(s), .input = input, .output = output};
+  const RequestTimer timer{s.lowered, s.device};
+  r.prefill = timer.prefill(input);
+  r.transition = timer.transition(input);
+  r.decode = timer.decode(input, output - 1);
+  return r;
+}
+
+int64_t cycles(const RequestReport& r) { return r.prefill.cycles + r.transition.cycles + r.decode.cycles; }
+
+// ---- printing --------------------------------------------------------------------------------------------------------------------
+
+std::string bench_text(const BenchReport& r) {
+  const Device& d = r.placement.device;
+  const bool prefill = r.what == "prefill";
+  const std::string what = prefill ? fmt::format("{} in chunks of {}", counted(r.tokens, "token"), r.placement.plan.chunk)
+                                   : fmt::format("a token at position {}", r.placement.plan.context - 1);
+  std::vector<Row> rows = {
+      {r.what, what},
+      {"one layer", time_text(r.layer.cycles, d)},
+      {"  all layers", fmt::format("{} tokens/s", significant(tokens_per_second(r)))},
+      {"whole", fmt::format("{}, {} tokens/s, with embedding, hand-overs, LM head and choice", time_text(r.whole.cycles, d),
+                            significant(rate(r.tokens, r.whole.cycles, d)))},
+      {"host", fmt::format("{} s to time it", significant(r.host_seconds))},
+  };
+  return setup_text(r.placement) + table(rows, "ll") + "\n" + steps_table(r.layer, "steps of one layer") + "\n" +
+         steps_table(r.whole, prefill ? "steps of the prompt" : "steps of the token");
+}
+
+std::string bench_json(const BenchReport& r) {
+  const Device& d = r.placement.device;
+  const bool prefill = r.what == "prefill";
+  Json json = setup_json(r.what, r.placement);
+  add_phase(json, prefill ? r.placement.plan.prefill : r.placement.plan.decode);
+  if (prefill) {
+    json["tokens"] = r.tokens;
+    json["chunk"] = r.placement.plan.chunk;
+    json["keep_scores"] = r.placement.plan.keep_scores;
+  } else {
+    json["position"] = r.placement.plan.context - 1;
+  }
+  json["cycles"] = r.layer.cycles;
+  json["seconds"] = seconds(r.layer.cycles, d);
+  json["tokens_per_second"] = tokens_per_second(r);
+  json["steps"] = steps_json(r.layer);
+  json[prefill ? "prompt" : "token"] = part_json(r.whole, r.tokens, d);
+  json["memory"] = memory_json(r.placement);
+  json["colours_max"] = colours_max(r.placement);
+  json["host_seconds"] = r.host_seconds;
+  return line_of(json);
+}
+
+std::string bench_text(const RequestReport& r) {
+  const Device& d = r.placement.device;
+  const int64_t all = cycles(r);
+  std::vector<Row> rows = {{"part", "tokens", "cycles", "ms", "share", "tokens/s"}};
+  const auto row = [&](const std::string& name, int64_t tokens, int64_t c) {
+    rows.push_back({name, tokens > 0 ? grouped(tokens) : "", grouped(c), significant(1e3 * seconds(c, d)),
+                    fmt::format("{:.1f}%", 100.0 * static_cast<double>(c) / static_cast<double>(all)),
+                    tokens > 0 && c > 0 ? significant(rate(tokens, c, d)) : ""});
+  };
+  row("prefill", r.input, r.prefill.cycles);
+  row("transition", 0, r.transition.cycles);
+  row("decode", r.output - 1, r.decode.cycles);
+  row("whole", r.output, all);
+  const std::vector<Row> host = {{"host", fmt::format("{} s to time it", significant(r.host_seconds))}};
+  return setup_text(r.placement) + table(host, "ll") + "\n" + table(rows, "lrrrrr");
+}
+
+std::string bench_json(const RequestReport& r) {
+  const Device& d = r.placement.device;
+  const int64_t all = cycles(r);
+  Json json = setup_json("e2e", r.placement);
+  json["prefill_mesh"] = mesh_of(r.placement.plan.prefill);
+  json["decode_mesh"] = mesh_of(r.placement.plan.decode);
+  json["chunk"] = r.placement.plan.chunk;
+  json["input"] = r.input;
+  json["output"] = r.output;
+  json["cycles"] = all;
+  json["seconds"] = seconds(all, d);
+  json["tokens_per_second"] = rate(r.output, all, d);
+  json["steps"] = {{{"name", "prefill"}, {"cycles", r.prefill.cycles}},
+                   {{"name", "transition"}, {"cycles", r.transition.cycles}},
+                   {{"name", "decode"}, {"cycles", r.decode.cycles}}};
+  json["prefill"] = part_json(r.prefill, r.input, d);
+  json["transition"] = part_json(r.transition, 0, d);
+  json["decode"] = part_json(r.decode, r.output - 1, d);
+  json["memory"] = memory_json(r.placement);
+  json["colours_max"] = colours_max(r.placement);
+  json["host_seconds"] = r.host_seconds;
+  return line_of(json);
+}
+
+std::string bench_text(const KvReport& r) {
+  const KvCapacity& c = r.capacity;
+  const auto gain = [](int64_t shift, int64_t concat) {
+    return concat > 0 ? significant(static_cast<double>(shift) / static_cast<double>(concat)) : "-";
+  };
+  const std::vector<Row> head = {
+      {"model", fmt::format("{}: {} bytes of K and V a position, numerics {}", to_valid_utf8(r.model.name), grouped(c.position_bytes),
+                            name_of(r.numerics))},
+      {"device", fmt::format("{}: {} bytes for data on a core", r.device.name, grouped(data_bytes_per_core(r.device)))},
+      {"decode", c.regions > 0 ? fmt::format("{} of {} cores with up to {} each", counted(c.regions, "region"), mesh_text(c.mesh),
+                                             counted(c.layers_per_region, "layer"))
+                               : fmt::format("does not fit on regions of {}", mesh_text(c.mesh))}};
+  const std::vector<Row> rows = {
+      {"positions of KV cache", "shift", "concat", "gain"},
+      {"  this placement, byte by byte", grouped(c.shift), grouped(c.concat), gain(c.shift, c.concat)},
+      {fmt::format("  whole-wafer arithmetic, {} cores, after a prompt of {}", grouped(c.paper_cores), c.paper_prompt),
+       grouped(c.paper_shift), grouped(c.paper_concat), gain(c.paper_shift, c.paper_concat)}};
+  return table(head, "ll") + "\n" + table(rows, "lrrr");
+}
+
+std::string bench_json(const KvReport& r) {
+  const KvCapacity& c = r.capacity;
+  return line_of({{"bench", "kv"},
+                  {"model", to_valid_utf8(r.model.name)},
+                  {"layers", r.model.layers},
+                  {"device", to_valid_utf8(r.device.name)},
+                  {"numerics", name_of(r.numerics)},
+                  {"mesh", mesh_text(c.mesh)},
+                  {"regions", c.regions},
+                  {"layers_per_region", c.layers_per_region},
+                  {"position_bytes", c.position_bytes},
+                  {"shift", c.shift},
+                  {"concat", c.concat},
+                  {"memory", {{"fits", c.shift > 0}}},
+                  {"paper", {{"cores", c.paper_cores}, {"prompt", c.paper_prompt}, {"shift", c.paper_shift}, {"concat", c.paper_concat}}},
+                  {"host_seconds", r.host_seconds}});
+}
+
+}  // namespace wafer

@@ -1,0 +1,64 @@
+// What `waferllm bench decode|prefill|e2e|kv` measure and print: cycles of parts of an inference on one plan.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "plan/capacity.h"
+#include "report/placement.h"
+#include "search/request_time.h"
+
+namespace wafer {
+
+// A model on a device, ready to be timed.
+struct BenchSetup {
+  ModelConfig model;
+  WeightTypes types;
+  Device device;
+  PlanResult plan;
+  Lowered lowered;
+};
+
+// Plans, lowers and proves. `part`: "decode" or "prefill" where only that part's bytes count, "" where all do. Throws Error where the plan
+// does not fit and no mesh was given, or any other rule is broken.
+BenchSetup bench_setup(const ModelConfig& model, const WeightTypes& types, const Device& device, const PlanRequest& request,
+                       const std::string& part);
+
+struct BenchReport {
+  std::string what;  // "decode", "prefill"
+  PlacementReport placement;
+  int64_t tokens = 0;  // decode: 1, at position context - 1; prefill: of the prompt
+  TimedPart layer;     // one of all layers; all chunks of a prefill together
+  TimedPart whole;     // all layers, embedding, hand-overs, LM head, choice
+  double host_seconds = 0;
+};
+BenchReport bench_decode(const BenchSetup& setup);
+BenchReport bench_prefill(const BenchSetup& setup, int64_t tokens);
+double tokens_per_second(const BenchReport& report);  // of layers alone: tokens * clock / (layers * cycles of one)
+
+struct RequestReport {
+  PlacementReport placement;
+  int64_t input = 0;   // tokens of the prompt
+  int64_t output = 0;  // tokens generated: the first by prefill, each other by a decode step
+  TimedPart prefill, transition, decode;
+  double host_seconds = 0;
+};
+RequestReport bench_request(const BenchSetup& setup, int64_t input, int64_t output);
+int64_t cycles(const RequestReport& report);
+
+struct KvReport {
+  ModelConfig model;
+  Device device;
+  Numerics numerics = Numerics::mixed;
+  KvCapacity capacity;
+  double host_seconds = 0;
+};
+
+std::string bench_text(const BenchReport& report);
+std::string bench_json(const BenchReport& report);  // one line, as the others
+std::string bench_text(const RequestReport& report);
+std::string bench_json(const RequestReport& report);
+std::string bench_text(const KvReport& report);
+std::string bench_json(const KvReport& report);
+
+}  // namespace wafer

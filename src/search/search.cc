@@ -1,0 +1,360 @@
+#include "search/search.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <optional>
+#include <set>
+
+#include "base/check.h"
+#include "base/parallel.h"
+#include "mesh/verify.h"
+#include "search/estimate.h"
+#include "search/request_time.h"
+
+namespace wafer {
+
+using namespace mesh;
+
+namespace {
+
+constexpr int64_t kGenerated = 128;  // tokens of the request where the context does not say how many are generated
+constexpr int64_t kRingSteps = 16;   // of each product on a large mesh that are timed
+constexpr int kLargeSide = 128;      // where a side is longer, not every step of its products is timed
+constexpr size_t kTimedDecode = 6, kTimedPrefill = 2, kTimedShared = 2;  // meshes that are timed, beside the rule's
+constexpr size_t kTrials = 40;                                           // of the ranked candidates, so many are tried whether they fit
+
+int64_t rounded(double cycles) { return std::llround(cycles); }
+
+struct Ranked {
+  Extent mesh;
+  double estimate = 0;
+};
+
+struct Search {
+  const ModelConfig& config;
+  const WeightTypes& types;
+  const Device& device;
+  PlanRequest request;
+  Goal goal;
+  SearchResult out{};
+  double whole_bytes = 0;   // of all weights and caches
+  double weight_bytes = 2;  // of one weight, on the mean
+
+  Extent device_mesh() const { return limits_of(device).mesh; }
+  double room() const { return static_cast<double>(data_bytes_per_core(device)); }
+  int64_t middle() const { return out.prompt + out.generated / 2; }
+
+  // ---- candidates ------------------------------------------------------------------------------------------------------------------
+
+  // Regions of layers that a mesh needs by the bytes of its fullest core; 0: it holds no layer or not the head, or there is no room.
+  int64_t regions_estimate(Part part, Extent e) const {
+    const HeldEstimate held = held_estimate(config, part, e, request.context);
+    const double cache_bytes = request.numerics == Numerics::fp32 ? 4 : 2;
+    const double layer = weight_bytes * held.layer + cache_bytes * held.cache, head = weight_bytes * held.head;
+    const double layers = static_cast<double>(config.layers);
+    if (layers * layer + head <= room()) return 1;
+    const double each = std::floor(room() / layer), regions = each >= 1 ? std::ceil(layers / each) : 0;
+    const int64_t slots = int64_t{device_mesh().w / e.w} * (device_mesh().h / e.h);
+    return head <= room() && regions >= 1 && regions + 1 <= static_cast<double>(slots) ? std::llround(regions) : 0;
+  }
+
+  // Squares at whose sides the widest share of the model's width or of its ffn drops by one, some between the smallest that may hold the
+  // whole and the largest, rectangles of five shapes with sides a tenth apart, and those that tile the device.
+  std::vector<Extent> meshes() const {
+    std::set<std::pair<int, int>> seen;
+    std::vector<Extent> list;
+    const auto add = [&](double w, double h) {
+      const Extent e{static_cast<int>(std::lround(w)), static_cast<int>(std::lround(h))};
+      if (e.w < 1 || e.h < 1 || e.w > device_mesh().w || e.h > device_mesh().h) return;
+      if (seen.insert({e.w, e.h}).second) list.push_back(e);
+    };
+    for (const int64_t n : {config.dim, config.ffn})
+      for (int64_t share = 1; share <= 64; share++) {
+        const double side = std::ceil(static_cast<double>(n) / static_cast<double>(share));
+        add(side, side);
+      }
+    const double largest = std::min(device_mesh().w, device_mesh().h), least = std::min(largest, std::sqrt(whole_bytes / room()));
+    for (int i = 0; i <= 8; i++) add(least + (largest - least) * i / 8, least + (largest - least) * i / 8);
+    for (double side = 4; side <= std::max(device_mesh().w, device_mesh().h); side *= 1.1)
+      for (const double shape : {0.5, 0.75, 1.0, 1.33, 2.0}) add(side * std::sqrt(shape), side / std::sqrt(shape));
+    for (int columns = 1; columns <= 8; columns++)
+      for (int rows = 1; rows <= 8; rows++) add(device_mesh().w / columns, device_mesh().h / rows);
+    return list;
+  }
+
+  // What the goal counts of one phase, by the formulas.
+  double cost(const StageEstimate& s, int64_t count) const {
+    const double regions = static_cast<double>(count), layers = static_cast<double>(config.layers);
+    if (goal == Goal::throughput && regions > 1) return std::max(s.layer * std::ceil(layers / regions), s.head);
+    return s.layer * layers + s.head + s.hand_over * (regions > 1 ? regions + 1 : 0);
+  }
+
+  double cost(Part part, Extent e, int64_t chunk, int64_t regions) const {
+    const Plan trees = empty_plan(request);
+    return part == Part::decode ? cost(decode_estimate(config, device, trees, e, middle()), regions)
+                                : cost(prefill_estimate(config, device, trees, e, out.prompt, chunk), regions);
+  }
+
+  // Meshes that may hold the phases, the cheapest first by what the goal counts.
+  std::vector<Ranked> ranked(bool prefill, bool decode) {
+    std::vector<Ranked> list;
+    for (const Extent e : meshes()) {
+      const int64_t rows = prefill ? regions_estimate(Part::prefill, e) : 1, tokens = decode ? regions_estimate(Part::decode, e) : 1;
+      out.candidates++;
+      if (rows == 0 || tokens == 0) {
+        out.refused.too_many_bytes++;
+        continue;
+      }
+      Ranked r{.mesh = e};
+      const int64_t regions = std::max(rows, tokens);
+      if (prefill) r.estimate += cost(Part::prefill, e, out.prompt, regions);
+      if (decode) r.estimate += (prefill ? static_cast<double>(out.generated) : 1.0) * cost(Part::decode, e, 0, regions);
+      list.push_back(r);
+    }
+    std::stable_sort(list.begin(), list.end(), [](const Ranked& a, const Ranked& b) { return a.estimate < b.estimate; });
+    return list;
+  }
+
+  // ---- fitting ---------------------------------------------------------------------------------------------------------------------
+
+  // The phase on regions of one size, with the longest chunk that fits: the prompt, or a half, a quarter, an eighth of it.
+  std::optional<Timed> placed(Part part, Extent e) const {
+    PlanRequest of = request;
+    Plan plan = empty_plan(of);
+    const auto fits = [&] { return place_part(config, types, device, of, part, e, plan); };
+    bool found = false;
+    if (part == Part::prefill && request.chunk == 0) {
+      of.chunk = of.max_prompt = 1;  // no prompt fits where not even one token does
+      if (!fits()) return std::nullopt;
+      of.max_prompt = request.max_prompt;
+      for (int64_t parts = 1; parts <= 8 && !found; parts *= 2) {
+        of.chunk = (of.max_prompt + parts - 1) / parts;
+        plan = empty_plan(of);
+        found = fits();
+      }
+    } else {
+      found = fits();
+    }
+    if (!found) return std::nullopt;
+    Timed t = phase_of(plan, part);
+    t.estimate = rounded(cost(part, e, t.chunk, layer_regions(t.plan)));
+    return t;
+  }
+
+  // The first of the ranked ones that fit, by the formulas for the chunk that they turned out to have.
+  std::vector<Timed> fitting(Part part, size_t most) {
+    std::vector<Timed> list;
+    size_t trials = 0;
+    for (const Ranked& r : ranked(part == Part::prefill, part == Part::decode)) {
+      if (list.size() == 2 * most || trials++ == kTrials) break;
+      if (auto t = placed(part, r.mesh))
+        list.push_back(std::move(*t));
+      else
+        out.refused.too_many_bytes++;
+    }
+    std::stable_sort(list.begin(), list.end(), [](const Timed& a, const Timed& b) { return a.estimate < b.estimate; });
+    if (list.size() > most) list.resize(most);
+    return list;
+  }
+
+  // Meshes for both phases, with the same regions: what each core holds then changes little from one phase to the other.
+  void add_shared(size_t most) {
+    size_t found = 0, trials = 0;
+    for (const Ranked& r : ranked(true, true)) {
+      if (found == most || trials++ == kTrials) break;
+      auto prefill = placed(Part::prefill, r.mesh), decode = prefill ? placed(Part::decode, r.mesh) : std::nullopt;
+      if (!prefill || !decode) {
+        out.refused.too_many_bytes++;
+        continue;
+      }
+      (prefill->plan.regions.size() > decode->plan.regions.size() ? decode : prefill)->plan =
+          PhasePlan((prefill->plan.regions.size() > decode->plan.regions.size() ? prefill : decode)->plan);
+      if (!transition_fits(joined(*prefill, *decode))) {
+        out.refused.transition++;
+        continue;
+      }
+      found++;
+      add_new(out.prefill, *prefill);
+      add_new(out.decode, *decode);
+    }
+  }
+
+  static void add_new(std::vector<Timed>& list, const Timed& t) {
+    const bool known = std::any_of(list.begin(), list.end(), [&](const Timed& o) {
+      return o.mesh == t.mesh && o.chunk == t.chunk && o.plan.regions.size() == t.plan.regions.size() && o.keep_scores == t.keep_scores;
+    });
+    if (!known) list.push_back(t);
+  }
+
+  static Timed phase_of(const Plan& plan, Part part) {
+    const PhasePlan& phase = part == Part::prefill ? plan.prefill : plan.decode;
+    return {.part = part,
+            .mesh = extent(phase.regions.front().rect),
+            .chunk = plan.chunk,
+            .groups = plan.groups,
+            .plan = phase,
+            .keep_scores = plan.keep_scores};
+  }
+
+  // ---- timing ----------------------------------------------------------------------------------------------------------------------
+
+  Plan joined(const Timed& prefill, const Timed& decode) const {
+    Plan p = empty_plan(request);
+    p.chunk = prefill.chunk;
+    p.keep_scores = prefill.keep_scores;
+    p.prefill = prefill.plan;
+    p.decode = decode.plan;
+    p.groups = decode.groups;
+    return p;
+  }
+
+  bool legal(const Plan& plan) const {
+    for (const Diagnostic& d : verify(lower(config, types, plan, device_mesh()).program(), limits_of(device)))
+      if (d.rule != Rule::bytes) return false;
+    return true;
+  }
+
+  // The phase with itself for the other phase: a program needs both.
+  void time(Timed& t) const {
+    t.regions = layer_regions(t.plan);
+    const Lowered lowered = lower(config, types, joined(t, t), device_mesh());
+    RequestTimer timer{lowered, device};
+    timer.chunks = 2;
+    const bool prefill = t.part == Part::prefill;
+    if (prefill && std::max(t.mesh.w, t.mesh.h) > kLargeSide) timer.options.ring_steps = kRingSteps;
+    const TimedPart whole = prefill ? timer.prefill(out.prompt) : timer.decode(middle(), 1);
+    const int64_t layer = layer_part(lowered, prefill ? "prefill" : "decode", whole).cycles;
+    int most = 0;
+    for (const PlacedRegion& r : t.plan.regions) most = std::max(most, r.layers);
+    t.cycles = whole.cycles;
+    t.stage_cycles = t.regions == 1 ? whole.cycles : std::max(layer * most, whole.cycles - layer * config.layers);
+  }
+
+  int64_t value(const Timed& t) const { return goal == Goal::latency ? t.cycles : t.stage_cycles; }
+
+  void time_all(std::vector<Timed>& list) const {
+    parallel_for(0, static_cast<int64_t>(list.size()), 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; i++) time(list[static_cast<size_t>(i)]);
+    });
+    std::stable_sort(list.begin(), list.end(), [&](const Timed& a, const Timed& b) { return value(a) < value(b); });
+  }
+
+  // Other trees along whole lines of a decode mesh: of one level, of two with other numbers of groups, of three.
+  std::vector<Timed> other_trees(const Timed& best) {
+    std::vector<Timed> list;
+    if (!request.groups.empty()) return list;
+    const int side = std::max(best.mesh.w, best.mesh.h);
+    const double root = std::sqrt(static_cast<double>(side));
+    const auto add = [&](std::vector<int> groups) {
+      if (groups.front() > side || groups.back() < 1) return;
+      Timed t = best;
+      t.by_rule = false;
+      t.groups = std::move(groups);
+      out.candidates++;
+      if (colours_max(lower(config, types, joined(t, t), device_mesh()).program()) > limits_of(device).colours)
+        out.refused.too_many_colours++;
+      else
+        list.push_back(std::move(t));
+    };
+    add({1});
+    for (const double f : {0.5, 0.7, 1.4, 2.0}) add({static_cast<int>(std::lround(root * f))});
+    for (const double f : {1.0, 1.5}) {
+      const std::vector<int> g = even_groups(side, 3);
+      const int first = static_cast<int>(std::lround(g[0] * f)), second = static_cast<int>(std::lround(g[1] * f));
+      if (first > second) add({first, second});
+    }
+    return list;
+  }
+
+  bool transition_fits(const Plan& plan) const {
+    const Placement p = place(config, types, plan, device_mesh());
+    return fullest(phase_bytes(p.program, device.code_and_system_bytes, p.transition_phase)).fullest.total() <= device.sram_bytes_per_core;
+  }
+
+  int64_t request_cycles(const Timed& prefill, const Timed& decode) const { return value(prefill) + out.generated * value(decode); }
+
+  void run() {
+    PlanResult rule_plan = make_plan(config, types, device, request);  // checks the request
+    if (rule_plan.plan.decode.regions.empty()) {
+      out.plan = std::move(rule_plan);
+      return;
+    }
+    // All weights on one core: their bytes as they lie in SRAM.
+    Plan least = empty_plan(request);
+    least.decode.regions = {{.rect = {0, 0, 1, 1}, .first_layer = 0, .layers = static_cast<int>(config.layers), .head = true}};
+    const Placement p = place(config, types, least, device_mesh());
+    const CoreBytes all = core_bytes(p.program, p.decode_regions.front(), p.decode_phases.layer, 0, 0, 0);
+    const HeldEstimate held = held_estimate(config, Part::decode, {1, 1}, request.context);
+    whole_bytes = static_cast<double>(all.total());
+    weight_bytes = static_cast<double>(all.by_kind[static_cast<size_t>(BufferKind::weights)]) /
+                   (static_cast<double>(config.layers) * held.layer + held.head);
+
+    out.decode = fitting(Part::decode, kTimedDecode);
+    out.prefill = fitting(Part::prefill, kTimedPrefill);
+    add_shared(kTimedShared);
+    std::vector<Timed> rules = {phase_of(rule_plan.plan, Part::prefill), phase_of(rule_plan.plan, Part::decode)};
+    for (Timed& t : rules) t.by_rule = true;
+    out.prefill.insert(out.prefill.begin(), rules[0]);
+    out.decode.insert(out.decode.begin(), rules[1]);
+    time_all(out.decode);
+    time_all(out.prefill);
+    const auto by_rule = [](const Timed& t) { return t.by_rule; };
+    out.default_cycles = request_cycles(*std::find_if(out.prefill.begin(), out.prefill.end(), by_rule),
+                                        *std::find_if(out.decode.begin(), out.decode.end(), by_rule));
+
+    const auto [i, j] = best_pair();
+    const Timed prefill = out.prefill[i];
+    Timed decode = out.decode[j];
+    std::vector<Timed> trees = other_trees(decode);
+    time_all(trees);
+    for (const Timed& t : trees)
+      if (value(t) < value(decode) && legal(joined(prefill, t))) decode = t;
+    out.decode.insert(out.decode.end(), trees.begin(), trees.end());
+    std::stable_sort(out.decode.begin(), out.decode.end(), [&](const Timed& a, const Timed& b) { return value(a) < value(b); });
+    out.request_cycles = request_cycles(prefill, decode);
+    out.plan = {.plan = joined(prefill, decode)};
+    judge_bytes(out.plan, place(config, types, out.plan.plan, device_mesh()).program, device);
+  }
+
+  // The fastest pair of phases that is legal as a whole. The rule's own is, so there is one.
+  std::pair<size_t, size_t> best_pair() {
+    std::vector<std::pair<size_t, size_t>> pairs;
+    for (size_t i = 0; i < out.prefill.size(); i++)
+      for (size_t j = 0; j < out.decode.size(); j++) pairs.push_back({i, j});
+    std::stable_sort(pairs.begin(), pairs.end(), [&](const auto& a, const auto& b) {
+      return request_cycles(out.prefill[a.first], out.decode[a.second]) < request_cycles(out.prefill[b.first], out.decode[b.second]);
+    });
+    for (const auto& [i, j] : pairs) {
+      const Plan plan = joined(out.prefill[i], out.decode[j]);
+      if (out.prefill[i].by_rule && out.decode[j].by_rule) return {i, j};
+      if (!transition_fits(plan))
+        out.refused.transition++;
+      else if (!legal(plan))
+        out.refused.too_many_colours++;
+      else
+        return {i, j};
+    }
+    CHECK(false, "the rule's own plan is among {} pairs", pairs.size());
+  }
+};
+
+}  // namespace
+
+const char* name(Goal g) { return g == Goal::latency ? "latency" : "throughput"; }
+
+SearchResult search_plan(const ModelConfig& config, const WeightTypes& types, const Device& device, const PlanRequest& request, Goal goal) {
+  const auto start = std::chrono::steady_clock::now();
+  CHECK(!request.prefill_mesh && !request.decode_mesh, "a search with a mesh given");
+  Search s{.config = config, .types = types, .device = device, .request = request, .goal = goal};
+  if (s.request.max_prompt == 0) s.request.max_prompt = s.request.context;
+  s.out.goal = goal;
+  s.out.generated =
+      s.request.max_prompt < s.request.context ? s.request.context - s.request.max_prompt : std::min(kGenerated, s.request.context / 2);
+  s.out.prompt = s.request.context - s.out.generated;
+  s.run();
+  s.out.host_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return std::move(s.out);
+}
+
+}  // namespace wafer
