@@ -37,13 +37,13 @@ std::string positions_text(const ChipTime& t) {
 std::string decode_text(const ChipTime& t) {
   const InferenceRequest& r = t.request;
   if (r.decode_steps == 1) return fmt::format("{} cycles at position {}", grouped(t.last_cycles), first_position(r));
-  return fmt::format("{} cycles a token, {} at position {} to {} at position {}; {}", whole(cycles_per_token(t)), grouped(t.first_cycles),
-                     first_position(r), grouped(t.last_cycles), first_position(r) + r.decode_steps - 1, positions_text(t));
+  return fmt::format("{} cycles a token, {} at position {} to {} at position {}", whole(cycles_per_token(t)), grouped(t.first_cycles),
+                     first_position(r), grouped(t.last_cycles), first_position(r) + r.decode_steps - 1);
 }
 
 std::string joules_text(const ChipTime& t) {
   const sim::Energy e = energy_of(t);
-  return fmt::format("{} J by activity (assumed constants): multiply-adds {}, ramps {}, hops {}, actions {}, idle chip {}",
+  return fmt::format("{} J by activity (all assumed): multiply-adds {}, ramps {}, hops {}, actions {}, idle chip {}",
                      significant(e.total()), significant(e.multiply_adds), significant(e.ramps), significant(e.hops),
                      significant(e.actions), significant(e.idle));
 }
@@ -94,6 +94,7 @@ std::string chip_text(const ChipTime& t) {
   if (t.chunks > t.chunks_timed) notes.push_back({"  chunks", fmt::format("{} of {} timed, linear between", t.chunks_timed, t.chunks)});
   if (r.decode_steps > 0) {
     notes.push_back({"  token", decode_text(t)});
+    if (r.decode_steps > 1) notes.push_back({"", positions_text(t)});
     notes.push_back(
         {"  host link ", fmt::format("{} tokens/s with a round trip of {} s for each token",
                                      significant(decode_tokens_per_second_with_host(t)), significant(t.host_round_trip_seconds))});
