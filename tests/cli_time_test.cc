@@ -102,6 +102,22 @@ TEST_F(CliTime, PlanAndRunAgreeToTheCycle) {
   EXPECT_EQ(prompt["prefill"]["steps"], ran["prefill"]["steps"]);
 }
 
+TEST_F(CliTime, PlanAndBenchAgreeToTheCycle) {
+  for (const std::string chunk : {"4", "60"}) {  // 15 chunks, of which 9 are timed; one chunk
+    const auto bench = [&](const std::string& what, const std::string& length) {
+      const CommandResult r = run_program(
+          {WAFER_BINARY, "bench", what, "-m", model, "--device", "tiny", "--mesh", "5x4", "--chunk", chunk, length, "60", "--json"});
+      EXPECT_EQ(r.status, 0) << r.err;
+      return Json::parse(r.out);
+    };
+    const Json plan = command("plan", {"--context", "60", "--chunk", chunk});
+    const Json token = bench("decode", "--context")["token"];
+    EXPECT_EQ(token["cycles"], plan["decode"]["cycles_per_token"]);
+    EXPECT_EQ(token["steps"].size(), plan["decode"]["steps"].size());
+    EXPECT_EQ(bench("prefill", "--tokens")["prompt"]["cycles"], plan["prefill"]["cycles"]) << chunk;
+  }
+}
+
 TEST_F(CliTime, PlanShowsThePathTheFloorAndTheLimits) {
   const Json j = command("plan", {"--context", "60"});
   EXPECT_EQ(j["decode"]["last"]["position"], 59);

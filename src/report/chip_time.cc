@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/parallel.h"
 #include "base/rng.h"
+#include "search/request_time.h"
 
 namespace wafer {
 namespace {
@@ -58,29 +59,6 @@ struct Sample {
   double weight = 1;
   sim::TimeReport report = {};
 };
-
-// Weights of `at`, ascending, in the sum over at.front() .. at.back() of what is linear between them.
-std::vector<double> weights_of(const std::vector<int64_t>& at) {
-  std::vector<double> w(at.size(), 0.0);
-  w[0] = 1;
-  for (size_t i = 1; i < at.size(); i++) {
-    const double n = static_cast<double>(at[i] - at[i - 1]);
-    w[i - 1] += (n - 1) / 2;  // the points between, half each
-    w[i] += (n - 1) / 2 + 1;
-  }
-  return w;
-}
-
-// `count` of 0 .. n-1, evenly spaced, the first and the last among them; all where there are no more.
-std::vector<int64_t> spaced(int64_t n, int64_t count) {
-  std::vector<int64_t> at;
-  if (n <= count) {
-    for (int64_t i = 0; i < n; i++) at.push_back(i);
-    return at;
-  }
-  for (int64_t i = 0; i < count; i++) at.push_back(i * (n - 1) / (count - 1));
-  return at;
-}
 
 struct Timer {
   const mesh::Program& program;
@@ -136,11 +114,7 @@ struct Timer {
     const auto add_chunk = [&](int64_t index, int64_t rows, double weight) {
       samples.push_back({.entry = "prefill", .params = {.cached = index * chunk, .rows = rows, .chunk = chunk}, .weight = weight});
     };
-    if (full > 0) {
-      const std::vector<int64_t> at = spaced(full, kChunksTimed);
-      const std::vector<double> weights = weights_of(at);
-      for (size_t i = 0; i < at.size(); i++) add_chunk(at[i], chunk, weights[i]);
-    }
+    for (const WeightedPosition& w : sample_positions(0, full, kPrefillChunks)) add_chunk(w.position, chunk, w.weight);
     if (rest > 0) add_chunk(full, rest, 1);
     out.chunks = full + (rest > 0 ? 1 : 0);
     out.chunks_timed = static_cast<int64_t>(samples.size());
@@ -166,15 +140,16 @@ struct Timer {
     DecodeSamples d;
     if (steps == 0) return d;
     const bool all = steps <= kPositionsTimed;
-    d.at = spaced(steps, all ? steps : kPositionsSpaced);
     Rng rng(static_cast<uint64_t>(steps));
     for (int64_t i = 0; !all && i < kPositionsChecked; i++)
       d.checked.push_back(static_cast<int64_t>(next_below(rng, static_cast<uint64_t>(steps))));
     const auto add = [&](int64_t step, double weight) {
       d.samples.push_back({.entry = "decode", .params = {.cached = first + step, .rows = 1, .chunk = plan.chunk}, .weight = weight});
     };
-    const std::vector<double> weights = weights_of(d.at);
-    for (size_t i = 0; i < d.at.size(); i++) add(d.at[i], weights[i]);
+    for (const WeightedPosition& w : sample_positions(0, steps, all ? kPositionsTimed : kDecodePositions)) {
+      d.at.push_back(w.position);
+      add(w.position, w.weight);
+    }
     for (const int64_t step : d.checked) add(step, 0);
     return d;
   }

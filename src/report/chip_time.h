@@ -15,9 +15,7 @@
 
 namespace wafer {
 
-constexpr int64_t kChunksTimed = 8;      // of more equal chunks, only so many
-constexpr int64_t kPositionsTimed = 64;  // all, up to here
-constexpr int64_t kPositionsSpaced = 33;
+constexpr int64_t kPositionsTimed = 64;  // all, up to here; of more kDecodePositions (search/request_time.h), and of chunks kPrefillChunks
 constexpr int64_t kPositionsChecked = 8;
 
 struct InferenceRequest {

@@ -6,6 +6,7 @@
 #include "report/floor.h"
 #include "report/remedy.h"
 #include "report/wafer_map.h"
+#include "search/request_time.h"
 
 namespace wafer {
 namespace {
@@ -73,8 +74,8 @@ TEST(ChipTime, LongOnesAreInterpolated) {
   const Lowered l = lowered(plan);
   const ChipTime t = time_inference(l.program(), plan, d, {.prompt = 97, .decode_steps = 150});
   EXPECT_EQ(t.chunks, 20);
-  EXPECT_EQ(t.chunks_timed, kChunksTimed + 1) << "19 full chunks, and the short one";
-  EXPECT_EQ(t.positions_timed, kPositionsSpaced);
+  EXPECT_EQ(t.chunks_timed, kPrefillChunks + 1) << "19 full chunks, and the short one";
+  EXPECT_EQ(t.positions_timed, kDecodePositions);
   EXPECT_EQ(t.positions_checked, kPositionsChecked);
   double exact = 0, prefill = 0;
   for (int64_t i = 0; i < 150; i++) exact += static_cast<double>(decode_cycles(l, d, 97 + i));
