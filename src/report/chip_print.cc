@@ -101,7 +101,7 @@ std::string chip_text(const ChipTime& t) {
   } else if (r.token_by_token && t.positions_checked > 0) {
     notes.push_back({"  prompt", positions_text(t)});
   }
-  notes.push_back({"  energy", fmt::format("{} J by chip power, {} W", significant(joules_by_power(t)), significant(t.power_watts))});
+  notes.push_back({"  energy    ", fmt::format("{} J by chip power, {} W", significant(joules_by_power(t)), significant(t.power_watts))});
   notes.push_back({"", joules_text(t)});
   return table(rows, "lrrrrrr") + table(notes, "ll");
 }
