@@ -50,6 +50,7 @@ constexpr Field kFields[] = {
     FIELD(sram_bytes_per_core, "bytes", 1024, 1 << 30),
     FIELD(code_and_system_bytes, "bytes", 0, 1 << 30),
     FIELD(code_and_system_bytes_measured, "bytes", 0, 1 << 30),
+    FIELD(sram_read_bytes_per_cycle, "bytes/cycle", 1, 1 << 16),
 
     FIELD(free_colours, "colour ids", 0, 63),
     FIELD(routable_colours, "colours", 1, 64),
@@ -92,6 +93,13 @@ constexpr Field kFields[] = {
     FIELD(clock_hz, "Hz", 1e3, 1e12),
     FIELD(power_watts, "watts", 1e-3, 1e9),
     FIELD(host_round_trip_seconds, "seconds", 0, 3600),
+
+    FIELD(multiply_add_picojoules, "pJ", 0, 1e6),
+    FIELD(ramp_picojoules, "pJ", 0, 1e6),
+    FIELD(hop_picojoules, "pJ", 0, 1e6),
+    FIELD(action_picojoules, "pJ", 0, 1e6),
+    FIELD(scalar_call_picojoules, "pJ", 0, 1e6),
+    FIELD(idle_power_share, "of power_watts", 0, 1),
 };
 #undef FIELD
 

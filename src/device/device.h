@@ -30,6 +30,7 @@ struct Device {
   int64_t sram_bytes_per_core = 0;
   int64_t code_and_system_bytes = 0;           // of them, what no buffer may use
   int64_t code_and_system_bytes_measured = 0;  // the same as a real engine needed it; reports say whether a plan fits with this too
+  int64_t sram_read_bytes_per_cycle = 0;       // of a core, at most; for bounds, time() uses the SIMD widths
 
   // Routing
   std::vector<int64_t> free_colours;           // [colour ids] that a program may use
@@ -76,6 +77,14 @@ struct Device {
   double clock_hz = 0;
   double power_watts = 0;
   double host_round_trip_seconds = 0;  // one small exchange with the host
+
+  // Energy of what happens, and the share of power_watts that flows while nothing does
+  double multiply_add_picojoules = 0;  // one element, operands from and to SRAM included
+  double ramp_picojoules = 0;          // a wavelet out of the ramp of its sender and into that of its receiver
+  double hop_picojoules = 0;           // a wavelet from one router to the next
+  double action_picojoules = 0;        // issue of a stream operation, descriptor load or edit, start of a task, change of a route
+  double scalar_call_picojoules = 0;   // one scalar function
+  double idle_power_share = 0;
 
   std::vector<std::string> sources;  // of each field, in the order of device_rows()
 };
