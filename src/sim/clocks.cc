@@ -7,6 +7,8 @@
 
 namespace wafer::sim {
 
+#define WAFER_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
+
 using namespace mesh;
 
 namespace {
@@ -18,7 +20,7 @@ struct Span {
   uint64_t sum;
 };
 
-__attribute__((target_clones("avx512f", "avx2", "default"))) Span span_of(const uint32_t* t, size_t n) {
+WAFER_CLONES Span span_of(const uint32_t* t, size_t n) {
   uint32_t least = UINT32_MAX, most = 0;
   uint64_t sum = 0;
   for (size_t i = 0; i < n; i++) {
@@ -29,23 +31,34 @@ __attribute__((target_clones("avx512f", "avx2", "default"))) Span span_of(const 
   return {least, most, sum};
 }
 
-__attribute__((target_clones("avx512f", "avx2", "default"))) void raise_to(uint32_t* t, size_t n, uint32_t least) {
+WAFER_CLONES void raise_to(uint32_t* t, size_t n, uint32_t least) {
   for (size_t i = 0; i < n; i++) t[i] = t[i] < least ? least : t[i];
 }
 
 }  // namespace
 
-void settle(Clocks& c) {
-  const Span s = span_of(c.t.data(), c.t.size());
-  CHECK(s.most - s.least < kHigh, "clocks of a region are too far apart");
-  if (c.floor >= c.base + s.most) {  // all wait
+void settle(Clocks& c, const ClockStats& known) {
+  const bool waits = c.floor > c.base;
+  if (waits && known.earliest == known.latest) {  // all wait
     std::fill(c.t.begin(), c.t.end(), 0);
-    c.base = c.floor;
-  } else if (s.most >= kHigh) {
+    c.base = known.latest;
+    c.floor = 0;
+  }
+  if (known.latest - c.base >= kHigh) {
+    const Span s = span_of(c.t.data(), c.t.size());
+    CHECK(s.most - s.least < kHigh, "clocks of a region are too far apart");
     for (uint32_t& v : c.t) v -= s.least;
     c.base += s.least;
   }
-  if (c.floor > c.base) raise_to(c.t.data(), c.t.size(), static_cast<uint32_t>(c.floor - c.base));
+  if (c.floor > c.base) {
+    CHECK(c.floor - c.base < kHigh, "a region waits for {} cycles", c.floor - c.base);
+    raise_to(c.t.data(), c.t.size(), static_cast<uint32_t>(c.floor - c.base));
+    c.floor = 0;
+  }
+}
+
+WAFER_CLONES void add_to_row(uint32_t* __restrict row, const uint32_t* __restrict cycles, int w) {
+  for (int x = 0; x < w; x++) row[x] += cycles[x];
 }
 
 ClockStats stats(const Clocks& c) {

@@ -25,9 +25,10 @@ struct ClockStats {
   uint64_t earliest = 0, latest = 0;
   double sum = 0;
 };
-// Applies the floor and rebases where the clocks are high; then every clock is base + t.
-void settle(Clocks& c);
+// Applies the floor and rebases where the clocks are high; then every clock is base + t. `known`: of the clocks with their floor.
+void settle(Clocks& c, const ClockStats& known);
 ClockStats stats(const Clocks& c);  // of settled clocks
+void add_to_row(uint32_t* row, const uint32_t* cycles, int w);
 
 // What a step cost, beside the clocks.
 struct Tally {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <deque>
 #include <map>
+#include <numeric>
 #include <set>
 
 #include "base/check.h"
@@ -77,8 +78,7 @@ struct Timer {
       for (int x = 0; x < c.w; x++) row_cost[static_cast<size_t>(x)] = cost[static_cast<size_t>(cx[static_cast<size_t>(x)])];
       for (int y = 0; y < c.h; y++) {
         if (cy[static_cast<size_t>(y)] != static_cast<int>(k)) continue;
-        uint32_t* t = c.row(y);
-        for (int x = 0; x < c.w; x++) t[x] += row_cost[static_cast<size_t>(x)];
+        add_to_row(c.row(y), row_cost.data(), c.w);
       }
     }
   }
@@ -134,16 +134,17 @@ struct Timer {
       uint32_t *from = c.row(static_cast<int>(y)), *to = c.row(static_cast<int>(y) - 1);
       for (int x = 0; x < c.w; x++) {
         const uint32_t w = words[static_cast<size_t>(x)];
-        if (w == 0) continue;
         const uint32_t done = from[x] + issue + w;
-        to[x] = std::max(to[x] + (y == first ? issue : 0), done + way);
-        from[x] = done;
-        tally.wavelets += w;
-        tally.received += w;
-        tally.hops += w;
-        tally.communicate += 2.0 * (issue + w);
+        to[x] = w == 0 ? to[x] : std::max(to[x] + (y == first ? issue : 0), done + way);
+        from[x] = w == 0 ? from[x] : done;
       }
     }
+    const int64_t rows = c.h - std::max<int64_t>(1, first), all = std::accumulate(words.begin(), words.end(), int64_t{0}),
+                  lines = c.w - std::count(words.begin(), words.end(), 0u);
+    tally.wavelets += rows * all;
+    tally.received += rows * all;
+    tally.hops += rows * all;
+    tally.communicate += 2.0 * static_cast<double>(rows * (all + lines * issue));
   }
 
   void product(Clocks& c, const Group& g, const Scope& s, int region, Tally& tally) const {
@@ -213,7 +214,7 @@ struct Timer {
     Clocks& c = clocks[static_cast<size_t>(region)];
     ClockStats& known = known_stats[static_cast<size_t>(region)];
     const uint64_t cycles = static_cast<uint64_t>(device.route_change_cycles) * colours.size();
-    settle(c);
+    settle(c, known);
     known = stats(c);
     c.base += cycles;
     const uint64_t before = std::max(latest, known.latest);
@@ -247,7 +248,7 @@ struct Timer {
       queue.pop_front();
       sent[receive->move]--;
     } else {
-      settle(c);
+      settle(c, known);
       const std::vector<uint64_t> start = options.watch ? absolute(c) : std::vector<uint64_t>();
       if (const auto* op = std::get_if<Local>(&step.what))
         local(c, *op, s, tally);
@@ -333,7 +334,7 @@ struct Timer {
     Clocks& c = clocks[static_cast<size_t>(region)];
     ClockStats& known = known_stats[static_cast<size_t>(region)];
     const bool remembers = l.var == LoopVar::layer && !receives && !sends && !options.watch && region_lists > 1;
-    settle(c);
+    settle(c, known);
     const Start start{.known = known, .report = report, .latest = latest};
     std::string key;
     if (remembers && start.known.earliest == start.known.latest) {
@@ -353,13 +354,13 @@ struct Timer {
         steps(l.body, region, s);
         continue;
       }
-      settle(c);
+      settle(c, known);
       const std::vector<uint32_t> before = c.t;
       const ClockStats stats_before = known;
       const TimeReport report_before = report;
       const std::map<int, std::deque<uint64_t>> arrivals_before = sends ? arrivals : std::map<int, std::deque<uint64_t>>();
       steps(l.body, region, s);
-      settle(c);
+      settle(c, known);
       const bool same = same_pattern(before, c.t);
       if (!same && (options.turns == 0 || i + 1 < options.turns)) continue;
       if (!key.empty()) remember(key, i + 1, c, start, stats_before, report_before, region);
