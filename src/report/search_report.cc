@@ -49,9 +49,10 @@ std::string search_text(const SearchResult& r, const Device& device) {
       if (i >= kShown && !mark && !t.by_rule) continue;
       rows.push_back({t.part == Part::prefill ? "prefill" : "decode", mesh_text(t.mesh), grouped(t.regions), how(t), grouped(t.cycles),
                       grouped(t.stage_cycles),
-                      mark        ? "taken"
-                      : t.by_rule ? "without search"
-                                  : ""});
+                      mark && t.by_rule ? "taken, as without search"
+                      : mark            ? "taken"
+                      : t.by_rule       ? "without search"
+                                        : ""});
     }
   return text + "\n" + table(rows, "lrrlrrl");
 }
