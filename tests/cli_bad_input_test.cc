@@ -142,7 +142,7 @@ TEST_F(CliBadInput, LogitsFiles) {
 }
 
 TEST_F(CliBadInput, CommandLines) {
-  expect_refused({}, "run, plan, inspect, devices or tokenize");
+  expect_refused({}, "run, plan, bench, inspect, devices or tokenize");
   expect_refused({"walk"}, "\"walk\"");
   expect_refused({"--version"}, "--version");
   expect_refused({"run"}, "--model is required");
