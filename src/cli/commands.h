@@ -43,6 +43,18 @@ struct BenchArguments {
   PlanArguments plan;
   Given context, tokens, input, output;
 };
+// `bench gemm`, `gemv`, `reduce`: one kernel on a mesh of its own.
+struct KernelBenchArguments {
+  std::string device = "wse2", numerics = "fp16";
+  std::string m, k, n, p, words;
+  std::string mesh, algorithm, allreduce = "ktree", dtype = "f32";
+  Given groups, clock;
+  bool broadcast = false, json = false;
+};
+void bench_gemm_command(const KernelBenchArguments& arguments);
+void bench_gemv_command(const KernelBenchArguments& arguments);
+void bench_reduce_command(const KernelBenchArguments& arguments);
+
 void bench_decode_command(const BenchArguments& arguments);
 void bench_prefill_command(const BenchArguments& arguments);
 void bench_e2e_command(const BenchArguments& arguments);

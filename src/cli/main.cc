@@ -117,7 +117,51 @@ CLI::App* add_bench_of_model(CLI::App* bench, const std::string& name, const std
 
 struct BenchCommands {
   BenchArguments decode, prefill, e2e, kv;
+  KernelBenchArguments gemm, gemv, reduce;
 };
+
+CLI::App* add_bench_of_kernel(CLI::App* bench, const std::string& name, const std::string& help, KernelBenchArguments& a,
+                              void (*command)(const KernelBenchArguments&)) {
+  CLI::App* app = bench->add_subcommand(name, help);
+  text_option(app, "--device", a.device, "NAME", "a device of `waferllm devices`, or the path of a device file (default: wse2)");
+  text_option(app, "--clock", a.clock, "HZ", "clock of the device, such as 1.1e9 (default: the device file's)");
+  app->add_flag("--json", a.json, "one JSON object on stdout and nothing else");
+  app->callback([&a, command] { command(a); });
+  return app;
+}
+
+void add_kernel_benches(CLI::App* bench, BenchCommands& b) {
+  CLI::App* gemm = add_bench_of_kernel(bench, "gemm", "C = A B, A of m x k and B of k x n", b.gemm, bench_gemm_command);
+  text_option(gemm, "--m", b.gemm.m, "M", "rows of A and C")->required();
+  text_option(gemm, "--k", b.gemm.k, "K", "columns of A, rows of B")->required();
+  text_option(gemm, "--n", b.gemm.n, "N", "columns of B and C")->required();
+  text_option(gemm, "--mesh", b.gemm.mesh, "WxH", "cores, such as 360x360")->required();
+  b.gemm.algorithm = "meshgemm";
+  text_option(gemm, "--algorithm", b.gemm.algorithm, "NAME", "meshgemm (default; the only one so far)");
+  text_option(gemm, "--numerics", b.gemm.numerics, "KIND", "fp16 (default), mixed or fp32");
+
+  CLI::App* gemv =
+      add_bench_of_kernel(bench, "gemv", "y = x W, W of k x n, the sums joined along y and sent back", b.gemv, bench_gemv_command);
+  text_option(gemv, "--k", b.gemv.k, "K", "elements of x")->required();
+  text_option(gemv, "--n", b.gemv.n, "N", "elements of y")->required();
+  text_option(gemv, "--mesh", b.gemv.mesh, "WxH", "cores, such as 360x360")->required();
+  text_option(gemv, "--allreduce", b.gemv.allreduce, "NAME", "ktree (default), pipeline or two-phase");
+  text_option(gemv, "--groups", b.gemv.groups, "G,..", "ktree: groups of each level; two-phase: cores of a group (default: even ones)");
+  text_option(gemv, "--numerics", b.gemv.numerics, "KIND", "fp16 (default), mixed or fp32");
+
+  CLI::App* reduce = add_bench_of_kernel(bench, "reduce", "a sum along a line of cores", b.reduce, bench_reduce_command);
+  text_option(reduce, "--p", b.reduce.p, "P", "cores of the line")->required();
+  text_option(reduce, "--words", b.reduce.words, "N", "elements of every core")->required();
+  text_option(reduce, "--dtype", b.reduce.dtype, "TYPE", "f32 (default) or f16");
+  b.reduce.algorithm = "ktree";
+  text_option(
+      reduce, "--algorithm", b.reduce.algorithm, "NAME",
+      "ktree (default): as our kernels do it. chain, two-phase, tree: as the vendor's benchmark does,\nwhose start task and time stamps "
+      "are counted too");
+  text_option(reduce, "--groups", b.reduce.groups, "G,..",
+              "ktree: groups of each level (default: even ones of two levels); two-phase: cores of a group");
+  reduce->add_flag("--broadcast", b.reduce.broadcast, "send the sum back to every core");
+}
 
 CLI::App* add_bench(CLI::App& app, BenchCommands& b) {
   CLI::App* bench = app.add_subcommand("bench", "cycles of a part of the work on a device, step by step");
@@ -130,6 +174,7 @@ CLI::App* add_bench(CLI::App& app, BenchCommands& b) {
   text_option(e2e, "--input", b.e2e.input, "N", "tokens of the prompt")->required();
   text_option(e2e, "--output", b.e2e.output, "N", "tokens generated")->required();
   add_bench_of_model(bench, "kv", "positions of KV cache that fit, by shift and by concat", b.kv, bench_kv_command);
+  add_kernel_benches(bench, b);
   bench->footer(
       "decode and prefill: cycles, seconds and steps are those of one layer, tokens/s of all layers; the whole with embedding, hand-overs\n"
       "and LM head beside it. Without a mesh the planner's is taken; a mesh given here is used even where its cores are too full.\n\n"
@@ -137,7 +182,9 @@ CLI::App* add_bench(CLI::App& app, BenchCommands& b) {
       "  waferllm bench decode -m models/llama3-8b.toml --mesh 360x360 --context 4096\n"
       "  waferllm bench prefill -m models/llama3-8b.toml --mesh 660x660 --tokens 4096 --json | jq .tokens_per_second\n"
       "  waferllm bench e2e -m models/tinyllama-1.1b.toml --input 1024 --output 1024\n"
-      "  waferllm bench kv -m models/llama3-8b.toml --mesh 360x360");
+      "  waferllm bench kv -m models/llama3-8b.toml --mesh 360x360\n"
+      "  waferllm bench gemm --m 2048 --k 2048 --n 2048 --mesh 720x720\n"
+      "  waferllm bench reduce --p 512 --words 1024 --algorithm two-phase --groups 32");
   return bench;
 }
 

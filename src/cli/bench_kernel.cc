@@ -1,0 +1,86 @@
+// waferllm bench gemm, gemv, reduce: one kernel on a mesh of its own, in cycles.
+#include "base/error.h"
+#include "cli/commands.h"
+#include "cli/output.h"
+#include "kernels/gemm_program.h"
+#include "kernels/reduce_program.h"
+#include "plan/planner.h"
+#include "report/kernel_report.h"
+#include "report/text.h"
+
+namespace wafer::cli {
+namespace {
+
+constexpr int64_t kMost = int64_t{1} << 24;  // of a dimension: sizes of tiles stay far from overflow
+
+Device device_of(const KernelBenchArguments& a) {
+  Device d = load_device(a.device);
+  if (a.clock) set_device_field(d, "clock_hz", real_of("--clock", *a.clock), "--clock");
+  return d;
+}
+
+mesh::Extent mesh_on(const Device& d, const std::string& text) {
+  const mesh::Extent e = mesh_of("--mesh", text), most = limits_of(d).mesh;
+  if (e.w > most.w || e.h > most.h)
+    throw Error{{.where = "--mesh",
+                 .found = mesh_text(e),
+                 .expected = "at most " + mesh_text(most) + ", the cores of " + d.name,
+                 .fix = "give a smaller mesh"}};
+  return e;
+}
+
+std::vector<int> groups_of(const KernelBenchArguments& a) {
+  return a.groups ? integers_of("--groups", *a.groups, 1, 1 << 20) : std::vector<int>{};
+}
+
+void print(const KernelReport& r, const KernelBenchArguments& a) { write_out(a.json ? kernel_json(r) + "\n" : kernel_text(r)); }
+
+}  // namespace
+
+void bench_gemm_command(const KernelBenchArguments& a) {
+  const Device d = device_of(a);
+  if (a.algorithm != "meshgemm")
+    throw Error{{.where = "--algorithm", .found = a.algorithm, .expected = "meshgemm, the only one so far", .fix = "leave the option out"}};
+  const kernels::GemmShape shape{.m = integer_of("--m", a.m, 1, kMost),
+                                 .k = integer_of("--k", a.k, 1, kMost),
+                                 .n = integer_of("--n", a.n, 1, kMost),
+                                 .mesh = mesh_on(d, a.mesh),
+                                 .numerics = numerics_of("--numerics", a.numerics)};
+  KernelReport r = kernel_report("gemm", kernels::mesh_gemm_program(shape, limits_of(d).mesh), "gemm", {.rows = shape.m}, d);
+  r.settings = {{"algorithm", a.algorithm}, {"m", a.m}, {"k", a.k}, {"n", a.n}, {"mesh", mesh_text(shape.mesh)}, {"numerics", a.numerics}};
+  print(r, a);
+}
+
+void bench_gemv_command(const KernelBenchArguments& a) {
+  const Device d = device_of(a);
+  const kernels::GemvShape shape{.k = integer_of("--k", a.k, 1, kMost),
+                                 .n = integer_of("--n", a.n, 1, kMost),
+                                 .mesh = mesh_on(d, a.mesh),
+                                 .numerics = numerics_of("--numerics", a.numerics),
+                                 .allreduce = a.allreduce,
+                                 .groups = groups_of(a)};
+  KernelReport r = kernel_report("gemv", kernels::gemv_program(shape, limits_of(d).mesh), "gemv", {}, d);
+  r.settings = {{"allreduce", a.allreduce}, {"k", a.k}, {"n", a.n}, {"mesh", mesh_text(shape.mesh)}, {"numerics", a.numerics}};
+  if (a.groups) r.settings.emplace_back("groups", *a.groups);
+  print(r, a);
+}
+
+void bench_reduce_command(const KernelBenchArguments& a) {
+  const Device d = device_of(a);
+  if (a.dtype != "f32" && a.dtype != "f16")
+    throw Error{{.where = "--dtype", .found = a.dtype, .expected = "f32 or f16", .fix = "choose one of them"}};
+  const int most = std::max(limits_of(d).mesh.w, limits_of(d).mesh.h);
+  const kernels::ReduceShape shape{.size = static_cast<int>(integer_of("--p", a.p, 1, most)),
+                                   .words = integer_of("--words", a.words, 1, kMost),
+                                   .dtype = a.dtype == "f16" ? mesh::Dtype::f16 : mesh::Dtype::f32,
+                                   .algorithm = a.algorithm,
+                                   .groups = groups_of(a),
+                                   .broadcast = a.broadcast};
+  KernelReport r = kernel_report("reduce", kernels::reduce_program(shape, limits_of(d).mesh), "reduce", {}, d);
+  r.harness_cycles = kernels::harness_cycles(a.algorithm);
+  r.settings = {{"algorithm", a.algorithm}, {"p", a.p}, {"words", a.words}, {"dtype", a.dtype}, {"broadcast", a.broadcast ? "yes" : "no"}};
+  if (a.groups) r.settings.emplace_back("groups", *a.groups);
+  print(r, a);
+}
+
+}  // namespace wafer::cli

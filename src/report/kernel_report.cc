@@ -1,0 +1,95 @@
+#include "report/kernel_report.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "mesh/bytes.h"
+#include "mesh/verify.h"
+#include "plan/planner.h"
+#include "report/text.h"
+
+namespace wafer {
+namespace {
+
+int longest_hops(const mesh::Program& program) {
+  int most = 0;
+  for (const mesh::Route& r : program.routes)
+    for (const mesh::Path& p : r.paths)
+      if (!p.multicast) most = std::max(most, std::abs(p.to - p.from));
+  return most;
+}
+
+int64_t all_cycles(const KernelReport& r) { return r.time.cycles + r.harness_cycles; }
+double seconds(const KernelReport& r) { return static_cast<double>(all_cycles(r)) / r.device.clock_hz; }
+
+}  // namespace
+
+KernelReport kernel_report(const std::string& kernel, const mesh::Program& program, const std::string& entry, const mesh::Params& params,
+                           const Device& device) {
+  KernelReport r{.kernel = kernel, .device = device};
+  const mesh::PhaseBytes fullest = mesh::fullest(mesh::phase_bytes(program, device.code_and_system_bytes));
+  r.bytes_max = fullest.fullest.total() - device.code_and_system_bytes;
+  r.fits = fullest.fullest.total() <= device.sram_bytes_per_core;
+  for (const mesh::Diagnostic& d : mesh::verify(program, limits_of(device)))
+    if (d.rule != mesh::Rule::bytes) r.faults.push_back(d.where + ": " + d.text);
+  r.colours = mesh::colours_max(program);
+  r.longest_step_hops = longest_hops(program);
+  r.time = sim::time_entry(program, device, entry, params);
+  for (const sim::StepTime& s : r.time.steps) r.operations += s.multiply_adds;
+  return r;
+}
+
+std::string kernel_text(const KernelReport& r) {
+  std::vector<Row> rows = {{"kernel", r.kernel}};
+  for (const auto& [name, value] : r.settings) rows.push_back({name, value});
+  rows.push_back({"device", r.device.name});
+  rows.push_back(
+      {"cycles",
+       grouped(all_cycles(r)) +
+           (r.harness_cycles == 0 ? "" : fmt::format(", {} of them the benchmark's start task and time stamps", r.harness_cycles))});
+  rows.push_back({"time", fmt::format("{} us at {:.2f} GHz", significant(seconds(r) * 1e6), r.device.clock_hz / 1e9)});
+  double compute = 0, communicate = 0, wait = 0;
+  for (const sim::StepTime& s : r.time.steps) {
+    compute += s.compute;
+    communicate += s.communicate;
+    wait += s.wait;
+  }
+  const double all = std::max(1.0, compute + communicate + wait);
+  rows.push_back({"cores", fmt::format("compute {:.0f} %, communicate {:.0f} %, wait {:.0f} %", 100 * compute / all,
+                                       100 * communicate / all, 100 * wait / all)});
+  rows.push_back({"routes", fmt::format("{} colours, longest path {}", r.colours, counted(r.longest_step_hops, "hop"))});
+  rows.push_back(
+      {"bytes", fmt::format("{} on the fullest core, code and system apart{}", grouped(r.bytes_max), r.fits ? "" : ": does not fit")});
+  for (const std::string& f : r.faults) rows.push_back({"breaks", f});
+  std::vector<Row> steps = {{"step", "times", "cycles"}};
+  for (const sim::StepTime& s : r.time.steps) steps.push_back({s.name, grouped(s.count), grouped(s.cycles)});
+  return table(rows, "ll") + "\n" + table(steps, "lrr", "");
+}
+
+std::string kernel_json(const KernelReport& r) {
+  nlohmann::ordered_json json = {{"kernel", r.kernel}};
+  for (const auto& [name, value] : r.settings) json[name] = value;
+  json["device"] = r.device.name;
+  json["cycles"] = all_cycles(r);
+  json["harness_cycles"] = r.harness_cycles;
+  json["seconds"] = seconds(r);
+  json["steps"] = nlohmann::ordered_json::array();
+  for (const sim::StepTime& s : r.time.steps)
+    json["steps"].push_back({{"name", s.name},
+                             {"cycles", s.cycles},
+                             {"count", s.count},
+                             {"wavelets", s.wavelets},
+                             {"hops", s.wavelet_hops},
+                             {"compute_core_cycles", s.compute},
+                             {"communicate_core_cycles", s.communicate},
+                             {"wait_core_cycles", s.wait}});
+  json["colours_max"] = r.colours;
+  json["longest_hops"] = r.longest_step_hops;
+  json["memory"] = {{"fits", r.fits}, {"data_bytes_per_core_max", r.bytes_max}};
+  json["faults"] = r.faults;
+  return json.dump();
+}
+
+}  // namespace wafer

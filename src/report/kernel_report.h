@@ -1,0 +1,35 @@
+// What `waferllm bench gemm|gemv|reduce` print: one kernel on a mesh of its own, timed.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "device/device.h"
+#include "mesh/program.h"
+#include "sim/time.h"
+
+namespace wafer {
+
+struct KernelReport {
+  std::string kernel;                                         // "gemm"
+  std::vector<std::pair<std::string, std::string>> settings;  // as they were asked for: ("mesh", "360x360")
+  Device device;
+  sim::TimeReport time;
+  int64_t harness_cycles = 0;  // counted beside the kernel's, as the vendor's benchmark does
+  int64_t operations = 0;      // multiply-adds that the kernel must do; 0: none
+  int64_t longest_step_hops = 0;
+  int colours = 0;        // of the busiest router
+  int64_t bytes_max = 0;  // of the fullest core, without code and system
+  bool fits = true;
+  std::vector<std::string> faults;  // other rules that it breaks, as verify() says them
+};
+
+// Proves the program's rules and times its entry.
+KernelReport kernel_report(const std::string& kernel, const mesh::Program& program, const std::string& entry, const mesh::Params& params,
+                           const Device& device);
+
+std::string kernel_text(const KernelReport& report);
+std::string kernel_json(const KernelReport& report);  // one line
+
+}  // namespace wafer
