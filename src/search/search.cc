@@ -5,6 +5,7 @@
 #include <cmath>
 #include <optional>
 #include <set>
+#include <span>
 
 #include "base/check.h"
 #include "base/parallel.h"
@@ -22,6 +23,7 @@ constexpr int64_t kGenerated = 128;  // tokens of the request where the context 
 constexpr int64_t kRingSteps = 16;   // of each product on a large mesh that are timed
 constexpr int kLargeSide = 128;      // where a side is longer, not every step of its products is timed
 constexpr size_t kTimedDecode = 6, kTimedPrefill = 2, kTimedShared = 2;  // meshes that are timed, beside the rule's
+constexpr size_t kBatch = 8;                                             // of them at a time, on all threads
 constexpr size_t kTrials = 40;                                           // of the ranked candidates, so many are tried whether they fit
 
 int64_t rounded(double cycles) { return std::llround(cycles); }
@@ -142,17 +144,26 @@ struct Search {
     return t;
   }
 
+  std::vector<std::optional<Timed>> placed_all(Part part, std::span<const Ranked> meshes_of) const {
+    std::vector<std::optional<Timed>> list(meshes_of.size());
+    parallel_for(0, static_cast<int64_t>(list.size()), 1, [&](int64_t begin, int64_t end) {
+      for (size_t i = static_cast<size_t>(begin); i < static_cast<size_t>(end); i++) list[i] = placed(part, meshes_of[i].mesh);
+    });
+    return list;
+  }
+
   // The first of the ranked ones that fit, by the formulas for the chunk that they turned out to have.
   std::vector<Timed> fitting(Part part, size_t most) {
     std::vector<Timed> list;
-    size_t trials = 0;
-    for (const Ranked& r : ranked(part == Part::prefill, part == Part::decode)) {
-      if (list.size() == 2 * most || trials++ == kTrials) break;
-      if (auto t = placed(part, r.mesh))
-        list.push_back(std::move(*t));
-      else
-        out.refused.too_many_bytes++;
-    }
+    std::vector<Ranked> all = ranked(part == Part::prefill, part == Part::decode);
+    all.resize(std::min(all.size(), kTrials));
+    for (size_t from = 0; from < all.size() && list.size() < 2 * most; from += kBatch)
+      for (auto& t : placed_all(part, std::span(all).subspan(from, std::min(kBatch, all.size() - from)))) {
+        if (t)
+          list.push_back(std::move(*t));
+        else
+          out.refused.too_many_bytes++;
+      }
     std::stable_sort(list.begin(), list.end(), [](const Timed& a, const Timed& b) { return a.estimate < b.estimate; });
     if (list.size() > most) list.resize(most);
     return list;
@@ -160,10 +171,12 @@ struct Search {
 
   // Meshes for both phases, with the same regions: what each core holds then changes little from one phase to the other.
   void add_shared(size_t most) {
-    size_t found = 0, trials = 0;
-    for (const Ranked& r : ranked(true, true)) {
-      if (found == most || trials++ == kTrials) break;
-      auto prefill = placed(Part::prefill, r.mesh), decode = prefill ? placed(Part::decode, r.mesh) : std::nullopt;
+    std::vector<Ranked> all = ranked(true, true);
+    all.resize(std::min(all.size(), kTrials));
+    const std::vector<std::optional<Timed>> prefills = placed_all(Part::prefill, all);
+    size_t found = 0;
+    for (size_t i = 0; i < all.size() && found < most; i++) {
+      std::optional<Timed> prefill = prefills[i], decode = prefill ? placed(Part::decode, all[i].mesh) : std::nullopt;
       if (!prefill || !decode) {
         out.refused.too_many_bytes++;
         continue;
@@ -276,10 +289,7 @@ struct Search {
 
   void run() {
     PlanResult rule_plan = make_plan(config, types, device, request);  // checks the request
-    if (rule_plan.plan.decode.regions.empty()) {
-      out.plan = std::move(rule_plan);
-      return;
-    }
+    const bool by_rule_fits = rule_plan.fits;
     // All weights on one core: their bytes as they lie in SRAM.
     Plan least = empty_plan(request);
     least.decode.regions = {{.rect = {0, 0, 1, 1}, .first_layer = 0, .layers = static_cast<int>(config.layers), .head = true}};
@@ -293,19 +303,24 @@ struct Search {
     out.decode = fitting(Part::decode, kTimedDecode);
     out.prefill = fitting(Part::prefill, kTimedPrefill);
     add_shared(kTimedShared);
-    std::vector<Timed> rules = {phase_of(rule_plan.plan, Part::prefill), phase_of(rule_plan.plan, Part::decode)};
-    for (Timed& t : rules) t.by_rule = true;
-    out.prefill.insert(out.prefill.begin(), rules[0]);
-    out.decode.insert(out.decode.begin(), rules[1]);
+    if (by_rule_fits) {
+      out.prefill.insert(out.prefill.begin(), phase_of(rule_plan.plan, Part::prefill));
+      out.decode.insert(out.decode.begin(), phase_of(rule_plan.plan, Part::decode));
+      out.prefill.front().by_rule = out.decode.front().by_rule = true;
+    }
     time_all(out.decode);
     time_all(out.prefill);
     const auto by_rule = [](const Timed& t) { return t.by_rule; };
-    out.default_cycles = request_cycles(*std::find_if(out.prefill.begin(), out.prefill.end(), by_rule),
-                                        *std::find_if(out.decode.begin(), out.decode.end(), by_rule));
-
-    const auto [i, j] = best_pair();
-    const Timed prefill = out.prefill[i];
-    Timed decode = out.decode[j];
+    if (by_rule_fits)
+      out.default_cycles = request_cycles(*std::find_if(out.prefill.begin(), out.prefill.end(), by_rule),
+                                          *std::find_if(out.decode.begin(), out.decode.end(), by_rule));
+    const auto pair = best_pair();
+    if (!pair) {
+      out.plan = std::move(rule_plan);  // and its reason
+      return;
+    }
+    const Timed prefill = out.prefill[pair->first];
+    Timed decode = out.decode[pair->second];
     std::vector<Timed> trees = other_trees(decode);
     time_all(trees);
     for (const Timed& t : trees)
@@ -317,8 +332,8 @@ struct Search {
     judge_bytes(out.plan, place(config, types, out.plan.plan, device_mesh()).program, device);
   }
 
-  // The fastest pair of phases that is legal as a whole. The rule's own is, so there is one.
-  std::pair<size_t, size_t> best_pair() {
+  // The fastest pair of phases that is legal as a whole. The rule's own is, where there is one.
+  std::optional<std::pair<size_t, size_t>> best_pair() {
     std::vector<std::pair<size_t, size_t>> pairs;
     for (size_t i = 0; i < out.prefill.size(); i++)
       for (size_t j = 0; j < out.decode.size(); j++) pairs.push_back({i, j});
@@ -327,15 +342,15 @@ struct Search {
     });
     for (const auto& [i, j] : pairs) {
       const Plan plan = joined(out.prefill[i], out.decode[j]);
-      if (out.prefill[i].by_rule && out.decode[j].by_rule) return {i, j};
+      if (out.prefill[i].by_rule && out.decode[j].by_rule) return std::pair(i, j);
       if (!transition_fits(plan))
         out.refused.transition++;
       else if (!legal(plan))
         out.refused.too_many_colours++;
       else
-        return {i, j};
+        return std::pair(i, j);
     }
-    CHECK(false, "the rule's own plan is among {} pairs", pairs.size());
+    return std::nullopt;
   }
 };
 
