@@ -1,5 +1,5 @@
-// How fast time() advances the clocks of products: core-steps a second (all clocks of one core through one compute-shift step), beside the
-// same loops without vectors on one thread, which must give the same clocks.
+// How fast time() advances clocks: core-steps a second (all clocks of one core through one compute-shift step of a product or one stage of
+// a reduction), beside the same loops without vectors on one thread, which must give the same clocks; and how long whole reports take.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -9,8 +9,13 @@
 #include "base/check.h"
 #include "base/parallel.h"
 #include "device/device.h"
+#include "lower/lower.h"
+#include "model/config.h"
+#include "plan/planner.h"
 #include "sim/clocks.h"
 #include "sim/product_steps.h"
+#include "sim/reduce_steps.h"
+#include "sim/time.h"
 
 using namespace wafer;
 using namespace wafer::sim;
@@ -62,6 +67,56 @@ void measure(const char* what, const ProductSteps& p, Product fast, Product scal
       core_steps / plain / 1e9, plain / one);
 }
 
+// Trees of K levels on w lines of as many cores, with the broadcast: each core is a stage of the reduction and one of the broadcast.
+void measure_reduction(int side, int levels) {
+  constexpr int kRuns = 5, kTimes = 20;
+  const mesh::Tree tree = mesh::k_tree(side, mesh::even_groups(side, levels));
+  double fast = 1e9, plain = 1e9;
+  for (int run = 0; run < kRuns; run++) {
+    std::vector<uint32_t> a(static_cast<size_t>(side) * static_cast<size_t>(side), 0), b = a;
+    ReduceSteps s{.w = side,
+                  .t = a.data(),
+                  .words = std::vector<uint32_t>(static_cast<size_t>(side), 12),
+                  .first_issue = 10,
+                  .later_issue = 10,
+                  .ramp = 2,
+                  .hop = 1};
+    fast = std::min(fast, seconds([&] {
+                      for (int i = 0; i < kTimes; i++) reduce_steps(s, tree, 1);
+                    }));
+    s.t = b.data();
+    plain = std::min(plain, seconds([&] {
+                       for (int i = 0; i < kTimes; i++) reduce_steps_scalar(s, tree, 1);
+                     }));
+    CHECK(a == b, "the loops disagree");
+  }
+  const double stages = 2.0 * kTimes * side * side;
+  fmt::print(
+      "K = {} tree and broadcast        {:>4}x{:<4}              {:6.4f} s  {:5.2f} G core-stages/s on one thread, without vectors "
+      "{:5.2f}: {:4.1f}x\n",
+      levels, side, side, fast / kTimes, stages / fast / 1e9, stages / plain / 1e9, plain / fast);
+}
+
+void measure_reports(const Device& d) {
+  const ModelConfig c = load_shape("models/llama3-8b.toml");
+  const WeightTypes types = uniform_types(c.weights);
+  auto lowered = [&](int prefill, int decode) {
+    PlanRequest r{.context = 4096, .prefill_mesh = mesh::Extent{prefill, prefill}, .decode_mesh = mesh::Extent{decode, decode}};
+    return lower(c, types, make_plan(c, types, d, r).plan, limits_of(d).mesh);
+  };
+  const Lowered l = lowered(660, 360);
+  auto best = [&](auto&& work) {
+    double s = 1e9;
+    for (int run = 0; run < 5; run++) s = std::min(s, seconds(work));
+    return s;
+  };
+  int64_t cycles = 0;
+  const double decode = best([&] { cycles = time_entry(l.program(), d, "decode", {.cached = 4095}).cycles; });
+  fmt::print("decode step of LLaMA3-8B, 360x360, at 4095:  {} cycles in {:.4f} s\n", cycles, decode);
+  const double prefill = best([&] { cycles = time_entry(l.program(), d, "prefill", {.rows = 4096, .chunk = 4096}).cycles; });
+  fmt::print("prefill of LLaMA3-8B, 660x660, 4096 tokens:  {} cycles in {:.3f} s\n", cycles, prefill);
+}
+
 }  // namespace
 
 int main() {
@@ -80,4 +135,7 @@ int main() {
   gemm("MeshGEMM, wide", 750, 400, 2048, 4096, 4096);
   gemm_t("GEMM-T, row sums", 660, 660, 2048, 4096, 2048);
   gemm_t("GEMM-T, a head's columns", 82, 660, 2048, 128, 2048);
+  measure_reduction(720, 2);
+  measure_reduction(360, 3);
+  measure_reports(d);
 }
