@@ -153,6 +153,8 @@ TEST_F(CliBench, BadInput) {
   refused({"bench", "prefill"}, {"--tokens", "0"}, "--tokens");
   refused({"bench", "e2e"}, {"--input", "5"}, "--output");
   refused({"bench", "e2e"}, {"--input", "5", "--output", "0"}, "--output");
+  refused({"bench", "decode"}, {"--engine", "steam"}, "--engine");
+  refused({"bench", "e2e"}, {"--input", "5", "--output", "3", "--engine", "steam"}, "--engine");
   refused({"bench", "walk"}, {}, "bench");
   refused({"plan"}, {"--goal", "joy"}, "latency or throughput");
   refused({"plan"}, {"--goal", "latency", "--mesh", "4x4"}, "--goal");
@@ -161,6 +163,13 @@ TEST_F(CliBench, BadInput) {
              "1e-5\nrope_base = 1e4\n");
   refused({"bench", "decode"}, {"--device", "tiny"}, "a plan that fits");
   refused({"bench", "kv"}, {"--device", "tiny"}, "a model that fits");
+}
+
+TEST_F(CliBench, ASearchedPlanIsNoSlower) {
+  const std::vector<std::string> request = {"--input", "40", "--output", "60"};
+  std::vector<std::string> searched = request;
+  searched.insert(searched.end(), {"--goal", "latency"});
+  EXPECT_LE(json({"bench", "e2e"}, searched)["cycles"].get<double>(), 1.001 * json({"bench", "e2e"}, request)["cycles"].get<double>());
 }
 
 TEST_F(CliBench, PlanSearchesForAGoal) {

@@ -38,6 +38,9 @@ std::string search_text(const SearchResult& r, const Device& device) {
                              significant(r.host_seconds))},
        {"refused", fmt::format("{} by bytes, {} by colours or other rules, {} by the way from prefill to decode",
                                grouped(r.refused.too_many_bytes), grouped(r.refused.too_many_colours), grouped(r.refused.transition))},
+       {"measure", r.sampled
+                       ? "a token exactly; a prompt by its first and last chunk and the first steps of each product, some 10 % too long"
+                       : "a token exactly; a prompt by its first and last chunk"},
        {"taken", r.request_cycles == 0
                      ? "nothing: no pair of phases fits"
                      : fmt::format("{} cycles a request, {} s; without search {}", grouped(r.request_cycles), seconds(r.request_cycles),
@@ -80,6 +83,7 @@ Json search_json(const SearchResult& r) {
           {"candidates", r.candidates},
           {"timed", r.prefill.size() + r.decode.size()},
           {"refused", {{"bytes", r.refused.too_many_bytes}, {"colours", r.refused.too_many_colours}, {"transition", r.refused.transition}}},
+          {"prefill_sampled", r.sampled},
           {"cycles", r.request_cycles > 0 ? Json(r.request_cycles) : Json(nullptr)},
           {"cycles_without_search", r.default_cycles > 0 ? Json(r.default_cycles) : Json(nullptr)},
           {"best", best},

@@ -26,6 +26,8 @@ constexpr size_t kTimedDecode = 6, kTimedPrefill = 2, kTimedShared = 2;  // mesh
 constexpr size_t kBatch = 8;                                             // of them at a time, on all threads
 constexpr size_t kTrials = 40;                                           // of the ranked candidates, so many are tried whether they fit
 
+bool large(Extent e) { return std::max(e.w, e.h) > kLargeSide; }
+
 int64_t rounded(double cycles) { return std::llround(cycles); }
 
 struct Ranked {
@@ -235,7 +237,7 @@ struct Search {
     RequestTimer timer{lowered, device};
     timer.chunks = 2;
     const bool prefill = t.part == Part::prefill;
-    if (prefill && std::max(t.mesh.w, t.mesh.h) > kLargeSide) timer.options.ring_steps = kRingSteps;
+    if (prefill && large(t.mesh)) timer.options.ring_steps = kRingSteps;
     const TimedPart whole = prefill ? timer.prefill(out.prompt) : timer.decode(middle(), 1);
     const int64_t layer = layer_part(lowered, prefill ? "prefill" : "decode", whole).cycles;
     int most = 0;
@@ -310,6 +312,7 @@ struct Search {
     }
     time_all(out.decode);
     time_all(out.prefill);
+    out.sampled = std::any_of(out.prefill.begin(), out.prefill.end(), [](const Timed& t) { return large(t.mesh); });
     const auto by_rule = [](const Timed& t) { return t.by_rule; };
     if (by_rule_fits)
       out.default_cycles = request_cycles(*std::find_if(out.prefill.begin(), out.prefill.end(), by_rule),
