@@ -110,7 +110,7 @@ TimedPart RequestTimer::transition(int64_t cached) const {
 
 TimedPart RequestTimer::decode(int64_t first, int64_t count) const {
   std::vector<Start> starts;
-  for (const WeightedPosition& w : sample_positions(first, count, kDecodePositions))
+  for (const WeightedPosition& w : sample_positions(first, count, count <= kDecodeShort ? kDecodeShort : kDecodePositions))
     starts.push_back({"decode", {.cached = w.position, .rows = 1, .chunk = lowered.placement.plan.chunk}, w.weight});
   return time_starts(*this, starts);
 }
