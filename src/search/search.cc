@@ -122,20 +122,24 @@ struct Search {
 
   // ---- fitting ---------------------------------------------------------------------------------------------------------------------
 
-  // The phase on regions of one size, with the longest chunk that fits: the prompt, or a half, a quarter, an eighth of it.
+  // The phase on regions of one size, with the longest chunk that fits: the longest prompt, the one that is timed, a half, a quarter,
+  // an eighth.
   std::optional<Timed> placed(Part part, Extent e) const {
     PlanRequest of = request;
-    Plan plan = empty_plan(of);
-    const auto fits = [&] { return place_part(config, types, device, of, part, e, plan); };
+    Plan plan;
+    const auto fits = [&] {
+      plan = empty_plan(of);
+      return place_part(config, types, device, of, part, e, plan);
+    };
     bool found = false;
     if (part == Part::prefill && request.chunk == 0) {
       of.chunk = of.max_prompt = 1;  // no prompt fits where not even one token does
       if (!fits()) return std::nullopt;
       of.max_prompt = request.max_prompt;
-      for (int64_t parts = 1; parts <= 8 && !found; parts *= 2) {
-        of.chunk = (of.max_prompt + parts - 1) / parts;
-        plan = empty_plan(of);
-        found = fits();
+      const int64_t longest = of.max_prompt;
+      for (const int64_t chunk : {longest, out.prompt, (longest + 1) / 2, (longest + 3) / 4, (longest + 7) / 8}) {
+        of.chunk = chunk;
+        if ((found = fits())) break;
       }
     } else {
       found = fits();
@@ -224,8 +228,8 @@ struct Search {
     return p;
   }
 
-  bool legal(const Plan& plan) const {
-    for (const Diagnostic& d : verify(lower(config, types, plan, device_mesh()).program(), limits_of(device)))
+  bool legal(const Lowered& lowered) const {
+    for (const Diagnostic& d : verify(lowered.program(), limits_of(device)))
       if (d.rule != Rule::bytes) return false;
     return true;
   }
@@ -287,8 +291,6 @@ struct Search {
     return fullest(phase_bytes(p.program, device.code_and_system_bytes, p.transition_phase)).fullest.total() <= device.sram_bytes_per_core;
   }
 
-  int64_t request_cycles(const Timed& prefill, const Timed& decode) const { return value(prefill) + out.generated * value(decode); }
-
   void run() {
     PlanResult rule_plan = make_plan(config, types, device, request);  // checks the request
     const bool by_rule_fits = rule_plan.fits;
@@ -313,47 +315,63 @@ struct Search {
     time_all(out.decode);
     time_all(out.prefill);
     out.sampled = std::any_of(out.prefill.begin(), out.prefill.end(), [](const Timed& t) { return large(t.mesh); });
-    const auto by_rule = [](const Timed& t) { return t.by_rule; };
-    if (by_rule_fits)
-      out.default_cycles = request_cycles(*std::find_if(out.prefill.begin(), out.prefill.end(), by_rule),
-                                          *std::find_if(out.decode.begin(), out.decode.end(), by_rule));
-    const auto pair = best_pair();
+    const std::optional<Pair> pair = best_pair();
     if (!pair) {
       out.plan = std::move(rule_plan);  // and its reason
       return;
     }
-    const Timed prefill = out.prefill[pair->first];
-    Timed decode = out.decode[pair->second];
+    const Timed prefill = out.prefill[pair->prefill];
+    Timed decode = out.decode[pair->decode];
     std::vector<Timed> trees = other_trees(decode);
     time_all(trees);
     for (const Timed& t : trees)
-      if (value(t) < value(decode) && legal(joined(prefill, t))) decode = t;
+      if (value(t) < value(decode) && legal(lower(config, types, joined(prefill, t), device_mesh()))) decode = t;
     out.decode.insert(out.decode.end(), trees.begin(), trees.end());
     std::stable_sort(out.decode.begin(), out.decode.end(), [&](const Timed& a, const Timed& b) { return value(a) < value(b); });
-    out.request_cycles = request_cycles(prefill, decode);
+    out.request_cycles = value(prefill) + out.generated * value(decode) + pair->transition;
     out.plan = {.plan = joined(prefill, decode)};
     judge_bytes(out.plan, place(config, types, out.plan.plan, device_mesh()).program, device);
   }
 
-  // The fastest pair of phases that is legal as a whole. The rule's own is, where there is one.
-  std::optional<std::pair<size_t, size_t>> best_pair() {
-    std::vector<std::pair<size_t, size_t>> pairs;
-    for (size_t i = 0; i < out.prefill.size(); i++)
-      for (size_t j = 0; j < out.decode.size(); j++) pairs.push_back({i, j});
-    std::stable_sort(pairs.begin(), pairs.end(), [&](const auto& a, const auto& b) {
-      return request_cycles(out.prefill[a.first], out.decode[a.second]) < request_cycles(out.prefill[b.first], out.decode[b.second]);
-    });
-    for (const auto& [i, j] : pairs) {
-      const Plan plan = joined(out.prefill[i], out.decode[j]);
-      if (out.prefill[i].by_rule && out.decode[j].by_rule) return std::pair(i, j);
-      if (!transition_fits(plan))
-        out.refused.transition++;
-      else if (!legal(plan))
-        out.refused.too_many_colours++;
-      else
-        return std::pair(i, j);
+  struct Pair {
+    size_t prefill = 0, decode = 0;
+    int64_t cycles = 0;      // without the transition
+    int64_t transition = 0;  // where the goal counts it
+  };
+
+  // Whether a pair is legal as a whole; then its transition is timed too.
+  bool take(Pair& pair) {
+    const Plan plan = joined(out.prefill[pair.prefill], out.decode[pair.decode]);
+    const bool by_rule = out.prefill[pair.prefill].by_rule && out.decode[pair.decode].by_rule;
+    if (!by_rule && !transition_fits(plan)) {
+      out.refused.transition++;
+      return false;
     }
-    return std::nullopt;
+    const Lowered lowered = lower(config, types, plan, device_mesh());
+    if (!by_rule && !legal(lowered)) {
+      out.refused.too_many_colours++;
+      return false;
+    }
+    if (goal == Goal::latency) pair.transition = RequestTimer{lowered, device}.transition(out.prompt).cycles;
+    if (by_rule) out.default_cycles = pair.cycles + pair.transition;
+    return true;
+  }
+
+  // The fastest pair of phases that is legal as a whole. The rule's own is, where there is one.
+  std::optional<Pair> best_pair() {
+    std::vector<Pair> pairs;
+    for (size_t i = 0; i < out.prefill.size(); i++)
+      for (size_t j = 0; j < out.decode.size(); j++)
+        pairs.push_back({.prefill = i, .decode = j, .cycles = value(out.prefill[i]) + out.generated * value(out.decode[j])});
+    std::stable_sort(pairs.begin(), pairs.end(), [](const Pair& a, const Pair& b) { return a.cycles < b.cycles; });
+    std::optional<Pair> best;
+    for (Pair& pair : pairs) {
+      const bool hopeless = best && pair.cycles >= best->cycles + best->transition;
+      const bool by_rule = out.prefill[pair.prefill].by_rule && out.decode[pair.decode].by_rule;
+      if ((hopeless && !by_rule) || !take(pair)) continue;
+      if (!best || pair.cycles + pair.transition < best->cycles + best->transition) best = pair;
+    }
+    return best;
   }
 };
 

@@ -117,11 +117,10 @@ TEST(Estimate, IsNearTheTimedCycles) {
     const Lowered l = planned(c, d, {.context = 200, .prefill_mesh = e, .decode_mesh = e});
     const RequestTimer timer{l, d};
     const Plan& plan = l.placement.plan;
-    const double layers = static_cast<double>(c.layers);
     const double token = static_cast<double>(layer_part(l, "decode", timer.decode(199, 1)).cycles);
     EXPECT_NEAR(decode_estimate(c, d, plan, e, 199).layer, token, 0.1 * token) << e.w << "x" << e.h;
     const double prompt = static_cast<double>(layer_part(l, "prefill", timer.prefill(200)).cycles);
-    EXPECT_NEAR(prefill_estimate(c, d, plan, e, 200, plan.chunk).layer, prompt, 0.4 * prompt) << e.w << "x" << e.h << " " << layers;
+    EXPECT_NEAR(prefill_estimate(c, d, plan, e, 200, plan.chunk).layer, prompt, 0.4 * prompt) << e.w << "x" << e.h;
   }
 }
 
@@ -153,7 +152,8 @@ TEST(Search, IsNeverWorseThanTheRuleAndFits) {
       // What it promises is what time_entry() says of the plan.
       if (goal == Goal::throughput) continue;
       const RequestTimer timer{l, d};
-      const int64_t request = timer.prefill(r.prompt).cycles + r.generated * timer.decode(r.prompt + r.generated / 2, 1).cycles;
+      const int64_t request = timer.prefill(r.prompt).cycles + timer.transition(r.prompt).cycles +
+                              r.generated * timer.decode(r.prompt + r.generated / 2, 1).cycles;
       EXPECT_NEAR(static_cast<double>(request), static_cast<double>(r.request_cycles), 1e-3 * static_cast<double>(request));
     }
 }
