@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <map>
 #include <optional>
 #include <set>
 #include <span>
+#include <tuple>
 
 #include "base/check.h"
 #include "base/parallel.h"
@@ -23,8 +25,8 @@ constexpr int64_t kGenerated = 128;  // tokens of the request where the context 
 constexpr int64_t kRingSteps = 16;   // of each product on a large mesh that are timed
 constexpr int kLargeSide = 128;      // where a side is longer, not every step of its products is timed
 constexpr size_t kTimedDecode = 6, kTimedPrefill = 2, kTimedShared = 2;  // meshes that are timed, beside the rule's
-constexpr size_t kBatch = 8;                                             // of them at a time, on all threads
-constexpr size_t kTrials = 40;                                           // of the ranked candidates, so many are tried whether they fit
+constexpr size_t kBatch = 4;                                             // of them at a time, on all threads
+constexpr size_t kTrials = 24;                                           // of the ranked candidates, so many are tried whether they fit
 
 bool large(Extent e) { return std::max(e.w, e.h) > kLargeSide; }
 
@@ -42,8 +44,9 @@ struct Search {
   PlanRequest request;
   Goal goal;
   SearchResult out{};
-  double whole_bytes = 0;   // of all weights and caches
-  double weight_bytes = 2;  // of one weight, on the mean
+  std::map<std::tuple<Part, int, int>, std::optional<Timed>> known{};  // phases that were placed, by mesh; nothing: they do not fit
+  double whole_bytes = 0;                                              // of all weights and caches
+  double weight_bytes = 2;                                             // of one weight, on the mean
 
   Extent device_mesh() const { return limits_of(device).mesh; }
   double room() const { return static_cast<double>(data_bytes_per_core(device)); }
@@ -150,26 +153,34 @@ struct Search {
     return t;
   }
 
-  std::vector<std::optional<Timed>> placed_all(Part part, std::span<const Ranked> meshes_of) const {
-    std::vector<std::optional<Timed>> list(meshes_of.size());
-    parallel_for(0, static_cast<int64_t>(list.size()), 1, [&](int64_t begin, int64_t end) {
-      for (size_t i = static_cast<size_t>(begin); i < static_cast<size_t>(end); i++) list[i] = placed(part, meshes_of[i].mesh);
+  // On all threads; what was placed before is not placed again.
+  void place_all(Part part, std::span<const Ranked> list) {
+    std::vector<Extent> missing;
+    for (const Ranked& r : list)
+      if (!known.contains({part, r.mesh.w, r.mesh.h})) missing.push_back(r.mesh);
+    std::vector<std::optional<Timed>> found(missing.size());
+    parallel_for(0, static_cast<int64_t>(missing.size()), 1, [&](int64_t begin, int64_t end) {
+      for (size_t i = static_cast<size_t>(begin); i < static_cast<size_t>(end); i++) found[i] = placed(part, missing[i]);
     });
-    return list;
+    for (size_t i = 0; i < missing.size(); i++) known[{part, missing[i].w, missing[i].h}] = std::move(found[i]);
   }
+  const std::optional<Timed>& at(Part part, Extent e) const { return known.at({part, e.w, e.h}); }
 
   // The first of the ranked ones that fit, by the formulas for the chunk that they turned out to have.
   std::vector<Timed> fitting(Part part, size_t most) {
     std::vector<Timed> list;
     std::vector<Ranked> all = ranked(part == Part::prefill, part == Part::decode);
     all.resize(std::min(all.size(), kTrials));
-    for (size_t from = 0; from < all.size() && list.size() < 2 * most; from += kBatch)
-      for (auto& t : placed_all(part, std::span(all).subspan(from, std::min(kBatch, all.size() - from)))) {
-        if (t)
-          list.push_back(std::move(*t));
+    for (size_t from = 0; from < all.size() && list.size() < 2 * most; from += kBatch) {
+      const auto batch = std::span(all).subspan(from, std::min(kBatch, all.size() - from));
+      place_all(part, batch);
+      for (const Ranked& r : batch) {
+        if (const auto& t = at(part, r.mesh))
+          list.push_back(*t);
         else
           out.refused.too_many_bytes++;
       }
+    }
     std::stable_sort(list.begin(), list.end(), [](const Timed& a, const Timed& b) { return a.estimate < b.estimate; });
     if (list.size() > most) list.resize(most);
     return list;
@@ -179,10 +190,11 @@ struct Search {
   void add_shared(size_t most) {
     std::vector<Ranked> all = ranked(true, true);
     all.resize(std::min(all.size(), kTrials));
-    const std::vector<std::optional<Timed>> prefills = placed_all(Part::prefill, all);
     size_t found = 0;
     for (size_t i = 0; i < all.size() && found < most; i++) {
-      std::optional<Timed> prefill = prefills[i], decode = prefill ? placed(Part::decode, all[i].mesh) : std::nullopt;
+      if (i % kBatch == 0)
+        for (const Part part : {Part::prefill, Part::decode}) place_all(part, std::span(all).subspan(i, std::min(kBatch, all.size() - i)));
+      std::optional<Timed> prefill = at(Part::prefill, all[i].mesh), decode = at(Part::decode, all[i].mesh);
       if (!prefill || !decode) {
         out.refused.too_many_bytes++;
         continue;
