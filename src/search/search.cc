@@ -246,20 +246,39 @@ struct Search {
     return true;
   }
 
-  // The phase with itself for the other phase: a program needs both.
+  // The first two regions of layers and the head, in place of all: the other regions do the same.
+  static PhasePlan shortened(const PhasePlan& p) {
+    PhasePlan out;
+    for (const PlacedRegion& r : p.regions)
+      if (r.head || layer_regions(out) < 2) out.regions.push_back(r);
+    return out;
+  }
+
+  // The phase with itself for the other phase: a program needs both. Of a prefill's regions after the second the layers and the hand-overs
+  // are taken to last as long as those before.
   void time(Timed& t) const {
     t.regions = layer_regions(t.plan);
-    const Lowered lowered = lower(config, types, joined(t, t), device_mesh());
+    const bool prefill = t.part == Part::prefill;
+    ModelConfig model = config;
+    Timed part = t;
+    if (prefill && t.regions > 2) {
+      part.plan = shortened(t.plan);
+      model.layers = 0;
+      for (const PlacedRegion& r : part.plan.regions) model.layers += r.layers;
+    }
+    const Lowered lowered = lower(model, types, joined(part, part), device_mesh());
     RequestTimer timer{lowered, device};
     timer.chunks = 2;
-    const bool prefill = t.part == Part::prefill;
     if (prefill && large(t.mesh)) timer.options.ring_steps = kRingSteps;
     const TimedPart whole = prefill ? timer.prefill(out.prompt) : timer.decode(middle(), 1);
     const int64_t layer = layer_part(lowered, prefill ? "prefill" : "decode", whole).cycles;
-    int most = 0;
-    for (const PlacedRegion& r : t.plan.regions) most = std::max(most, r.layers);
-    t.cycles = whole.cycles;
-    t.stage_cycles = t.regions == 1 ? whole.cycles : std::max(layer * most, whole.cycles - layer * config.layers);
+    int64_t most = 0, hand_over = 0;
+    for (const PlacedRegion& r : t.plan.regions) most = std::max<int64_t>(most, r.layers);
+    for (const TimedStep& s : whole.steps)
+      if (s.name.starts_with("hand_over.0")) hand_over += s.cycles;
+    const int64_t others = whole.cycles - layer * model.layers;
+    t.cycles = others + layer * config.layers + (model.layers < config.layers ? (t.regions - 2) * hand_over : 0);
+    t.stage_cycles = t.regions == 1 ? whole.cycles : std::max(layer * most, others);
   }
 
   int64_t value(const Timed& t) const { return goal == Goal::latency ? t.cycles : t.stage_cycles; }
