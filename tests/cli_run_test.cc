@@ -35,7 +35,8 @@ TEST_F(CliRun, TextAloneGoesToStdoutAndTheReportToStderr) {
   const CommandResult r = run + std::vector<std::string>{"-p", "xyz", "-n", "3"};
   EXPECT_EQ(r.status, 0) << r.err;
   EXPECT_EQ(r.out, "ababab\n");
-  for (const char* line : {"\nmodel ", "\ndevice ", "\nplan ", "\nprefill ", "\ndecode ", "\nfits ", "\ncolours ", "\ntext ", "\nhost "})
+  for (const char* line : {"\nmodel ", "\ndevice ", "\nplan ", "\nprefill ", "\ndecode ", "\nfits ", "\ncolours ", "\nchip ",
+                           "cycles a token", "tokens/s with a round trip", "J by chip power", "J by activity", "\ntext ", "\nhost "})
     EXPECT_NE(r.err.find(line), std::string::npos) << line << r.err;
   EXPECT_EQ(r.err.find('\r'), std::string::npos) << "a progress line without a terminal";
 }
@@ -53,11 +54,13 @@ TEST_F(CliRun, JsonIsOneObjectWithTheTextInside) {
   EXPECT_EQ(j["plan"], "waferllm");
   EXPECT_EQ(j["numerics"], "fp16");
   EXPECT_TRUE(j["prefill"]["mesh"].is_string());
-  EXPECT_TRUE(j["prefill"].contains("cycles") && j["prefill"].contains("seconds") && j["prefill"].contains("tokens_per_second"));
-  EXPECT_TRUE(j["transition"].contains("cycles"));
+  for (const char* key : {"cycles", "seconds", "tokens_per_second"}) EXPECT_GT(j["prefill"][key].get<double>(), 0) << key;
+  EXPECT_TRUE(j["prefill"]["cycles"].is_number_integer());
+  EXPECT_TRUE(j["transition"]["cycles"].is_number_integer());
   EXPECT_TRUE(j["decode"]["mesh"].is_string());
-  EXPECT_TRUE(j["decode"].contains("cycles_per_token") && j["decode"].contains("tokens_per_second"));
-  EXPECT_TRUE(j.contains("energy_joules"));
+  for (const char* key : {"cycles_per_token", "tokens_per_second", "tokens_per_second_with_host_link"})
+    EXPECT_GT(j["decode"][key].get<double>(), 0) << key;
+  EXPECT_GT(j["energy_joules"].get<double>(), 0);
   EXPECT_TRUE(j["memory"]["fits"].get<bool>());
   EXPECT_EQ(j["memory"]["sram_limit"], 49152);
   EXPECT_LE(j["memory"]["sram_bytes_per_core_max"].get<double>(), 49152);
@@ -74,6 +77,8 @@ TEST_F(CliRun, EmptyPromptIsBosAlone) {
   ASSERT_EQ(r.status, 0) << r.err;
   EXPECT_EQ(Json::parse(r.out)["prompt_tokens"], Json::parse("[1]"));
   EXPECT_TRUE(Json::parse(r.out)["host"]["decode_tokens_per_second"].is_null()) << "the only token comes from prefill";
+  EXPECT_TRUE(Json::parse(r.out)["decode"]["cycles_per_token"].is_null());
+  EXPECT_GT(Json::parse(r.out)["prefill"]["cycles"].get<int64_t>(), 0);
 }
 
 TEST_F(CliRun, NoTokensIsPrefillAlone) {

@@ -29,7 +29,7 @@ Json json_of(const std::vector<std::string>& words) { return Json::parse(output_
 // ---- plan ------------------------------------------------------------------------------------------------------------------------
 
 TEST(CliPlan, LargeShapeFitsTheWafer) {
-  const Json j = json_of({"plan", "-m", source("models/llama3-8b.toml"), "--device", "wse2", "--context", "4096", "--json"});
+  const Json j = json_of({"plan", "-m", source("models/llama3-8b.toml"), "--device", "wse2", "--context", "4096", "--no-time", "--json"});
   EXPECT_TRUE(j["fits"].get<bool>());
   EXPECT_TRUE(j["reason"].is_null());
   EXPECT_EQ(j["context"], 4096);
@@ -57,16 +57,26 @@ TEST(CliPlan, LargeShapeFitsTheWafer) {
   EXPECT_GT(j["decode"]["colours"].get<int>(), 0);
 }
 
+TEST(CliPlan, WithoutTimeThereAreNoCycles) {
+  const Json j = json_of({"plan", "-m", source("models/stories-tiny.gguf"), "--no-time", "--json"});
+  for (const char* key : {"cycles", "seconds", "tokens_per_second"}) EXPECT_TRUE(j["prefill"][key].is_null()) << key;
+  EXPECT_TRUE(j["decode"]["cycles_per_token"].is_null());
+  EXPECT_TRUE(j["energy_joules"].is_null());
+}
+
 TEST(CliPlan, TooLargeAShapeIsAnAnswer) {
   const Json j = json_of({"plan", "-m", source("models/qwen2-72b.toml"), "--json"});
   EXPECT_FALSE(j["fits"].get<bool>());
   EXPECT_NE(j["reason"].get<std::string>().find("GB too much"), std::string::npos) << j["reason"];
+  EXPECT_EQ(j["would_fit"][0]["change"], "wafers");
+  EXPECT_EQ(j["would_fit"][0]["value"], "5") << "146.76 of 30.29 GB";
+  EXPECT_TRUE(j["decode"]["cycles_per_token"].is_null());
   EXPECT_NE(output_of({"plan", "-m", source("models/qwen2-72b.toml")}).find("\nfits    no: "), std::string::npos);
 }
 
 TEST(CliPlan, GivenMeshIsUsed) {
-  const Json j =
-      json_of({"plan", "-m", source("models/llama3-8b.toml"), "--prefill-mesh", "660x660", "--decode-mesh", "360x360", "--json"});
+  const Json j = json_of(
+      {"plan", "-m", source("models/llama3-8b.toml"), "--prefill-mesh", "660x660", "--decode-mesh", "360x360", "--no-time", "--json"});
   EXPECT_EQ(j["prefill"]["mesh"], "660x660");
   EXPECT_EQ(j["decode"]["mesh"], "360x360");
   EXPECT_EQ(j["fits"].get<bool>(), !j["memory"].contains("excess_bytes"));
@@ -77,7 +87,7 @@ TEST(CliPlan, DefaultContextIsTheModelsUpTo4096) {
   const std::string model = folder.path + "/talking.gguf";
   write_file(model, talking_checkpoint());
   EXPECT_EQ(json_of({"plan", "-m", model, "--json"})["context"], 128);
-  EXPECT_EQ(json_of({"plan", "-m", source("models/llama3-8b.toml"), "--json"})["context"], 4096);
+  EXPECT_EQ(json_of({"plan", "-m", source("models/llama3-8b.toml"), "--no-time", "--json"})["context"], 4096);
   EXPECT_NE(output_of({"plan", "-m", model}).find("KV cache for 128 positions"), std::string::npos);
 }
 

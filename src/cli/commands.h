@@ -36,6 +36,7 @@ void run_command(const RunArguments& arguments);
 struct PlanCommandArguments {
   PlanArguments plan;
   Given context;
+  bool no_time = false;
 };
 void plan_command(const PlanCommandArguments& arguments);
 

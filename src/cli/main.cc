@@ -89,11 +89,13 @@ void add_run(CLI::App& app, RunArguments& a) {
 }
 
 void add_plan(CLI::App& app, PlanCommandArguments& a) {
-  CLI::App* plan = app.add_subcommand("plan", "show where a model's layers and bytes lie on a device, and whether they fit");
+  CLI::App* plan =
+      app.add_subcommand("plan", "show where a model's layers and bytes lie on a device, whether they fit, and what a token costs");
   text_option(plan, "-m,--model", a.plan.model, "FILE", "a checkpoint (GGUF) or a shape (TOML, as in models/)")->required();
   text_option(plan, "--context", a.context, "N",
               "tokens, prompt and text together, that the KV cache holds\n(default: the model's context, at most 4096)");
   add_plan_options(plan, a.plan);
+  plan->add_flag("--no-time", a.no_time, "placement alone, without cycles");
   add_goal(plan, a.plan);
   plan->footer(
       "A plan that does not fit is an answer: the exit status is 0 and the report says by how much.\n\n"

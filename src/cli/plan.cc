@@ -1,4 +1,4 @@
-// waferllm plan: where everything lies, and why it does or does not fit. Needs no weights.
+// waferllm plan: where everything lies, what it costs, and why it does or does not fit. Needs no weights.
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -9,7 +9,7 @@
 #include "cli/plan_request.h"
 #include "lower/lower.h"
 #include "mesh/verify.h"
-#include "report/placement.h"
+#include "report/plan_report.h"
 #include "report/search_report.h"
 
 namespace wafer::cli {
@@ -40,8 +40,10 @@ void plan_command(const PlanCommandArguments& a) {
   const bool placed = !result.plan.prefill.regions.empty() && !result.plan.decode.regions.empty();
   const std::optional<Lowered> lowered =
       placed ? std::optional(lower(shape.config, shape.types, result.plan, limits_of(device).mesh)) : std::nullopt;
-  PlacementReport report = placement_report(shape.config, device, result, lowered ? &lowered->program() : nullptr);
-  if (lowered) add_faults(report, mesh::verify(lowered->program(), limits_of(device)));
+  PlanReport report{.placement = placement_report(shape.config, device, result, lowered ? &lowered->program() : nullptr)};
+  if (lowered) add_faults(report.placement, mesh::verify(lowered->program(), limits_of(device)));
+  if (lowered && !a.no_time && report.placement.faults.empty()) report.time = plan_time(shape.config, shape.types, *lowered, device);
+  if (!result.fits) report.remedies = remedies(shape.config, shape.types, device, request);
   if (search && a.plan.json)
     write_out(with_search(plan_json(report), *search) + "\n");
   else

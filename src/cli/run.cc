@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstring>
+#include <utility>
 
 #include "base/error.h"
 #include "base/isa.h"
@@ -174,19 +175,30 @@ void run_command(const RunArguments& a) {
   end_text(out);
   if (logits) finish(*logits);
 
+  const auto seconds_since = [](Clock::time_point t) { return std::chrono::duration<double>(Clock::now() - t).count(); };
+  const double seconds = seconds_since(start);
+  const Clock::time_point report_start = Clock::now();
+  const mesh::Program& program = session.lowered->program();
+  ChipTime chip = time_inference(program, session.plan.plan, session.device,
+                                 {.prompt = prompt_length,
+                                  .head_rows = a.all_logits ? prompt_length : 1,
+                                  .token_by_token = a.token_by_token,
+                                  .decode_steps = result.decode_steps});
   const RunReport report{.text = out.text,
                          .prompt_tokens = result.prompt,
                          .tokens = result.tokens,
                          .stopped = result.stopped,
-                         .placement = placement_report(config, session.device, session.plan, &session.lowered->program()),
+                         .placement = placement_report(config, session.device, session.plan, &program),
+                         .chip = std::move(chip),
                          .prefill_chunks = result.prefill_chunks,
                          .decode_steps = result.decode_steps,
                          .overflows = result.overflows,
                          .isa = isa_name(isa),
                          .threads = thread_count(),
-                         .seconds = std::chrono::duration<double>(Clock::now() - start).count(),
+                         .seconds = seconds,
                          .prefill_seconds = result.prefill_seconds,
-                         .decode_seconds = result.decode_seconds};
+                         .decode_seconds = result.decode_seconds,
+                         .report_seconds = seconds_since(report_start)};
   if (a.plan.json)
     write_out(run_json(report) + "\n");
   else

@@ -50,6 +50,7 @@ constexpr Field kFields[] = {
     FIELD(sram_bytes_per_core, "bytes", 1024, 1 << 30),
     FIELD(code_and_system_bytes, "bytes", 0, 1 << 30),
     FIELD(code_and_system_bytes_measured, "bytes", 0, 1 << 30),
+    FIELD(sram_read_bytes_per_cycle, "bytes/cycle", 1, 1 << 16),
 
     FIELD(free_colours, "colour ids", 0, 63),
     FIELD(routable_colours, "colours", 1, 64),
@@ -81,6 +82,8 @@ constexpr Field kFields[] = {
     FIELD(descriptor_edit_cycles, "cycles", 0, 100000),
     FIELD(route_change_cycles, "cycles", 0, 100000),
     FIELD(map_iteration_cycles, "cycles", 0, 100000),
+    FIELD(forward_f16_cycles, "cycles", 0, 100000),
+    FIELD(exchange_step_cycles, "cycles", 0, 100000),
     FIELD(background_wavelet_cycles, "cycles", 0, 100),
     FIELD(exp_cycles, "cycles", 0, 100000),
     FIELD(rsqrt_cycles, "cycles", 0, 100000),
@@ -90,6 +93,13 @@ constexpr Field kFields[] = {
     FIELD(clock_hz, "Hz", 1e3, 1e12),
     FIELD(power_watts, "watts", 1e-3, 1e9),
     FIELD(host_round_trip_seconds, "seconds", 0, 3600),
+
+    FIELD(multiply_add_picojoules, "pJ", 0, 1e6),
+    FIELD(ramp_picojoules, "pJ", 0, 1e6),
+    FIELD(hop_picojoules, "pJ", 0, 1e6),
+    FIELD(action_picojoules, "pJ", 0, 1e6),
+    FIELD(scalar_call_picojoules, "pJ", 0, 1e6),
+    FIELD(idle_power_share, "of power_watts", 0, 1),
 };
 #undef FIELD
 

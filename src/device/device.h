@@ -30,6 +30,7 @@ struct Device {
   int64_t sram_bytes_per_core = 0;
   int64_t code_and_system_bytes = 0;           // of them, what no buffer may use
   int64_t code_and_system_bytes_measured = 0;  // the same as a real engine needed it; reports say whether a plan fits with this too
+  int64_t sram_read_bytes_per_cycle = 0;       // of a core, at most; for bounds, time() uses the SIMD widths
 
   // Routing
   std::vector<int64_t> free_colours;           // [colour ids] that a program may use
@@ -64,6 +65,8 @@ struct Device {
   int64_t descriptor_edit_cycles = 0;     // base address, length or offset of a descriptor
   int64_t route_change_cycles = 0;        // the route of one colour at one router
   int64_t map_iteration_cycles = 0;       // one turn of a map: a vector operation whose descriptors stay loaded
+  int64_t forward_f16_cycles = 0;         // that a vector of fp16 takes longer through receive, add, send on than one of fp32
+  int64_t exchange_step_cycles = 0;       // of a compute-shift step beside its counted actions: completions, pointers, tests
   double background_wavelet_cycles = 0;   // that a wavelet between fabric and memory takes from what the core computes meanwhile
   int64_t exp_cycles = 0;                 // the scalar functions of base/scalar_math.h, one call
   int64_t rsqrt_cycles = 0;
@@ -74,6 +77,14 @@ struct Device {
   double clock_hz = 0;
   double power_watts = 0;
   double host_round_trip_seconds = 0;  // one small exchange with the host
+
+  // Energy of what happens, and the share of power_watts that flows while nothing does
+  double multiply_add_picojoules = 0;  // one element, operands from and to SRAM included
+  double ramp_picojoules = 0;          // a wavelet out of the ramp of its sender and into that of its receiver
+  double hop_picojoules = 0;           // a wavelet from one router to the next
+  double action_picojoules = 0;        // issue of a stream operation, descriptor load or edit, start of a task, change of a route
+  double scalar_call_picojoules = 0;   // one scalar function
+  double idle_power_share = 0;
 
   std::vector<std::string> sources;  // of each field, in the order of device_rows()
 };

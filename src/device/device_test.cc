@@ -66,7 +66,7 @@ TEST(Device, Wse2HasTheFactsOfTheDesign) {
   EXPECT_EQ(d.clock_hz, 1.1e9);
   EXPECT_EQ(d.power_watts, 15000);
   EXPECT_EQ(d.host_round_trip_seconds, 200e-6);
-  EXPECT_EQ(d.fmac_f16_elements_per_cycle, 4);
+  EXPECT_EQ(d.fmac_f16_elements_per_cycle, 2);
   EXPECT_EQ(d.max_f16_elements_per_cycle, 1);
 }
 

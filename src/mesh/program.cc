@@ -42,7 +42,7 @@ const char* name(BufferKind k) {
 const char* name(LocalOp op) {
   static constexpr const char* kNames[] = {"square_sum", "normalise",  "mat_vec",    "rotate",   "store_rows", "row_dots",
                                            "row_max",    "exp_sum",    "weigh_rows", "divide",   "add",        "clear",
-                                           "gate_mul",   "local_best", "look_up",    "tile_fma", "tile_fma_t"};
+                                           "gate_mul",   "local_best", "look_up",    "tile_fma", "counted",    "tile_fma_t"};
   return kNames[static_cast<size_t>(op)];
 }
 

@@ -160,9 +160,25 @@ enum class LocalOp : uint8_t {
   local_best,  // (logits) -> best: the largest own value and its lowest index
   look_up,     // (table[rows][dim], token) -> x: the row of the token, by the cores that own it
   tile_fma,    // (A, B) -> C += A_tile * B_tile of the current MeshGEMM step
+  counted,     // machine actions and vector operations by count (Local::work): timed, never computed
   tile_fma_t,  // (A, B) -> partial = A_tile * B_tile^T of the current GEMM-T step
 };
 const char* name(LocalOp op);
+
+// Vector operations of `elements` each; in a map, whose descriptors stay loaded, or each issued on its own.
+enum class VectorUnit : uint8_t { multiply_add, add, multiply, move, max };
+struct VectorWork {
+  int64_t count = 1;
+  int64_t elements = 0;
+  VectorUnit unit = VectorUnit::move;
+  bool map = false;
+};
+// What every core does in a counted step.
+struct Work {
+  int64_t tasks = 0, descriptor_loads = 0, descriptor_edits = 0;
+  int64_t reciprocals = 0, square_roots = 0, exponentials = 0;
+  std::vector<VectorWork> vectors;
+};
 
 struct Local {
   LocalOp op = LocalOp::add;
@@ -173,6 +189,7 @@ struct Local {
   int64_t size = 0;      // normalise: elements of a row
   int head_dim = 0;      // rotate, row_dots, weigh_rows
   int group = 1;         // query heads for each KV head
+  Work work{};           // counted
 };
 
 enum class ReduceOp : uint8_t { add, max, best };

@@ -46,7 +46,7 @@ std::string setup_text(const PlacementReport& p) {
   const std::vector<Row> rows = {{"trees", p.plan.groups.empty()
                                                ? fmt::format("K = {}, even groups", p.plan.tree_levels)
                                                : fmt::format("{} groups along whole lines of decode", fmt::join(p.plan.groups, ", "))}};
-  return placement_text(p, Regions::summary) + "\n" + table(rows, "ll");
+  return placement_text(p) + "\n" + table(rows, "ll");
 }
 
 // ---- JSON ------------------------------------------------------------------------------------------------------------------------

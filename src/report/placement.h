@@ -45,18 +45,15 @@ void add_faults(PlacementReport& report, const std::vector<mesh::Diagnostic>& fa
 const PartReport* fullest_part(const PlacementReport& report);
 int colours_max(const PlacementReport& report);
 
-// Lines for people: model, device, plan, regions, bytes, colours, whether it fits. `regions`: one line for each region too.
-enum class Regions { summary, all };
-std::string placement_text(const PlacementReport& report, Regions regions);
+// Lines for people: model, device, plan, regions, bytes, colours, whether it fits.
+std::string placement_text(const PlacementReport& report);
+std::string regions_text(const PlacementReport& report);  // one line for each region
 
-// The keys that `plan` and `run` share. Cycles, seconds and tokens/s of the chip are null: they are not computed yet.
+// The keys that `plan` and `run` share. Cycles, seconds and tokens/s of the chip are null here: chip_print.h fills them in.
 nlohmann::ordered_json prefill_json(const PlacementReport& report);
 nlohmann::ordered_json transition_json(const PlacementReport& report);
 nlohmann::ordered_json decode_json(const PlacementReport& report);
 nlohmann::ordered_json memory_json(const PlacementReport& report);
-
-// The whole of `waferllm plan`.
-std::string plan_text(const PlacementReport& report);
-std::string plan_json(const PlacementReport& report);  // one line
+nlohmann::ordered_json regions_json(const PlacementReport& report);
 
 }  // namespace wafer

@@ -7,6 +7,7 @@
 
 #include "report/placement.h"
 #include "report/text.h"
+#include "report/wafer_map.h"
 #include "text/utf8.h"
 
 namespace wafer {
@@ -31,7 +32,7 @@ std::string layers_text(const PlacedRegion& r) {
   return head.empty() ? layers : layers + ", " + head;
 }
 
-std::string regions_text(const PhasePlan& phase) {
+std::string phase_text(const PhasePlan& phase) {
   if (phase.regions.empty()) return "no regions";
   const mesh::Rect first = phase.regions.front().rect;
   const std::string mesh = mesh_text(mesh::extent(first));
@@ -83,36 +84,10 @@ std::string fits_text(const PlacementReport& r) {
                      r.fits_with_measured_code ? "yes" : "no");
 }
 
-std::string regions_table(const PlacementReport& r) {
-  std::vector<Row> rows = {{"phase", "region", "x", "y", "cores", "holds"}};
-  for (const std::string_view part : {"prefill", "decode"}) {
-    int i = 0;
-    for (const PlacedRegion& p : phase_plan(r, part).regions)
-      rows.push_back({std::string(part), fmt::format("{}", i++), fmt::format("{}", p.rect.x), fmt::format("{}", p.rect.y),
-                      mesh_text(mesh::extent(p.rect)), layers_text(p)});
-  }
-  return table(rows, "lrrrrl");
-}
-
 // ---- JSON ------------------------------------------------------------------------------------------------------------------------
 
 Json mesh_json(const PhasePlan& phase) {
   return phase.regions.empty() ? Json(nullptr) : Json(mesh_text(mesh::extent(phase.regions.front().rect)));
-}
-
-Json regions_json(const PlacementReport& r) {
-  Json list = Json::array();
-  for (const std::string_view part : {"prefill", "decode"})
-    for (const PlacedRegion& p : phase_plan(r, part).regions)
-      list.push_back({{"phase", part},
-                      {"x", p.rect.x},
-                      {"y", p.rect.y},
-                      {"width", p.rect.w},
-                      {"height", p.rect.h},
-                      {"layers", p.layers},
-                      {"first_layer", p.first_layer},
-                      {"head", p.head}});
-  return list;
 }
 
 Json part_bytes_json(const PartReport& part) {
@@ -136,7 +111,7 @@ void add_part(Json& json, const PlacementReport& r, std::string_view name) {
 
 }  // namespace
 
-std::string placement_text(const PlacementReport& r, Regions regions) {
+std::string placement_text(const PlacementReport& r) {
   const PhasePlan &prefill = r.plan.prefill, &decode = r.plan.decode;
   std::vector<Row> rows = {
       {"model", fmt::format("{}: {}", to_valid_utf8(r.model.name), config_text(r.model))},
@@ -146,16 +121,40 @@ std::string placement_text(const PlacementReport& r, Regions regions) {
       {"plan", fmt::format("{}, numerics {}, KV cache for {}", r.plan.name, name_of(r.plan.numerics), counted(r.plan.context, "position"))},
   };
   if (!r.parts.empty()) {
-    rows.push_back({"prefill", fmt::format("{}; chunks of {}", regions_text(prefill), counted(r.plan.chunk, "token"))});
-    rows.push_back({"decode", regions_text(decode)});
+    rows.push_back({"prefill", fmt::format("{}; chunks of {}", phase_text(prefill), counted(r.plan.chunk, "token"))});
+    rows.push_back({"decode", phase_text(decode)});
   }
   rows.push_back({"fits", fits_text(r)});
   for (const std::string& fault : r.faults) rows.push_back({"fault", fault});
   std::string text = table(rows, "ll");
   if (r.parts.empty()) return text;
-  text += "\n" + bytes_table(r);
-  if (regions == Regions::all) text += "\n" + regions_table(r);
-  return text;
+  return text + "\n" + bytes_table(r);
+}
+
+std::string regions_text(const PlacementReport& r) {
+  std::vector<Row> rows = {{"phase", "map", "x", "y", "cores", "holds"}};
+  for (const std::string_view part : {"prefill", "decode"}) {
+    size_t i = 0;
+    for (const PlacedRegion& p : phase_plan(r, part).regions)
+      rows.push_back({std::string(part), std::string(1, map_letter(i++)), fmt::format("{}", p.rect.x), fmt::format("{}", p.rect.y),
+                      mesh_text(mesh::extent(p.rect)), layers_text(p)});
+  }
+  return table(rows, "llrrrl");
+}
+
+Json regions_json(const PlacementReport& r) {
+  Json list = Json::array();
+  for (const std::string_view part : {"prefill", "decode"})
+    for (const PlacedRegion& p : phase_plan(r, part).regions)
+      list.push_back({{"phase", part},
+                      {"x", p.rect.x},
+                      {"y", p.rect.y},
+                      {"width", p.rect.w},
+                      {"height", p.rect.h},
+                      {"layers", p.layers},
+                      {"first_layer", p.first_layer},
+                      {"head", p.head}});
+  return list;
 }
 
 Json prefill_json(const PlacementReport& r) {
@@ -198,31 +197,6 @@ Json memory_json(const PlacementReport& r) {
     json["reason"] = to_valid_utf8(r.reason);
   }
   return json;
-}
-
-std::string plan_text(const PlacementReport& report) { return placement_text(report, Regions::all); }
-
-std::string plan_json(const PlacementReport& r) {
-  const ModelConfig& c = r.model;
-  const Json json = {{"fits", r.fits},
-                     {"reason", r.fits ? Json(nullptr) : Json(to_valid_utf8(r.reason))},
-                     {"faults", r.faults},
-                     {"model", to_valid_utf8(c.name)},
-                     {"layers", c.layers},
-                     {"device", to_valid_utf8(r.device.name)},
-                     {"plan", r.plan.name},
-                     {"numerics", name_of(r.plan.numerics)},
-                     {"context", r.plan.context},
-                     {"chunk", r.plan.chunk},
-                     {"prefill", prefill_json(r)},
-                     {"transition", transition_json(r)},
-                     {"decode", decode_json(r)},
-                     {"regions", regions_json(r)},
-                     {"memory", memory_json(r)},
-                     {"colours_max", r.parts.empty() ? Json(nullptr) : Json(colours_max(r))},
-                     {"colours_limit", r.device.free_colours.size()},
-                     {"sram_limit", r.device.sram_bytes_per_core}};
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 }  // namespace wafer

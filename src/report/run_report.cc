@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "report/chip_print.h"
 #include "report/text.h"
 #include "text/utf8.h"
 
@@ -21,10 +22,13 @@ std::string run_text(const RunReport& r) {
       {"  decode", fmt::format("{}, {} s, {} tokens/s", counted(r.decode_steps, "step"), significant(r.decode_seconds),
                                per_second(r.decode_steps, r.decode_seconds))},
   };
+  rows.push_back({"  report", fmt::format("{} s to time the chip", significant(r.report_seconds))});
   if (r.overflows > 0)
     rows.push_back(
         {"overflow", fmt::format("{} became infinite or NaN in {}", counted(r.overflows, "value"), name_of(r.placement.plan.numerics))});
-  return placement_text(r.placement, Regions::summary) + "\n" + table(rows, "ll");
+  std::string text = placement_text(r.placement) + "\n" + chip_text(r.chip) + "\n";
+  if (r.chip.request.decode_steps > 0) text += kinds_text(r.chip.decode, "decode's cycles by kind") + "\n";
+  return text + table(rows, "ll");
 }
 
 std::string run_json(const RunReport& r) {
@@ -34,7 +38,10 @@ std::string run_json(const RunReport& r) {
   };
   const PlacementReport& p = r.placement;
   Json prefill = prefill_json(p);
-  prefill["chunks"] = r.prefill_chunks;
+  add_prefill_time(prefill, r.chip);
+  Json transition = transition_json(p), decode = decode_json(p);
+  add_transition_time(transition, r.chip);
+  add_decode_time(decode, r.chip);
   const Json json = {{"text", r.text},
                      {"prompt_tokens", r.prompt_tokens},
                      {"tokens", r.tokens},
@@ -45,9 +52,11 @@ std::string run_json(const RunReport& r) {
                      {"numerics", name_of(p.plan.numerics)},
                      {"context", p.plan.context},
                      {"prefill", prefill},
-                     {"transition", transition_json(p)},
-                     {"decode", decode_json(p)},
-                     {"energy_joules", nullptr},
+                     {"transition", transition},
+                     {"decode", decode},
+                     {"chip", chip_json(r.chip)},
+                     {"energy_joules", joules_by_power(r.chip)},
+                     {"energy", energy_json(r.chip)},
                      {"memory", memory_json(p)},
                      {"colours_max", colours_max(p)},
                      {"overflows", r.overflows},
@@ -55,6 +64,7 @@ std::string run_json(const RunReport& r) {
                       {{"seconds", r.seconds},
                        {"prefill_seconds", r.prefill_seconds},
                        {"decode_seconds", r.decode_seconds},
+                       {"report_seconds", r.report_seconds},
                        {"prefill_tokens_per_second", rate(static_cast<int64_t>(r.prompt_tokens.size()), r.prefill_seconds)},
                        {"decode_tokens_per_second", rate(r.decode_steps, r.decode_seconds)},
                        {"isa", r.isa},

@@ -67,7 +67,8 @@ Clocks transposed(const Clocks& c) {
   return out;
 }
 
-void time_reduce(Clocks& c, const Device& d, const Reduce& reduce, const std::vector<std::vector<int64_t>>& words, Tally& tally) {
+void time_reduce(Clocks& c, const Device& d, const Reduce& reduce, const std::vector<std::vector<int64_t>>& words, bool fp16,
+                 Tally& tally) {
   for (size_t r = 0; r < reduce.forest.runs.size(); r++) {
     ReduceSteps s{.w = c.w,
                   .t = c.t.data() + static_cast<size_t>(reduce.forest.runs[r].begin) * static_cast<size_t>(c.w),
@@ -75,7 +76,8 @@ void time_reduce(Clocks& c, const Device& d, const Reduce& reduce, const std::ve
                   .first_issue = static_cast<uint32_t>(issue_cycles(d, reduce.first)),
                   .later_issue = static_cast<uint32_t>(issue_cycles(d, reduce.later)),
                   .ramp = static_cast<uint32_t>(d.ramp_cycles),
-                  .hop = static_cast<uint32_t>(d.hop_cycles)};
+                  .hop = static_cast<uint32_t>(d.hop_cycles),
+                  .forward = static_cast<uint32_t>(fp16 ? d.forward_f16_cycles : 0)};
     int64_t all = 0;
     for (int64_t w : words[r]) {
       s.words.push_back(static_cast<uint32_t>(w));

@@ -41,7 +41,8 @@ Clocks transposed(const Clocks& c);
 
 // A reduction along y (whatever its axis says): words[run][x] wavelets for each column; 0: the column has nothing to join, its cores go on.
 // Trees count positions from runs[i].begin.
-void time_reduce(Clocks& c, const Device& d, const mesh::Reduce& reduce, const std::vector<std::vector<int64_t>>& words, Tally& tally);
+void time_reduce(Clocks& c, const Device& d, const mesh::Reduce& reduce, const std::vector<std::vector<int64_t>>& words, bool fp16,
+                 Tally& tally);
 
 // Sizes of a product on a rectangle of the region.
 struct ProductSizes {

@@ -76,12 +76,13 @@ ProductSteps steps_of(const Clocks& c, const Device& d, Numerics numerics, const
   // Machine actions around one compute-shift step (published-actions.md, 1.1): four edits, loads and stream operations issue the exchange;
   // four tasks start: x finished, y finished, both finished, next step.
   p.issue = 4 * stream_issue_cycles(d);
-  p.finish = 4 * d.task_activation_cycles;
+  p.finish = 4 * d.task_activation_cycles + d.exchange_step_cycles;
   p.latency = 2 * d.ramp_cycles;
   p.steal = std::llround(std::ldexp(d.background_wavelet_cycles, kStealShift));
   p.reduce_issue = stream_issue_cycles(d);
   p.ramp = d.ramp_cycles;
   p.hop = d.hop_cycles;
+  p.forward = z.sum == Dtype::f16 ? d.forward_f16_cycles : 0;
   return p;
 }
 
@@ -123,7 +124,8 @@ void book_step_actions(const Device& d, int64_t exchanges, int64_t operations, i
                                           .descriptor_loads = exchanges * operations + 3 * k_turns,
                                           .descriptor_edits = exchanges * operations + 3 * k_turns,
                                           .tasks = exchanges * tasks};
-  tally.communicate += static_cast<double>(exchanges * (operations * stream_issue_cycles(d) + tasks * d.task_activation_cycles));
+  const int64_t step = tasks > 1 ? d.exchange_step_cycles : 0;  // an alignment is no compute-shift step
+  tally.communicate += static_cast<double>(exchanges * (operations * stream_issue_cycles(d) + tasks * d.task_activation_cycles + step));
 }
 
 // Row tiles (or column tiles) move to their place, at most half a ring in the shorter sense; a core with nothing to move waits for nobody.
@@ -224,7 +226,7 @@ ProductSteps gemm_t_setup(const Clocks& c, const Device& d, Numerics numerics, c
   for (int j = 0; j < p.w; j++) p.k.push_back(z.k[static_cast<size_t>(ring_to_position(j, p.w))] * z.heads);
   for (int64_t& rows : p.rows) rows *= z.heads;  // of the partial tiles that the row sums carry
   p.issue /= 2;                                  // only B moves
-  p.finish = 3 * d.task_activation_cycles;
+  p.finish = 3 * d.task_activation_cycles + d.exchange_step_cycles;
   return p;
 }
 

@@ -82,6 +82,32 @@ TileRate tile_rate(const Device& d, Numerics numerics, int64_t rows) {
           .per_kn = d.map_iteration_cycles + ceil_div(rows, fmac_rate(d, numerics))};
 }
 
+LocalCost counted_cost(const Device& d, const mesh::Work& w) {
+  Bill bill{.d = d};
+  for (const mesh::VectorWork& v : w.vectors) {
+    int64_t rate = 1;
+    switch (v.unit) {
+      case mesh::VectorUnit::multiply_add: rate = d.fmac_f16_elements_per_cycle; break;
+      case mesh::VectorUnit::add: rate = d.add_f16_elements_per_cycle; break;
+      case mesh::VectorUnit::multiply: rate = d.mul_f16_elements_per_cycle; break;
+      case mesh::VectorUnit::move: rate = d.move_16_elements_per_cycle; break;
+      case mesh::VectorUnit::max: rate = d.max_f16_elements_per_cycle; break;
+    }
+    bill.cost.cycles += v.count * ((v.map ? d.map_iteration_cycles : d.stream_op_overhead_cycles) + ceil_div(v.elements, rate));
+    bill.cost.multiply_adds += v.count * v.elements;
+    if (!v.map) bill.cost.actions.stream_ops += v.count;
+  }
+  bill.cost.cycles +=
+      w.tasks * d.task_activation_cycles + w.descriptor_loads * d.descriptor_load_cycles + w.descriptor_edits * d.descriptor_edit_cycles;
+  bill.cost.actions.tasks += w.tasks;
+  bill.cost.actions.descriptor_loads += w.descriptor_loads;
+  bill.cost.actions.descriptor_edits += w.descriptor_edits;
+  bill.scalar(w.reciprocals, d.reciprocal_cycles);
+  bill.scalar(w.square_roots, d.rsqrt_cycles);
+  bill.scalar(w.exponentials, d.exp_cycles);
+  return bill.cost;
+}
+
 LocalCost local_cost(const Device& d, Numerics numerics, LocalOp op, const LocalSize& s) {
   Bill bill{.d = d};
   const int64_t fmac = fmac_rate(d, numerics);
@@ -123,6 +149,7 @@ LocalCost local_cost(const Device& d, Numerics numerics, LocalOp op, const Local
       break;
     case LocalOp::local_best: bill.vector(1, s.elements, d.max_f32_elements_per_cycle); break;
     case LocalOp::look_up: bill.vector(1, s.elements, d.move_16_elements_per_cycle); break;
+    case LocalOp::counted:
     case LocalOp::tile_fma:
     case LocalOp::tile_fma_t: break;  // part of a product: tile_rate
   }

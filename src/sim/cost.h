@@ -39,6 +39,9 @@ struct LocalCost {
 
 LocalCost local_cost(const Device& device, Numerics numerics, mesh::LocalOp op, const LocalSize& size);
 
+// Of a counted step, in fp16.
+LocalCost counted_cost(const Device& device, const mesh::Work& work);
+
 // What comes with one stream operation.
 Actions actions_of(const mesh::BeforeOperation& before);
 int64_t issue_cycles(const Device& device, const mesh::BeforeOperation& before);

@@ -250,7 +250,8 @@ void drive_gemm_t(const ProductSteps& p, std::vector<T>& t, int64_t first, int64
                                    .steal = static_cast<T>(p.steal),
                                    .reduce_issue = static_cast<T>(p.reduce_issue),
                                    .ramp = static_cast<T>(p.ramp),
-                                   .hop = static_cast<T>(p.hop)});
+                                   .hop = static_cast<T>(p.hop),
+                                   .forward = static_cast<T>(p.forward)});
       }
     };
     if (threads)

@@ -101,8 +101,8 @@ WAFER_INLINE void gemm_t_block(const GemmTBlock<T>& block) {
       for (int i = 0; i < kLanes; i++) {
         const bool before = sense > 0 ? at < root[i] : at > root[i], is_root = at == root[i];
         const T begin = larger<T>(lead[i] + way, own[i] + v.reduce_issue);
-        const T leave = begin + 1 + v.ramp;
-        const T passed = larger<T>(last[i] + way + v.ramp + 1, leave + sum[i] - 1);
+        const T leave = begin + 1 + v.ramp + v.forward;
+        const T passed = larger<T>(last[i] + way + v.ramp + v.forward + 1, leave + sum[i] - 1);
         const T taken = larger<T>(last[i] + way, begin + sum[i] - 1) + 1;
         own[i] = before ? passed + 1 - v.ramp : is_root ? taken : own[i];
         lead[i] = leave;

@@ -29,8 +29,8 @@ struct ProductSteps {
   Packing a, b, sum;                            // a, b: no bits where that axis has one core only: nothing crosses a link
   int64_t issue = 0, finish = 0, latency = 0;   // latency: of the two ramps
   int64_t steal = 0;                            // cycles that a wavelet to or from memory takes from the product, times 2^kStealShift
-  int64_t reduce_issue = 0, ramp = 0, hop = 0;  // GEMM-T's row sums
-  std::vector<int> ring_of;                     // [w] ring position of each column, for the row sums between neighbours
+  int64_t reduce_issue = 0, ramp = 0, hop = 0, forward = 0;  // GEMM-T's row sums
+  std::vector<int> ring_of;                                  // [w] ring position of each column, for the row sums between neighbours
 };
 
 ProductSteps gemm_setup(const Clocks& c, const Device& d, Numerics numerics, const ProductSizes& z);
@@ -69,7 +69,7 @@ struct GemmTBlock {
   const T *product = nullptr, *y_ways = nullptr, *root = nullptr, *sum_words = nullptr;  // [lanes]; product: for one dim
   const int* ring_of = nullptr;                                                          // [w]
   int first_root = 0, last_root = 0;                                                     // the range of root
-  T issue = 0, steal = 0, reduce_issue = 0, ramp = 0, hop = 0;
+  T issue = 0, steal = 0, reduce_issue = 0, ramp = 0, hop = 0, forward = 0;
 };
 }  // namespace inl
 

@@ -76,8 +76,8 @@ Clock plain_gemm_t_step(const ProductSteps& p, const Clock& t, int64_t s) {
       int64_t lead = row[static_cast<size_t>(first)] + p.reduce_issue + p.ramp, last = lead + words - 1;
       row[static_cast<size_t>(first)] += p.reduce_issue + words;
       for (int q = first + sense; q != root; q += sense) {
-        const int64_t leave = std::max(lead + p.hop + p.ramp, row[static_cast<size_t>(q)] + p.reduce_issue) + 1 + p.ramp;
-        last = std::max(last + p.hop + 2 * p.ramp + 1, leave + words - 1);
+        const int64_t leave = std::max(lead + p.hop + p.ramp, row[static_cast<size_t>(q)] + p.reduce_issue) + 1 + p.ramp + p.forward;
+        last = std::max(last + p.hop + 2 * p.ramp + p.forward + 1, leave + words - 1);
         lead = leave;
         row[static_cast<size_t>(q)] = last + 1 - p.ramp;
       }
@@ -168,7 +168,7 @@ TEST(ProductSteps, OneThreadGivesTheSameClocks) {
 // cycle for both ramps together, as in a prototype of the fabric, that would be 2 w + 3; the measured chain says two cycles a ramp.)
 TEST(ProductSteps, AnExchangeOfBothAxesIsBoundByTheRamp) {
   Device d = load_device("wse2");
-  d.stream_op_overhead_cycles = d.descriptor_load_cycles = d.descriptor_edit_cycles = d.task_activation_cycles = 0;
+  d.stream_op_overhead_cycles = d.descriptor_load_cycles = d.descriptor_edit_cycles = d.task_activation_cycles = d.exchange_step_cycles = 0;
   for (int64_t ramp : {1, 2, 7})
     for (uint32_t words : {3, 18, 40}) {
       d.ramp_cycles = ramp;

@@ -12,7 +12,7 @@ namespace wafer::sim::inl {
 struct Line {
   const uint32_t* words;
   uint32_t *t, *first, *last;
-  uint32_t issue, way, ramp;
+  uint32_t issue, way, ramp, forward;
 };
 
 // The first core of a chain sends what it has.
@@ -33,8 +33,8 @@ inline __attribute__((always_inline)) void chain_pass(const Line& line, int w) {
   uint32_t* __restrict t = v.t, * __restrict first = v.first, * __restrict last = v.last;
   for (int i = 0; i < w; i++) {
     const uint32_t in = first[i] + v.way, ready = t[i] + v.issue, words = v.words[i];
-    const uint32_t out = (in > ready ? in : ready) + 1 + v.ramp;
-    const uint32_t flow = last[i] + v.way + 1 + v.ramp, own = out + words - 1;
+    const uint32_t out = (in > ready ? in : ready) + 1 + v.ramp + v.forward;
+    const uint32_t flow = last[i] + v.way + 1 + v.ramp + v.forward, own = out + words - 1;
     const uint32_t end = flow > own ? flow : own;
     last[i] = end;
     first[i] = out;
@@ -70,7 +70,8 @@ ReduceCounts drive_reduce(const ReduceSteps& s, const mesh::Tree& tree, int broa
                 .last = last.data(),
                 .issue = issue,
                 .way = static_cast<uint32_t>(hops) * s.hop + s.ramp,
-                .ramp = s.ramp};
+                .ramp = s.ramp,
+                .forward = s.forward};
   };
   for (const mesh::Level& level : tree.levels)
     for (const mesh::Chain& chain : level) {

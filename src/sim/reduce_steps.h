@@ -13,6 +13,7 @@ struct ReduceSteps {
   std::vector<uint32_t> words;                // [w] wavelets of the payload; 0: that line has nothing to do
   uint32_t first_issue = 0, later_issue = 0;  // cycles before a core's first operation, and before each one after it
   uint32_t ramp = 0, hop = 0;
+  uint32_t forward = 0;  // cycles that a vector takes longer through a core that passes it on
 };
 
 // Of one line.

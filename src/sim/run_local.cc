@@ -334,6 +334,7 @@ void run_local(Machine& m, const Local& op, const Scope& s) {
     case LocalOp::exp_sum:
     case LocalOp::weigh_rows:
     case LocalOp::local_best:
+    case LocalOp::counted:
     case LocalOp::tile_fma:
     case LocalOp::tile_fma_t: break;
   }

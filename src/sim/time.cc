@@ -45,7 +45,9 @@ struct Timer {
       for (size_t q = 0; q < rep_x.size(); q++) {
         cost[q] = 0;
         if (bottom_only && rep_y[k] != c.h - 1) continue;
-        const LocalCost one = local_cost(device, program.numerics, op.op, sizes.local_size(op, s, rep_x[q], rep_y[k]));
+        const LocalCost one = op.op == LocalOp::counted
+                                  ? counted_cost(device, op.work)
+                                  : local_cost(device, program.numerics, op.op, sizes.local_size(op, s, rep_x[q], rep_y[k]));
         cost[q] = static_cast<uint32_t>(one.cycles);
         const int64_t cores = rows_of_class * std::count(cx.begin(), cx.end(), static_cast<int>(q));
         tally.compute += static_cast<double>(one.cycles * cores);
@@ -75,9 +77,10 @@ struct Timer {
         }
       words.push_back(std::move(n));
     }
-    if (r.axis == Axis::y) return time_reduce(c, device, r, words, tally);
+    const bool fp16 = std::any_of(r.payload.begin(), r.payload.end(), [&](int id) { return sizes.tensor(id).dtype == Dtype::f16; });
+    if (r.axis == Axis::y) return time_reduce(c, device, r, words, fp16, tally);
     Clocks turned = transposed(c);
-    time_reduce(turned, device, r, words, tally);
+    time_reduce(turned, device, r, words, fp16, tally);
     c = transposed(turned);
   }
 
@@ -93,7 +96,8 @@ struct Timer {
       for (int p = 0; p < c.w; p++) all.push_back(p);
       chain.levels = {{all}};
     }
-    time_reduce(turned, device, {.forest = {.runs = {{0, c.w}}, .trees = {chain}}, .broadcast = false}, words, tally);
+    time_reduce(turned, device, {.forest = {.runs = {{0, c.w}}, .trees = {chain}}, .broadcast = false}, words,
+                sizes.tensor(m.buffer).dtype == Dtype::f16, tally);
     c = transposed(turned);
   }
 
