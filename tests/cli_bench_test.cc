@@ -101,6 +101,12 @@ TEST_F(CliBench, PrefillIsAllItsChunks) {
   EXPECT_NEAR(j["tokens_per_second"].get<double>(), 50 * j["clock_hz"].get<double>() / (3 * j["cycles"].get<double>()), 1e-6);
 }
 
+TEST_F(CliBench, AgreesWithPlanToTheCycle) {
+  const Json plan = json({"plan"}, {"--mesh", "9x7", "--context", "60"});
+  EXPECT_EQ(json({"bench", "decode"}, {"--mesh", "9x7", "--context", "60"})["token"]["cycles"], plan["decode"]["cycles_per_token"]);
+  EXPECT_EQ(json({"bench", "prefill"}, {"--mesh", "9x7", "--tokens", "60"})["prompt"]["cycles"], plan["prefill"]["cycles"]);
+}
+
 TEST_F(CliBench, RequestPartsAddUp) {
   const Json j = json({"bench", "e2e"}, {"--input", "20", "--output", "70", "--prefill-mesh", "9x7", "--decode-mesh", "5x8"});
   EXPECT_EQ(j["prefill_mesh"], "9x7");
