@@ -134,4 +134,68 @@ ProductSizes StepSizes::product_sizes(const Group& g, const Scope& s, Range colu
   return z;
 }
 
+namespace {
+
+void add_number(std::string& out, int64_t n) { out += std::to_string(n) += ','; }
+
+void add_cut(std::string& out, const Cut& c) {
+  for (int64_t n : {static_cast<int64_t>(c.kind), static_cast<int64_t>(c.positions), static_cast<int64_t>(c.logical), c.chunk,
+                    static_cast<int64_t>(c.other_side), static_cast<int64_t>(c.other_logical)})
+    add_number(out, n);
+  for (const Range& r : c.run_positions) {
+    add_number(out, r.begin);
+    add_number(out, r.end);
+  }
+  if (!c.table) return;
+  for (const auto& ranges : *c.table) {
+    for (const Range& r : ranges) {
+      add_number(out, r.begin);
+      add_number(out, r.end);
+    }
+    out += ';';
+  }
+}
+
+}  // namespace
+
+std::string StepSizes::signature(const Steps& steps) const {
+  std::string out;
+  auto operand = [&](int id) {
+    if (id < 0) return;
+    add_number(out, static_cast<int64_t>(tensor(id).dtype));
+    for (const Dim& d : tensor(id).dims) {
+      add_number(out, static_cast<int64_t>(d.size.kind));
+      add_number(out, d.size.fixed);
+    }
+    for (const DimCut& c : buffer(id).cuts) {
+      add_number(out, c.dim);
+      add_number(out, static_cast<int64_t>(c.axis));
+      add_cut(out, c.cut);
+    }
+  };
+  for (const Step& s : steps) {
+    out += s.name + '|';
+    if (const auto* op = std::get_if<Local>(&s.what)) {
+      for (int id : op->in) operand(id);
+      for (int id : op->out) operand(id);
+    } else if (const auto* r = std::get_if<Reduce>(&s.what)) {
+      for (int id : r->payload) operand(id);
+      add_number(out, static_cast<int64_t>(r->axis));
+    } else if (const auto* m = std::get_if<Multicast>(&s.what)) {
+      operand(m->buffer);
+    } else if (const auto* shift = std::get_if<RowShift>(&s.what)) {
+      for (int id : shift->buffers) operand(id);
+    } else if (const auto* l = std::get_if<Loop>(&s.what)) {
+      add_number(out, l->fixed);
+      out += '(' + signature(l->body) + ')';
+    } else if (const auto* g = std::get_if<Group>(&s.what)) {
+      for (int id : {g->a, g->b, g->c}) operand(id);
+      add_number(out, g->heads);
+      add_number(out, g->aligned);
+      out += '(' + signature(g->body) + ')';
+    }
+  }
+  return out;
+}
+
 }  // namespace wafer::sim

@@ -1,6 +1,7 @@
 // How much of each operand a core holds in a step, for the run-time parameters of an entry. Internal to sim/.
 #pragma once
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "mesh/builder.h"
@@ -30,6 +31,8 @@ struct StepSizes {
   LocalSize local_size(const mesh::Local& op, const Scope& s, int x, int y) const;
   // Positions along an axis at which every operand holds the same counts.
   std::vector<int> classes(const mesh::Local& op, const Scope& s, mesh::Axis axis, int positions, std::vector<int>& representatives) const;
+  // Equal for steps that cost the same from the same clocks: names, shapes and cuts of all operands, but not which buffers they are.
+  std::string signature(const mesh::Steps& steps) const;
   // A product's sizes on one rectangle.
   ProductSizes product_sizes(const mesh::Group& g, const Scope& s, mesh::Range columns, int64_t head, int region) const;
 };

@@ -1,6 +1,8 @@
 // The walk of time() through an entry: one set of clocks for each region, one line of the report for each named step.
 #include "sim/time.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <deque>
 #include <map>
@@ -19,14 +21,32 @@ using namespace mesh;
 namespace {
 
 struct Timer {
+  struct Start {
+    ClockStats known;
+    TimeReport report;
+    uint64_t latest = 0;
+  };
+
+  // What the turns of a loop did until the rest of them was known, from clocks that were all equal.
+  struct Turns {
+    int64_t count = 0;
+    std::vector<uint32_t> t;
+    uint64_t base = 0;                        // after the start
+    ClockStats all, latest_turn;              // by how much they moved the clocks; of latest_turn: latest alone
+    TimeReport report, report_before_latest;  // lines after the turns, and before the latest of them, less those at the start
+    int routes = -1;
+  };
+
   const Program& program;
   const Device& device;
   const TimeOptions& options;
   StepSizes sizes{program};
   TimeReport report{};
-  std::map<std::string, size_t> line_of;         // name -> report.steps
-  uint64_t latest = 0;                           // of all regions
-  std::vector<Clocks> clocks;                    // [regions]
+  std::map<std::string, size_t> line_of;  // name -> report.steps
+  uint64_t latest = 0;                    // of all regions
+  std::vector<Clocks> clocks;             // [regions]
+  std::map<std::string, Turns> known_turns;
+  size_t region_lists = 1;                       // region lists of the entry
   std::vector<ClockStats> known_stats;           // [regions] of clocks with their floor
   std::map<int, int64_t> sent;                   // [moves]
   std::vector<int> routes_of;                    // [regions] the phase whose routes are set; -1: not known yet
@@ -305,12 +325,22 @@ struct Timer {
   }
 
   // All turns of a loop. Turns with the same sizes repeat: once a turn leaves the pattern of clocks as it found it, so do all later ones,
-  // exactly; after options.turns of them the rest is taken to last as long as the latest.
+  // exactly; after options.turns of them the rest is taken to last as long as the latest. Layers that another region has done already, from
+  // clocks that were all equal too, are not timed again.
   void loop(const Loop& l, int region, Scope s) {
     const int64_t n = turns(l, s);
     const bool receives = any<Receive>(l.body), sends = any<Send>(l.body);
     Clocks& c = clocks[static_cast<size_t>(region)];
     ClockStats& known = known_stats[static_cast<size_t>(region)];
+    const bool remembers = l.var == LoopVar::layer && !receives && !sends && !options.watch && region_lists > 1;
+    settle(c);
+    const Start start{.known = known, .report = report, .latest = latest};
+    std::string key;
+    if (remembers && start.known.earliest == start.known.latest) {
+      key = fmt::format("{}x{} {} {}", c.w, c.h, routes_of[static_cast<size_t>(region)], sizes.signature(l.body));
+      const auto before = known_turns.find(key);
+      if (before != known_turns.end() && before->second.count < n) return again(before->second, n, region);
+    }
     for (int64_t i = 0; i < n; i++) {
       if (l.var == LoopVar::chunk) s.chunk = i;
       // The last turn over chunks of keys may be shorter than the others.
@@ -332,17 +362,90 @@ struct Timer {
       settle(c);
       const bool same = same_pattern(before, c.t);
       if (!same && (options.turns == 0 || i + 1 < options.turns)) continue;
-      const uint64_t rest = static_cast<uint64_t>(left) * (known.latest - stats_before.latest);
-      c.base += rest;
+      if (!key.empty()) remember(key, i + 1, c, start, stats_before, report_before, region);
       if (sends) repeat_sends(arrivals_before, left, known.latest - stats_before.latest);
-      known = {.earliest = known.earliest + rest,
-               .latest = known.latest + rest,
-               .sum = known.sum + static_cast<double>(rest) * static_cast<double>(c.t.size())};
-      const uint64_t before_repeat = latest;
-      latest = std::max(latest, known.latest);
-      repeat(report_before, left, static_cast<int64_t>(latest - before_repeat));
+      extrapolate(c, known, left, known.latest - stats_before.latest, report_before);
       i += left;
     }
+  }
+
+  // `left` more turns, each as long as the latest, which the lines of the report have gained since `before`.
+  void extrapolate(Clocks& c, ClockStats& known, int64_t left, uint64_t turn, const TimeReport& before) {
+    const uint64_t rest = static_cast<uint64_t>(left) * turn;
+    c.base += rest;
+    known = {.earliest = known.earliest + rest,
+             .latest = known.latest + rest,
+             .sum = known.sum + static_cast<double>(rest) * static_cast<double>(c.t.size())};
+    const uint64_t before_repeat = latest;
+    latest = std::max(latest, known.latest);
+    repeat(before, left, static_cast<int64_t>(latest - before_repeat));
+  }
+
+  void remember(const std::string& key, int64_t count, const Clocks& c, const Start& start, const ClockStats& stats_before,
+                const TimeReport& report_before, int region) {
+    const ClockStats& now = known_stats[static_cast<size_t>(region)];
+    // Only where the steps moved the latest clock of all, so that their cycles are their own.
+    if (start.known.latest < start.latest) return;
+    Turns turns_done{.count = count, .t = c.t, .base = c.base - start.known.latest};
+    turns_done.all = {
+        .earliest = now.earliest - start.known.earliest, .latest = now.latest - start.known.latest, .sum = now.sum - start.known.sum};
+    turns_done.latest_turn.latest = now.latest - stats_before.latest;
+    turns_done.report = less(report, start.report);
+    turns_done.report_before_latest = less(report_before, start.report);
+    turns_done.routes = routes_of[static_cast<size_t>(region)];
+    known_turns[key] = std::move(turns_done);
+  }
+
+  void again(const Turns& turns_done, int64_t n, int region) {
+    Clocks& c = clocks[static_cast<size_t>(region)];
+    ClockStats& known = known_stats[static_cast<size_t>(region)];
+    c.t = turns_done.t;
+    c.base = known.latest + turns_done.base;
+    c.floor = 0;
+    known = {.earliest = known.earliest + turns_done.all.earliest,
+             .latest = known.latest + turns_done.all.latest,
+             .sum = known.sum + turns_done.all.sum};
+    const TimeReport start = report;
+    const uint64_t latest_before = latest;
+    latest = std::max(latest, known.latest);
+    int64_t cycles = static_cast<int64_t>(latest - latest_before);
+    add(turns_done.report);
+    for (const StepTime& s : turns_done.report.steps) cycles -= s.cycles;
+    report.steps.back().cycles += cycles;
+    // The lines as they were before the latest turn, for the rest.
+    const TimeReport now = report;
+    report = start;
+    add(turns_done.report_before_latest);
+    const TimeReport before_latest = report;
+    report = now;
+    routes_of[static_cast<size_t>(region)] = turns_done.routes;
+    extrapolate(c, known, n - turns_done.count, turns_done.latest_turn.latest, before_latest);
+  }
+
+  // Line by line; lines come in the order of the program, so equal names have equal places but for those that another region adds.
+  static TimeReport less(const TimeReport& a, const TimeReport& b) {
+    TimeReport out = a;
+    for (size_t k = 0; k < b.steps.size(); k++) gain(out.steps[k], b.steps[k], -1);
+    out.wavelets_sent -= b.wavelets_sent;
+    out.wavelets_received -= b.wavelets_received;
+    return out;
+  }
+  void add(const TimeReport& more) {
+    for (const StepTime& s : more.steps) gain(report.steps[line(s.name)], s, 1);
+    report.wavelets_sent += more.wavelets_sent;
+    report.wavelets_received += more.wavelets_received;
+  }
+  static void gain(StepTime& now, const StepTime& more, int64_t times) {
+    const double f = static_cast<double>(times);
+    now.count += times * more.count;
+    now.cycles += times * more.cycles;
+    now.compute += f * more.compute;
+    now.communicate += f * more.communicate;
+    now.wait += f * more.wait;
+    now.multiply_adds += times * more.multiply_adds;
+    now.actions = now.actions + times * more.actions;
+    now.wavelets += times * more.wavelets;
+    now.wavelet_hops += times * more.wavelet_hops;
   }
 
   // What the latest turn of a loop sent is sent `times` more times, a turn's cycles later each.
@@ -359,25 +462,14 @@ struct Timer {
   // Books the difference to an earlier state of the report `times` more times. `cycles` is by how much that moves the latest clock: more
   // than the steps say where the region has caught up with another in the meantime; the last step takes what is left.
   void repeat(const TimeReport& before, int64_t times, int64_t cycles) {
+    const TimeReport turn = less(report, before);
     for (size_t k = 0; k < report.steps.size(); k++) {
-      StepTime& now = report.steps[k];
-      const StepTime old = k < before.steps.size() ? before.steps[k] : StepTime{};
-      const double f = static_cast<double>(times);
-      now.count += times * (now.count - old.count);
-      const int64_t more = times * (now.cycles - old.cycles);
-      now.cycles += more;
-      cycles -= more;
-      now.compute += f * (now.compute - old.compute);
-      now.communicate += f * (now.communicate - old.communicate);
-      now.wait += f * (now.wait - old.wait);
-      now.multiply_adds += times * (now.multiply_adds - old.multiply_adds);
-      now.actions = now.actions + times * (now.actions + -1 * old.actions);
-      now.wavelets += times * (now.wavelets - old.wavelets);
-      now.wavelet_hops += times * (now.wavelet_hops - old.wavelet_hops);
+      gain(report.steps[k], turn.steps[k], times);
+      cycles -= times * turn.steps[k].cycles;
     }
     report.steps.back().cycles += cycles;
-    report.wavelets_sent += times * (report.wavelets_sent - before.wavelets_sent);
-    report.wavelets_received += times * (report.wavelets_received - before.wavelets_received);
+    report.wavelets_sent += times * turn.wavelets_sent;
+    report.wavelets_received += times * turn.wavelets_received;
   }
 
   void steps(const Steps& list, int region, const Scope& s) {
@@ -403,6 +495,7 @@ TimeReport time_entry(const Program& program, const Device& device, const std::s
     timer.clocks.push_back(std::move(c));
   }
   timer.known_stats.resize(timer.clocks.size());
+  timer.region_lists = e.lists.size();
   timer.routes_of.assign(timer.clocks.size(), -1);
   for (const RegionSteps& list : e.lists) {
     Clocks& c = timer.clocks[static_cast<size_t>(list.region)];

@@ -174,6 +174,35 @@ TEST(Time, RegionsPassTheTokenOn) {
   }
 }
 
+TEST(Time, LayersOfEqualRegionsAreTimedOnce) {
+  // A watcher wants to see every region's steps: nothing is taken over from another region then.
+  const Device d = load_device("wse2");
+  ModelConfig c = small_shape();
+  c.layers = 11;
+  Plan plan{.numerics = Numerics::mixed, .context = 40, .chunk = 24, .max_prompt = 24};
+  plan.prefill.regions = {{.rect = {0, 0, 5, 6}, .first_layer = 0, .layers = 4},
+                          {.rect = {5, 0, 5, 6}, .first_layer = 4, .layers = 4},
+                          {.rect = {5, 6, 5, 6}, .first_layer = 8, .layers = 3},
+                          {.rect = {0, 6, 5, 6}, .first_layer = 11, .layers = 0, .head = true}};
+  plan.decode = plan.prefill;
+  const Lowered l = lower(c, uniform_types(TensorType::f16), plan, {750, 994});
+  for (const char* entry : {"prefill", "decode"}) {
+    const Params p = entry[0] == 'p' ? Params{.cached = 0, .rows = 24, .chunk = 24} : Params{.cached = 24, .rows = 1, .chunk = 24};
+    const TimeReport once = time_entry(l.program(), d, entry, p),
+                     each = time_entry(l.program(), d, entry, p, {.watch = [](const StepClocks&) {}});
+    expect_sound(once);
+    EXPECT_EQ(once.cycles, each.cycles);
+    ASSERT_EQ(once.steps.size(), each.steps.size());
+    for (size_t i = 0; i < once.steps.size(); i++) {
+      EXPECT_EQ(once.steps[i].name, each.steps[i].name);
+      EXPECT_EQ(once.steps[i].count, each.steps[i].count) << once.steps[i].name;
+      EXPECT_EQ(once.steps[i].cycles, each.steps[i].cycles) << once.steps[i].name;
+      EXPECT_EQ(once.steps[i].wavelets, each.steps[i].wavelets) << once.steps[i].name;
+      EXPECT_NEAR(once.steps[i].wait, each.steps[i].wait, 1) << once.steps[i].name;
+    }
+  }
+}
+
 TEST(Time, FasterPartsAreNeverSlower) {
   const Lowered l = lowered({6, 6}, {5, 4}, 24);
   const Device slow = load_device("wse2");
