@@ -136,7 +136,7 @@ TEST(CliDevices, AllAndOne) {
 
 TEST(CliHelp, EveryCommandHasExamples) {
   EXPECT_NE(output_of({"--help"}).find("tokenize"), std::string::npos);
-  for (const std::string command : {"run", "plan", "inspect", "devices", "tokenize"})
+  for (const std::string command : {"run", "plan", "bench", "inspect", "devices", "tokenize"})
     EXPECT_NE(output_of({command, "--help"}).find(" waferllm " + command + " "), std::string::npos) << command;
 }
 

@@ -23,8 +23,17 @@ int64_t positions_of(const char* option, const Given& given, const ModelConfig& 
   return given ? integer_of(option, *given, 1, config.context) : std::min(config.context, kDefaultContext);
 }
 
+void check_engine(const BenchArguments& a) {
+  if (a.engine != "time")
+    throw Error{{.where = "--engine",
+                 .found = wafer::quoted(a.engine),
+                 .expected = "time, the only engine for whole models so far",
+                 .fix = "leave the option out"}};
+}
+
 // Only one of --mesh, --decode-mesh (or --prefill-mesh) makes sense where one phase is timed: the other phase lies on the same mesh.
 PlanRequest request_of_part(const BenchArguments& a, Part part) {
+  check_engine(a);
   const bool decode = part == Part::decode;
   const Given& own = decode ? a.plan.decode_mesh : a.plan.prefill_mesh;
   const Given& other = decode ? a.plan.prefill_mesh : a.plan.decode_mesh;
@@ -56,7 +65,7 @@ void bench_decode_command(const BenchArguments& a) {
   const Device device = device_of(a.plan);
   const Shape shape = load_shape_or_model(a.plan.model);
   request.context = positions_of("--context", a.context, shape.config);
-  const BenchSetup setup = bench_setup(shape.config, shape.types, device, request, "decode");
+  const BenchSetup setup = bench_setup(shape.config, shape.types, device, request, "decode", goal_of(a.plan));
   warn_unless_it_fits(setup.plan);
   BenchReport report = bench_decode(setup);
   print(a, report, start);
@@ -68,7 +77,7 @@ void bench_prefill_command(const BenchArguments& a) {
   const Device device = device_of(a.plan);
   const Shape shape = load_shape_or_model(a.plan.model);
   request.context = request.max_prompt = positions_of("--tokens", a.tokens, shape.config);
-  const BenchSetup setup = bench_setup(shape.config, shape.types, device, request, "prefill");
+  const BenchSetup setup = bench_setup(shape.config, shape.types, device, request, "prefill", goal_of(a.plan));
   warn_unless_it_fits(setup.plan);
   BenchReport report = bench_prefill(setup, request.max_prompt);
   print(a, report, start);
@@ -76,6 +85,7 @@ void bench_prefill_command(const BenchArguments& a) {
 
 void bench_e2e_command(const BenchArguments& a) {
   const Clock::time_point start = Clock::now();
+  check_engine(a);
   PlanRequest request = plan_request(a.plan);
   const Device device = device_of(a.plan);
   const Shape shape = load_shape_or_model(a.plan.model);
@@ -83,7 +93,7 @@ void bench_e2e_command(const BenchArguments& a) {
   const int64_t output = integer_of("--output", a.output.value_or(""), 1, int64_t{1} << 31);
   request.context = input + output;
   request.max_prompt = input;
-  const BenchSetup setup = bench_setup(shape.config, shape.types, device, request, "");
+  const BenchSetup setup = bench_setup(shape.config, shape.types, device, request, "", goal_of(a.plan));
   warn_unless_it_fits(setup.plan);
   RequestReport report = bench_request(setup, input, output);
   print(a, report, start);

@@ -42,6 +42,7 @@ void plan_command(const PlanCommandArguments& arguments);
 
 struct BenchArguments {
   PlanArguments plan;
+  std::string engine = "time";
   Given context, tokens, input, output;
 };
 // `bench gemm`, `gemv`, `reduce`: one kernel on a mesh of its own.

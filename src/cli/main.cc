@@ -111,6 +111,7 @@ CLI::App* add_bench_of_model(CLI::App* bench, const std::string& name, const std
   CLI::App* app = bench->add_subcommand(name, help);
   text_option(app, "-m,--model", a.plan.model, "FILE", "a checkpoint (GGUF) or a shape (TOML, as in models/)")->required();
   add_plan_options(app, a.plan);
+  text_option(app, "--engine", a.engine, "ENGINE", "time: the clocks of every core (default; the only one so far)");
   text_option(app, "--groups", a.plan.groups, "G,..",
               "groups of each level of decode's reduction trees (default: even ones of two levels)");
   app->callback([&a, command] { command(a); });
@@ -170,11 +171,14 @@ CLI::App* add_bench(CLI::App& app, BenchCommands& b) {
   bench->require_subcommand(1);
   CLI::App* decode = add_bench_of_model(bench, "decode", "one token", b.decode, bench_decode_command);
   text_option(decode, "--context", b.decode.context, "N", "the token is the N-th (default: the model's context, at most 4096)");
+  add_goal(decode, b.decode.plan);
   CLI::App* prefill = add_bench_of_model(bench, "prefill", "a whole prompt, in chunks", b.prefill, bench_prefill_command);
   text_option(prefill, "--tokens", b.prefill.tokens, "N", "tokens of the prompt (default: the model's context, at most 4096)");
+  add_goal(prefill, b.prefill.plan);
   CLI::App* e2e = add_bench_of_model(bench, "e2e", "a request: prefill, transition, decode", b.e2e, bench_e2e_command);
   text_option(e2e, "--input", b.e2e.input, "N", "tokens of the prompt")->required();
   text_option(e2e, "--output", b.e2e.output, "N", "tokens generated")->required();
+  add_goal(e2e, b.e2e.plan);
   add_bench_of_model(bench, "kv", "positions of KV cache that fit, by shift and by concat", b.kv, bench_kv_command);
   add_kernel_benches(bench, b);
   bench->footer(

@@ -27,21 +27,6 @@ int64_t parameters(const ModelConfig& c) {
   return c.layers * layer + (c.tied_embedding ? 1 : 2) * c.vocab * c.dim + c.dim;
 }
 
-// Whether the last row of every region has room for all `n` positions: as many as it holds of n * H positions kept by shift.
-bool last_row_holds(const ModelConfig& config, const WeightTypes& types, const Device& device, Plan plan, int64_t n) {
-  plan.context = n * plan.decode.regions.front().rect.h;
-  const Placement p = place(config, types, plan, limits_of(device).mesh);
-  for (size_t r = 0; r < p.decode_regions.size(); r++) {
-    const Rect rect = plan.decode.regions[r].rect;
-    for (int x = 0; x < rect.w; x++)
-      for (int phase : {p.decode_phases.layer, p.decode_phases.head, p.decode_phases.move})
-        if (core_bytes(p.program, p.decode_regions[r], phase, x, rect.h - 1, device.code_and_system_bytes).total() >
-            device.sram_bytes_per_core)
-          return false;
-  }
-  return true;
-}
-
 }  // namespace
 
 KvCapacity kv_capacity(const ModelConfig& config, const WeightTypes& types, const Device& device, const PlanRequest& request, Extent mesh) {
@@ -64,7 +49,7 @@ KvCapacity kv_capacity(const ModelConfig& config, const WeightTypes& types, cons
   if (out.shift > 0) {
     out.regions = layer_regions(full.decode);
     for (const PlacedRegion& r : full.decode.regions) out.layers_per_region = std::max(out.layers_per_region, r.layers);
-    out.concat = largest(out.shift, [&](int64_t n) { return n == 0 || last_row_holds(config, types, device, full, n); });
+    out.concat = out.shift / mesh.h;
   }
   out.paper_cores = device.name == "wse2" ? kPaperCores : cores;
   out.paper_prompt = kPaperPrompt;

@@ -93,8 +93,9 @@ std::string line_of(const Json& json) { return json.dump(-1, ' ', false, Json::e
 // ---- measuring -------------------------------------------------------------------------------------------------------------------
 
 BenchSetup bench_setup(const ModelConfig& model, const WeightTypes& types, const Device& device, const PlanRequest& request,
-                       const std::string& part) {
-  BenchSetup s{.model = model, .types = types, .device = device, .plan = make_plan(model, types, device, request), .lowered = {}};
+                       const std::string& part, std::optional<Goal> goal) {
+  BenchSetup s{.model = model, .types = types, .device = device, .plan = {}, .lowered = {}};
+  s.plan = goal ? search_plan(model, types, device, request, *goal).plan : make_plan(model, types, device, request);
   const bool mesh_given = request.prefill_mesh || request.decode_mesh;
   const bool placed = !s.plan.plan.decode.regions.empty() && !s.plan.plan.prefill.regions.empty();
   if (placed) {

@@ -1,12 +1,14 @@
 // What `waferllm bench decode|prefill|e2e|kv` measure and print: cycles of parts of an inference on one plan.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "plan/capacity.h"
 #include "report/placement.h"
 #include "search/request_time.h"
+#include "search/search.h"
 
 namespace wafer {
 
@@ -19,10 +21,10 @@ struct BenchSetup {
   Lowered lowered;
 };
 
-// Plans, lowers and proves. `part`: "decode" or "prefill" where only that part's bytes count, "" where all do. Throws Error where the plan
-// does not fit and no mesh was given, or any other rule is broken.
+// Plans (by search where there is a goal), lowers and proves. `part`: "decode" or "prefill" where only that part's bytes count, "" where
+// all do. Throws Error where the plan does not fit and no mesh was given, or any other rule is broken.
 BenchSetup bench_setup(const ModelConfig& model, const WeightTypes& types, const Device& device, const PlanRequest& request,
-                       const std::string& part);
+                       const std::string& part, std::optional<Goal> goal = std::nullopt);
 
 struct BenchReport {
   std::string what;  // "decode", "prefill"

@@ -38,8 +38,13 @@ std::string search_text(const SearchResult& r, const Device& device) {
                              significant(r.host_seconds))},
        {"refused", fmt::format("{} by bytes, {} by colours or other rules, {} by the way from prefill to decode",
                                grouped(r.refused.too_many_bytes), grouped(r.refused.too_many_colours), grouped(r.refused.transition))},
-       {"taken", fmt::format("{} cycles a request, {} s; without search {}", grouped(r.request_cycles), seconds(r.request_cycles),
-                             grouped(r.default_cycles))}},
+       {"measure", r.sampled
+                       ? "a token exactly; a prompt by its first and last chunk and the first steps of each product, some 10 % too long"
+                       : "a token exactly; a prompt by its first and last chunk"},
+       {"taken", r.request_cycles == 0
+                     ? "nothing: no pair of phases fits"
+                     : fmt::format("{} cycles a request, {} s; without search {}", grouped(r.request_cycles), seconds(r.request_cycles),
+                                   r.default_cycles > 0 ? grouped(r.default_cycles) : "none fits")}},
       "ll");
   std::vector<Row> rows = {{"phase", "mesh", "regions", "", "cycles", "of a stage", ""}};
   for (const std::vector<Timed>* list : {&r.prefill, &r.decode})
@@ -49,9 +54,10 @@ std::string search_text(const SearchResult& r, const Device& device) {
       if (i >= kShown && !mark && !t.by_rule) continue;
       rows.push_back({t.part == Part::prefill ? "prefill" : "decode", mesh_text(t.mesh), grouped(t.regions), how(t), grouped(t.cycles),
                       grouped(t.stage_cycles),
-                      mark        ? "taken"
-                      : t.by_rule ? "without search"
-                                  : ""});
+                      mark && t.by_rule ? "taken, as without search"
+                      : mark            ? "taken"
+                      : t.by_rule       ? "without search"
+                                        : ""});
     }
   return text + "\n" + table(rows, "lrrlrrl");
 }
@@ -77,8 +83,9 @@ Json search_json(const SearchResult& r) {
           {"candidates", r.candidates},
           {"timed", r.prefill.size() + r.decode.size()},
           {"refused", {{"bytes", r.refused.too_many_bytes}, {"colours", r.refused.too_many_colours}, {"transition", r.refused.transition}}},
-          {"cycles", r.request_cycles},
-          {"cycles_without_search", r.default_cycles},
+          {"prefill_sampled", r.sampled},
+          {"cycles", r.request_cycles > 0 ? Json(r.request_cycles) : Json(nullptr)},
+          {"cycles_without_search", r.default_cycles > 0 ? Json(r.default_cycles) : Json(nullptr)},
           {"best", best},
           {"host_seconds", r.host_seconds}};
 }

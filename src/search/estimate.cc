@@ -64,8 +64,10 @@ double product(const Costs& c, Extent e, int64_t rows, double k, int64_t n) {
   const sim::TileRate rate = sim::tile_rate(c.device, c.numerics, ceil_div(rows, down));
   const double compute = static_cast<double>(across * down) * k * static_cast<double>(rate.per_k + rate.per_kn * ceil_div(n, across));
   const double shift = c.operand_words(static_cast<double>(rows) * k) + c.operand_words(k * static_cast<double>(n));
-  const double fixed = static_cast<double>(4 * (sim::stream_issue_cycles(c.device) + c.device.task_activation_cycles));
-  return static_cast<double>(L) * (fixed + std::max(compute, shift));
+  const double fixed =
+      static_cast<double>(4 * (sim::stream_issue_cycles(c.device) + c.device.task_activation_cycles) + c.device.exchange_step_cycles);
+  const double stolen = 2 * shift * static_cast<double>(c.device.background_wavelet_cycles);  // by words in and out
+  return static_cast<double>(L) * (fixed + std::max(compute + stolen, shift + static_cast<double>(2 * c.device.ramp_cycles + 1)));
 }
 
 // Half a turn of a ring of `steps` positions with a tile of `elements`, nothing beside it.

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/check.h"
+#include "base/parallel.h"
 
 namespace wafer {
 
@@ -32,13 +33,13 @@ struct Sum {
     }
   }
 
-  TimedPart part(double divisor = 1) const {
+  TimedPart part() const {
     TimedPart out;
     double sum = 0;
     for (size_t i = 0; i < names.size(); i++) {
-      sum += cycles[i] / divisor;
+      sum += cycles[i];
       const int64_t upto = std::llround(sum);
-      out.steps.push_back({.name = names[i], .count = std::llround(counts[i] / divisor), .cycles = upto - out.cycles});
+      out.steps.push_back({.name = names[i], .count = std::llround(counts[i]), .cycles = upto - out.cycles});
       out.cycles = upto;
     }
     return out;
@@ -70,36 +71,48 @@ std::vector<WeightedPosition> sample_positions(int64_t first, int64_t count, int
   return out;
 }
 
-TimedPart RequestTimer::prefill(int64_t prompt) const {
-  const int64_t chunk = lowered.placement.plan.chunk;
-  const int64_t full = prompt / chunk, left = prompt % chunk;
+namespace {
+
+struct Start {
+  std::string entry;
+  Params params;
+  double weight = 1;
+};
+
+// All starts at the same time on the host, added up in their order.
+TimedPart time_starts(const RequestTimer& timer, const std::vector<Start>& starts) {
+  std::vector<sim::TimeReport> reports(starts.size());
+  parallel_for(0, static_cast<int64_t>(starts.size()), 1, [&](int64_t begin, int64_t end) {
+    for (size_t i = static_cast<size_t>(begin); i < static_cast<size_t>(end); i++)
+      reports[i] = sim::time_entry(timer.lowered.program(), timer.device, starts[i].entry, starts[i].params, timer.options);
+  });
   Sum sum;
-  const auto add = [&](int64_t index, int64_t rows, double weight) {
-    sum.add(sim::time_entry(lowered.program(), device, "prefill", {.cached = index * chunk, .rows = rows, .chunk = chunk}, options),
-            weight);
-  };
-  for (const WeightedPosition& w : sample_positions(0, full, chunks)) add(w.position, chunk, w.weight);
-  if (left > 0) add(full, left, 1);
-  const int64_t rows = left > 0 ? left : chunk;
-  const Params last{.cached = prompt - rows, .rows = rows, .row = rows - 1, .chunk = chunk};
-  sum.add(sim::time_entry(lowered.program(), device, "row", last, options), 1);
+  for (size_t i = 0; i < starts.size(); i++) sum.add(reports[i], starts[i].weight);
   return sum.part();
+}
+
+}  // namespace
+
+TimedPart RequestTimer::prefill(int64_t prompt) const {
+  const int64_t chunk = lowered.placement.plan.chunk, full = prompt / chunk, left = prompt % chunk;
+  std::vector<Start> starts;
+  for (const WeightedPosition& w : sample_positions(0, full, chunks))
+    starts.push_back({"prefill", {.cached = w.position * chunk, .rows = chunk, .chunk = chunk}, w.weight});
+  if (left > 0) starts.push_back({"prefill", {.cached = full * chunk, .rows = left, .chunk = chunk}});
+  const int64_t rows = left > 0 ? left : chunk;
+  starts.push_back({"row", {.cached = prompt - rows, .rows = rows, .row = rows - 1, .chunk = chunk}});
+  return time_starts(*this, starts);
 }
 
 TimedPart RequestTimer::transition(int64_t cached) const {
-  const Params p{.cached = cached, .rows = 0, .chunk = lowered.placement.plan.chunk};
-  Sum sum;
-  sum.add(sim::time_entry(lowered.program(), device, "transition", p, options), 1);
-  return sum.part();
+  return time_starts(*this, {{"transition", {.cached = cached, .rows = 0, .chunk = lowered.placement.plan.chunk}}});
 }
 
 TimedPart RequestTimer::decode(int64_t first, int64_t count) const {
-  Sum sum;
-  for (const WeightedPosition& w : sample_positions(first, count, kDecodePositions)) {
-    const Params p{.cached = w.position, .rows = 1, .chunk = lowered.placement.plan.chunk};
-    sum.add(sim::time_entry(lowered.program(), device, "decode", p, options), w.weight);
-  }
-  return sum.part();
+  std::vector<Start> starts;
+  for (const WeightedPosition& w : sample_positions(first, count, count <= kDecodeShort ? kDecodeShort : kDecodePositions))
+    starts.push_back({"decode", {.cached = w.position, .rows = 1, .chunk = lowered.placement.plan.chunk}, w.weight});
+  return time_starts(*this, starts);
 }
 
 TimedPart layer_part(const Lowered& lowered, const std::string& entry_name, const TimedPart& whole) {

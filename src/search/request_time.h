@@ -33,8 +33,9 @@ struct WeightedPosition {
 };
 std::vector<WeightedPosition> sample_positions(int64_t first, int64_t count, int64_t points);
 
-constexpr int64_t kDecodePositions = 33;
-constexpr int64_t kPrefillChunks = 9;
+constexpr int64_t kDecodeShort = 64;      // tokens of a decode that is timed at every position, as `run` does
+constexpr int64_t kDecodePositions = 33;  // of a longer one
+constexpr int64_t kPrefillChunks = 3;     // attention grows by one chunk of keys from chunk to chunk: a straight line
 
 struct RequestTimer {
   const Lowered& lowered;

@@ -3,8 +3,11 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <map>
 #include <optional>
 #include <set>
+#include <span>
+#include <tuple>
 
 #include "base/check.h"
 #include "base/parallel.h"
@@ -22,7 +25,10 @@ constexpr int64_t kGenerated = 128;  // tokens of the request where the context 
 constexpr int64_t kRingSteps = 16;   // of each product on a large mesh that are timed
 constexpr int kLargeSide = 128;      // where a side is longer, not every step of its products is timed
 constexpr size_t kTimedDecode = 6, kTimedPrefill = 2, kTimedShared = 2;  // meshes that are timed, beside the rule's
-constexpr size_t kTrials = 40;                                           // of the ranked candidates, so many are tried whether they fit
+constexpr size_t kBatch = 4;                                             // of them at a time, on all threads
+constexpr size_t kTrials = 24;                                           // of the ranked candidates, so many are tried whether they fit
+
+bool large(Extent e) { return std::max(e.w, e.h) > kLargeSide; }
 
 int64_t rounded(double cycles) { return std::llround(cycles); }
 
@@ -38,8 +44,9 @@ struct Search {
   PlanRequest request;
   Goal goal;
   SearchResult out{};
-  double whole_bytes = 0;   // of all weights and caches
-  double weight_bytes = 2;  // of one weight, on the mean
+  std::map<std::tuple<Part, int, int>, std::optional<Timed>> known{};  // phases that were placed, by mesh; nothing: they do not fit
+  double whole_bytes = 0;                                              // of all weights and caches
+  double weight_bytes = 2;                                             // of one weight, on the mean
 
   Extent device_mesh() const { return limits_of(device).mesh; }
   double room() const { return static_cast<double>(data_bytes_per_core(device)); }
@@ -118,20 +125,24 @@ struct Search {
 
   // ---- fitting ---------------------------------------------------------------------------------------------------------------------
 
-  // The phase on regions of one size, with the longest chunk that fits: the prompt, or a half, a quarter, an eighth of it.
+  // The phase on regions of one size, with the longest chunk that fits: the longest prompt, the one that is timed, a half, a quarter,
+  // an eighth.
   std::optional<Timed> placed(Part part, Extent e) const {
     PlanRequest of = request;
-    Plan plan = empty_plan(of);
-    const auto fits = [&] { return place_part(config, types, device, of, part, e, plan); };
+    Plan plan;
+    const auto fits = [&] {
+      plan = empty_plan(of);
+      return place_part(config, types, device, of, part, e, plan);
+    };
     bool found = false;
     if (part == Part::prefill && request.chunk == 0) {
       of.chunk = of.max_prompt = 1;  // no prompt fits where not even one token does
       if (!fits()) return std::nullopt;
       of.max_prompt = request.max_prompt;
-      for (int64_t parts = 1; parts <= 8 && !found; parts *= 2) {
-        of.chunk = (of.max_prompt + parts - 1) / parts;
-        plan = empty_plan(of);
-        found = fits();
+      const int64_t longest = of.max_prompt;
+      for (const int64_t chunk : {longest, out.prompt, (longest + 1) / 2, (longest + 3) / 4, (longest + 7) / 8}) {
+        of.chunk = chunk;
+        if ((found = fits())) break;
       }
     } else {
       found = fits();
@@ -142,16 +153,33 @@ struct Search {
     return t;
   }
 
+  // On all threads; what was placed before is not placed again.
+  void place_all(Part part, std::span<const Ranked> list) {
+    std::vector<Extent> missing;
+    for (const Ranked& r : list)
+      if (!known.contains({part, r.mesh.w, r.mesh.h})) missing.push_back(r.mesh);
+    std::vector<std::optional<Timed>> found(missing.size());
+    parallel_for(0, static_cast<int64_t>(missing.size()), 1, [&](int64_t begin, int64_t end) {
+      for (size_t i = static_cast<size_t>(begin); i < static_cast<size_t>(end); i++) found[i] = placed(part, missing[i]);
+    });
+    for (size_t i = 0; i < missing.size(); i++) known[{part, missing[i].w, missing[i].h}] = std::move(found[i]);
+  }
+  const std::optional<Timed>& at(Part part, Extent e) const { return known.at({part, e.w, e.h}); }
+
   // The first of the ranked ones that fit, by the formulas for the chunk that they turned out to have.
   std::vector<Timed> fitting(Part part, size_t most) {
     std::vector<Timed> list;
-    size_t trials = 0;
-    for (const Ranked& r : ranked(part == Part::prefill, part == Part::decode)) {
-      if (list.size() == 2 * most || trials++ == kTrials) break;
-      if (auto t = placed(part, r.mesh))
-        list.push_back(std::move(*t));
-      else
-        out.refused.too_many_bytes++;
+    std::vector<Ranked> all = ranked(part == Part::prefill, part == Part::decode);
+    all.resize(std::min(all.size(), kTrials));
+    for (size_t from = 0; from < all.size() && list.size() < 2 * most; from += kBatch) {
+      const auto batch = std::span(all).subspan(from, std::min(kBatch, all.size() - from));
+      place_all(part, batch);
+      for (const Ranked& r : batch) {
+        if (const auto& t = at(part, r.mesh))
+          list.push_back(*t);
+        else
+          out.refused.too_many_bytes++;
+      }
     }
     std::stable_sort(list.begin(), list.end(), [](const Timed& a, const Timed& b) { return a.estimate < b.estimate; });
     if (list.size() > most) list.resize(most);
@@ -160,10 +188,13 @@ struct Search {
 
   // Meshes for both phases, with the same regions: what each core holds then changes little from one phase to the other.
   void add_shared(size_t most) {
-    size_t found = 0, trials = 0;
-    for (const Ranked& r : ranked(true, true)) {
-      if (found == most || trials++ == kTrials) break;
-      auto prefill = placed(Part::prefill, r.mesh), decode = prefill ? placed(Part::decode, r.mesh) : std::nullopt;
+    std::vector<Ranked> all = ranked(true, true);
+    all.resize(std::min(all.size(), kTrials));
+    size_t found = 0;
+    for (size_t i = 0; i < all.size() && found < most; i++) {
+      if (i % kBatch == 0)
+        for (const Part part : {Part::prefill, Part::decode}) place_all(part, std::span(all).subspan(i, std::min(kBatch, all.size() - i)));
+      std::optional<Timed> prefill = at(Part::prefill, all[i].mesh), decode = at(Part::decode, all[i].mesh);
       if (!prefill || !decode) {
         out.refused.too_many_bytes++;
         continue;
@@ -209,26 +240,45 @@ struct Search {
     return p;
   }
 
-  bool legal(const Plan& plan) const {
-    for (const Diagnostic& d : verify(lower(config, types, plan, device_mesh()).program(), limits_of(device)))
+  bool legal(const Lowered& lowered) const {
+    for (const Diagnostic& d : verify(lowered.program(), limits_of(device)))
       if (d.rule != Rule::bytes) return false;
     return true;
   }
 
-  // The phase with itself for the other phase: a program needs both.
+  // The first two regions of layers and the head, in place of all: the other regions do the same.
+  static PhasePlan shortened(const PhasePlan& p) {
+    PhasePlan out;
+    for (const PlacedRegion& r : p.regions)
+      if (r.head || layer_regions(out) < 2) out.regions.push_back(r);
+    return out;
+  }
+
+  // The phase with itself for the other phase: a program needs both. Of a prefill's regions after the second the layers and the hand-overs
+  // are taken to last as long as those before.
   void time(Timed& t) const {
     t.regions = layer_regions(t.plan);
-    const Lowered lowered = lower(config, types, joined(t, t), device_mesh());
+    const bool prefill = t.part == Part::prefill;
+    ModelConfig model = config;
+    Timed part = t;
+    if (prefill && t.regions > 2) {
+      part.plan = shortened(t.plan);
+      model.layers = 0;
+      for (const PlacedRegion& r : part.plan.regions) model.layers += r.layers;
+    }
+    const Lowered lowered = lower(model, types, joined(part, part), device_mesh());
     RequestTimer timer{lowered, device};
     timer.chunks = 2;
-    const bool prefill = t.part == Part::prefill;
-    if (prefill && std::max(t.mesh.w, t.mesh.h) > kLargeSide) timer.options.ring_steps = kRingSteps;
+    if (prefill && large(t.mesh)) timer.options.ring_steps = kRingSteps;
     const TimedPart whole = prefill ? timer.prefill(out.prompt) : timer.decode(middle(), 1);
     const int64_t layer = layer_part(lowered, prefill ? "prefill" : "decode", whole).cycles;
-    int most = 0;
-    for (const PlacedRegion& r : t.plan.regions) most = std::max(most, r.layers);
-    t.cycles = whole.cycles;
-    t.stage_cycles = t.regions == 1 ? whole.cycles : std::max(layer * most, whole.cycles - layer * config.layers);
+    int64_t most = 0, hand_over = 0;
+    for (const PlacedRegion& r : t.plan.regions) most = std::max<int64_t>(most, r.layers);
+    for (const TimedStep& s : whole.steps)
+      if (s.name.starts_with("hand_over.0")) hand_over += s.cycles;
+    const int64_t others = whole.cycles - layer * model.layers;
+    t.cycles = others + layer * config.layers + (model.layers < config.layers ? (t.regions - 2) * hand_over : 0);
+    t.stage_cycles = t.regions == 1 ? whole.cycles : std::max(layer * most, others);
   }
 
   int64_t value(const Timed& t) const { return goal == Goal::latency ? t.cycles : t.stage_cycles; }
@@ -272,14 +322,9 @@ struct Search {
     return fullest(phase_bytes(p.program, device.code_and_system_bytes, p.transition_phase)).fullest.total() <= device.sram_bytes_per_core;
   }
 
-  int64_t request_cycles(const Timed& prefill, const Timed& decode) const { return value(prefill) + out.generated * value(decode); }
-
   void run() {
     PlanResult rule_plan = make_plan(config, types, device, request);  // checks the request
-    if (rule_plan.plan.decode.regions.empty()) {
-      out.plan = std::move(rule_plan);
-      return;
-    }
+    const bool by_rule_fits = rule_plan.fits;
     // All weights on one core: their bytes as they lie in SRAM.
     Plan least = empty_plan(request);
     least.decode.regions = {{.rect = {0, 0, 1, 1}, .first_layer = 0, .layers = static_cast<int>(config.layers), .head = true}};
@@ -293,49 +338,71 @@ struct Search {
     out.decode = fitting(Part::decode, kTimedDecode);
     out.prefill = fitting(Part::prefill, kTimedPrefill);
     add_shared(kTimedShared);
-    std::vector<Timed> rules = {phase_of(rule_plan.plan, Part::prefill), phase_of(rule_plan.plan, Part::decode)};
-    for (Timed& t : rules) t.by_rule = true;
-    out.prefill.insert(out.prefill.begin(), rules[0]);
-    out.decode.insert(out.decode.begin(), rules[1]);
+    if (by_rule_fits) {
+      out.prefill.insert(out.prefill.begin(), phase_of(rule_plan.plan, Part::prefill));
+      out.decode.insert(out.decode.begin(), phase_of(rule_plan.plan, Part::decode));
+      out.prefill.front().by_rule = out.decode.front().by_rule = true;
+    }
     time_all(out.decode);
     time_all(out.prefill);
-    const auto by_rule = [](const Timed& t) { return t.by_rule; };
-    out.default_cycles = request_cycles(*std::find_if(out.prefill.begin(), out.prefill.end(), by_rule),
-                                        *std::find_if(out.decode.begin(), out.decode.end(), by_rule));
-
-    const auto [i, j] = best_pair();
-    const Timed prefill = out.prefill[i];
-    Timed decode = out.decode[j];
+    out.sampled = std::any_of(out.prefill.begin(), out.prefill.end(), [](const Timed& t) { return large(t.mesh); });
+    const std::optional<Pair> pair = best_pair();
+    if (!pair) {
+      out.plan = std::move(rule_plan);  // and its reason
+      return;
+    }
+    const Timed prefill = out.prefill[pair->prefill];
+    Timed decode = out.decode[pair->decode];
     std::vector<Timed> trees = other_trees(decode);
     time_all(trees);
     for (const Timed& t : trees)
-      if (value(t) < value(decode) && legal(joined(prefill, t))) decode = t;
+      if (value(t) < value(decode) && legal(lower(config, types, joined(prefill, t), device_mesh()))) decode = t;
     out.decode.insert(out.decode.end(), trees.begin(), trees.end());
     std::stable_sort(out.decode.begin(), out.decode.end(), [&](const Timed& a, const Timed& b) { return value(a) < value(b); });
-    out.request_cycles = request_cycles(prefill, decode);
+    out.request_cycles = value(prefill) + out.generated * value(decode) + pair->transition;
     out.plan = {.plan = joined(prefill, decode)};
     judge_bytes(out.plan, place(config, types, out.plan.plan, device_mesh()).program, device);
   }
 
-  // The fastest pair of phases that is legal as a whole. The rule's own is, so there is one.
-  std::pair<size_t, size_t> best_pair() {
-    std::vector<std::pair<size_t, size_t>> pairs;
-    for (size_t i = 0; i < out.prefill.size(); i++)
-      for (size_t j = 0; j < out.decode.size(); j++) pairs.push_back({i, j});
-    std::stable_sort(pairs.begin(), pairs.end(), [&](const auto& a, const auto& b) {
-      return request_cycles(out.prefill[a.first], out.decode[a.second]) < request_cycles(out.prefill[b.first], out.decode[b.second]);
-    });
-    for (const auto& [i, j] : pairs) {
-      const Plan plan = joined(out.prefill[i], out.decode[j]);
-      if (out.prefill[i].by_rule && out.decode[j].by_rule) return {i, j};
-      if (!transition_fits(plan))
-        out.refused.transition++;
-      else if (!legal(plan))
-        out.refused.too_many_colours++;
-      else
-        return {i, j};
+  struct Pair {
+    size_t prefill = 0, decode = 0;
+    int64_t cycles = 0;      // without the transition
+    int64_t transition = 0;  // where the goal counts it
+  };
+
+  // Whether a pair is legal as a whole; then its transition is timed too.
+  bool take(Pair& pair) {
+    const Plan plan = joined(out.prefill[pair.prefill], out.decode[pair.decode]);
+    const bool by_rule = out.prefill[pair.prefill].by_rule && out.decode[pair.decode].by_rule;
+    if (!by_rule && !transition_fits(plan)) {
+      out.refused.transition++;
+      return false;
     }
-    CHECK(false, "the rule's own plan is among {} pairs", pairs.size());
+    const Lowered lowered = lower(config, types, plan, device_mesh());
+    if (!by_rule && !legal(lowered)) {
+      out.refused.too_many_colours++;
+      return false;
+    }
+    if (goal == Goal::latency) pair.transition = RequestTimer{lowered, device}.transition(out.prompt).cycles;
+    if (by_rule) out.default_cycles = pair.cycles + pair.transition;
+    return true;
+  }
+
+  // The fastest pair of phases that is legal as a whole. The rule's own is, where there is one.
+  std::optional<Pair> best_pair() {
+    std::vector<Pair> pairs;
+    for (size_t i = 0; i < out.prefill.size(); i++)
+      for (size_t j = 0; j < out.decode.size(); j++)
+        pairs.push_back({.prefill = i, .decode = j, .cycles = value(out.prefill[i]) + out.generated * value(out.decode[j])});
+    std::stable_sort(pairs.begin(), pairs.end(), [](const Pair& a, const Pair& b) { return a.cycles < b.cycles; });
+    std::optional<Pair> best;
+    for (Pair& pair : pairs) {
+      const bool hopeless = best && pair.cycles >= best->cycles + best->transition;
+      const bool by_rule = out.prefill[pair.prefill].by_rule && out.decode[pair.decode].by_rule;
+      if ((hopeless && !by_rule) || !take(pair)) continue;
+      if (!best || pair.cycles + pair.transition < best->cycles + best->transition) best = pair;
+    }
+    return best;
   }
 };
 

@@ -48,6 +48,7 @@ struct SearchResult {
   std::vector<Timed> prefill, decode;  // timed, the best first
   int64_t request_cycles = 0;          // of the plan that was chosen: what the goal makes small
   int64_t default_cycles = 0;          // of the planner's rule without search, timed alike; 0 where that finds no plan
+  bool sampled = false;                // of a prompt's products on large meshes only the first steps were timed
   double host_seconds = 0;
   PlanResult plan;
 };
