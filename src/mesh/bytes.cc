@@ -205,10 +205,13 @@ std::vector<PhaseBytes> phase_bytes(const Program& program, int64_t code_bytes, 
         for (size_t i = 0; i < parts.size(); i++)
           if (const int64_t copies = copies_at(*buffers[i], phase, moment); copies > 0) live.push_back({&parts[i], copies});
         double sum = 0;
+        std::array<double, kBufferKinds> by_kind{};
         for (size_t i = 0; i < cx.first.size(); i++) {
           for (size_t j = 0; j < cy.first.size(); j++) {
             const CoreBytes c = sum_at(live, cx.first[i], cy.first[j], code_bytes);
-            sum += static_cast<double>(c.total()) * static_cast<double>(cx.members[i]) * static_cast<double>(cy.members[j]);
+            const double cores = static_cast<double>(cx.members[i]) * static_cast<double>(cy.members[j]);
+            sum += static_cast<double>(c.total()) * cores;
+            for (size_t k = 0; k < by_kind.size(); k++) by_kind[k] += static_cast<double>(c.by_kind[k]) * cores;
             if (row.fullest.total() < c.total()) {
               row.fullest = c;
               row.x = rect.x + cx.first[i];
@@ -216,7 +219,10 @@ std::vector<PhaseBytes> phase_bytes(const Program& program, int64_t code_bytes, 
             }
           }
         }
-        row.mean = std::max(row.mean, sum / static_cast<double>(row.cores));
+        const double mean = sum / static_cast<double>(row.cores);
+        if (mean <= row.mean) continue;
+        row.mean = mean;
+        for (size_t k = 0; k < by_kind.size(); k++) row.mean_by_kind[k] = by_kind[k] / static_cast<double>(row.cores);
       }
       rows.push_back(row);
     }

@@ -24,7 +24,8 @@ struct PhaseBytes {
   int region = 0;
   int x = 0, y = 0;  // of the fullest core, in device coordinates
   CoreBytes fullest;
-  double mean = 0;  // bytes over the region's cores, code included
+  double mean = 0;  // bytes over the region's cores, code included; of the moment with most
+  std::array<double, kBufferKinds> mean_by_kind{};
   int64_t cores = 0;
 };
 

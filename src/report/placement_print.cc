@@ -73,6 +73,9 @@ std::string bytes_table(const PlacementReport& r) {
   rows.back().push_back(fmt::format("of {}", grouped(r.device.sram_bytes_per_core)));
   row("  lies at", [](const PartReport& p) { return fmt::format("({},{})", p.fullest.x, p.fullest.y); });
   row("mean of its region", [](const PartReport& p) { return grouped(std::llround(p.fullest.mean)); });
+  for (int k = 0; k < mesh::kBufferKinds; k++)
+    row(fmt::format("  {}", mesh::name(static_cast<mesh::BufferKind>(k))),
+        [&](const PartReport& p) { return grouped(std::llround(p.fullest.mean_by_kind[static_cast<size_t>(k)])); });
   row("colours", [](const PartReport& p) { return fmt::format("{}", p.colours); });
   rows.back().push_back(fmt::format("of {}", r.device.free_colours.size()));
   return table(rows, "lrrrl");
@@ -97,6 +100,10 @@ Json part_bytes_json(const PartReport& part) {
   bytes["code_and_system"] = part.fullest.fullest.code;
   bytes["total"] = part.fullest.fullest.total();
   bytes["mean"] = part.fullest.mean;
+  Json by_kind = Json::object();
+  for (int k = 0; k < mesh::kBufferKinds; k++)
+    by_kind[mesh::name(static_cast<mesh::BufferKind>(k))] = part.fullest.mean_by_kind[static_cast<size_t>(k)];
+  bytes["mean_by_kind"] = by_kind;
   bytes["x"] = part.fullest.x;
   bytes["y"] = part.fullest.y;
   bytes["phase"] = part.phase;

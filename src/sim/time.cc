@@ -306,6 +306,18 @@ struct Timer {
     return 0;
   }
 
+  // Whether a turn of a loop has a product so large that one turn has to stand for all of them.
+  bool large_product(const Steps& steps, int region) const {
+    constexpr int64_t kManyCoreSteps = int64_t{1} << 26;
+    const Extent e = sizes.extent_of(region);
+    if (int64_t{e.w} * e.h * std::max(e.w, e.h) < kManyCoreSteps) return false;
+    return std::any_of(steps.begin(), steps.end(), [&](const Step& st) {
+      if (const auto* l = std::get_if<Loop>(&st.what)) return large_product(l->body, region);
+      const auto* g = std::get_if<Group>(&st.what);
+      return g != nullptr && (g->kind == GroupKind::gemm || g->kind == GroupKind::gemm_t);
+    });
+  }
+
   // Whether any leaf of the steps is of a kind.
   template <class Kind>
   static bool any(const Steps& steps) {
@@ -334,6 +346,7 @@ struct Timer {
     Clocks& c = clocks[static_cast<size_t>(region)];
     ClockStats& known = known_stats[static_cast<size_t>(region)];
     const bool remembers = l.var == LoopVar::layer && !receives && !sends && !options.watch && region_lists > 1;
+    const int64_t most_turns = options.turns > 1 && large_product(l.body, region) ? 1 : options.turns;
     settle(c, known);
     const Start start{.known = known, .report = report, .latest = latest};
     std::string key;
@@ -362,7 +375,7 @@ struct Timer {
       steps(l.body, region, s);
       settle(c, known);
       const bool same = same_pattern(before, c.t);
-      if (!same && (options.turns == 0 || i + 1 < options.turns)) continue;
+      if (!same && (most_turns == 0 || i + 1 < most_turns)) continue;
       if (!key.empty()) remember(key, i + 1, c, start, stats_before, report_before, region);
       if (sends) repeat_sends(arrivals_before, left, known.latest - stats_before.latest);
       extrapolate(c, known, left, known.latest - stats_before.latest, report_before);
