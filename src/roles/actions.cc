@@ -1,0 +1,218 @@
+#include "roles/actions.h"
+
+#include <fmt/format.h>
+
+#include "roles/code_size.h"
+
+namespace wafer::roles {
+namespace {
+
+using namespace mesh;
+
+std::string dtype_name(const Program& p, int buffer) {
+  return name(p.tensors[static_cast<size_t>(p.buffers[static_cast<size_t>(buffer)].tensor)].dtype);
+}
+std::string dtype_names(const Program& p, const std::vector<int>& buffers) {
+  std::string out;
+  for (int b : buffers) out += (out.empty() ? "" : " ") + dtype_name(p, b);
+  return out;
+}
+
+bool is_quantised(const std::string& operands) { return operands.starts_with("q8") || operands.starts_with("q4"); }
+
+std::vector<std::string> scalar_functions(LocalOp op) {
+  switch (op) {
+    case LocalOp::normalise: return {"rsqrt"};
+    case LocalOp::rotate: return {"sincos"};
+    case LocalOp::exp_sum: return {"exp"};
+    case LocalOp::divide: return {"reciprocal"};
+    case LocalOp::gate_mul: return {"exp", "reciprocal"};
+    default: return {};
+  }
+}
+
+int64_t scalar_instructions(const std::string& function) {
+  if (function == "exp") return kExpInstructions;
+  if (function == "rsqrt") return kRsqrtInstructions;
+  if (function == "reciprocal") return kReciprocalInstructions;
+  return kSincosInstructions;
+}
+
+struct Maker {
+  const Program& program;
+  const Step& step;
+  std::vector<RoleAction> out{};
+
+  void add(ActionKind kind, std::string operation, std::string operands, int64_t count) {
+    out.push_back(
+        {.kind = kind, .operation = std::move(operation), .operands = std::move(operands), .step = step.name, .operand_count = count});
+  }
+  void task(const char* operation) { add(ActionKind::task, operation, "", 0); }
+  void send(const std::string& t) { add(ActionKind::to_fabric, "move", t + " -> fabric", 2); }
+  void receive(const std::string& t) { add(ActionKind::from_fabric, "move", "fabric -> " + t, 2); }
+  void join(const char* op, const std::string& t) { add(ActionKind::join, op, fmt::format("fabric {0} -> {0}", t), 3); }
+  void pass_on(const char* op, const std::string& t) { add(ActionKind::pass_on, op, fmt::format("fabric {} -> fabric", t), 3); }
+  void forward() { add(ActionKind::forward, "move", "fabric -> fabric", 2); }
+
+  void local(const Local& l, const Place& y) {
+    if (y.kind == PlaceKind::none) return;
+    add(ActionKind::vector_op, name(l.op), fmt::format("{} -> {}", dtype_names(program, l.in), dtype_names(program, l.out)),
+        static_cast<int64_t>(l.in.size() + l.out.size()));
+    for (const std::string& f : scalar_functions(l.op)) add(ActionKind::scalar_call, f, "f32", 0);
+  }
+
+  void reduce(const Reduce& r, const Place& at) {
+    if (at.kind != PlaceKind::tree) return;
+    task("reduce");
+    for (const Links& links : at.levels)
+      for (int b : r.payload) {
+        const std::string t = dtype_name(program, b);
+        for (int i = links.out; i < links.in; i++) join(name(r.op), t);
+        for (int i = 0; i < std::min(links.in, links.out); i++) pass_on(name(r.op), t);
+        for (int i = links.in; i < links.out; i++) send(t);
+      }
+    if (at.cast == Cast::none) return;
+    for (int b : r.payload) at.cast == Cast::root ? send(dtype_name(program, b)) : receive(dtype_name(program, b));
+  }
+
+  // The owner sends, the others receive; a middle passes on what it received. Who owns is known at run time.
+  void relay(const char* what, const std::string& t, const Place& at) {
+    if (at.kind == PlaceKind::none) return;
+    task(what);
+    send(t);
+    receive(t);
+    if (at.kind == PlaceKind::middle) forward();
+  }
+
+  void shift(const Shift& s, const Place& at) {
+    if (at.kind == PlaceKind::none) return;
+    task(s.kind == ShiftKind::ring_down ? "ring" : "align");
+    send(dtype_name(program, s.buffer));
+    receive(dtype_name(program, s.buffer));
+  }
+
+  void row_shift(const RowShift& s, const Place& at) {
+    if (at.kind == PlaceKind::none) return;
+    task("row shift");
+    for (int b : s.buffers) {
+      if (at.kind != PlaceKind::first) send(dtype_name(program, b));
+      if (at.kind != PlaceKind::last) receive(dtype_name(program, b));
+    }
+  }
+
+  // Each core is the root in the steps whose keys it owns.
+  void root_reduce(const RootReduce& r, const Place& at) {
+    const std::string t = dtype_name(program, r.partial), o = dtype_name(program, r.out);
+    if (at.kind == PlaceKind::none) {
+      add(ActionKind::vector_op, "move", fmt::format("{} -> {}", t, o), 2);
+      return;
+    }
+    task("rotating root");
+    if (at.kind == PlaceKind::end) send(t);
+    if (at.kind == PlaceKind::middle) pass_on("add", t);
+    add(ActionKind::join, "add", fmt::format("fabric {} -> {}", t, o), 3);
+    if (at.kind == PlaceKind::middle) add(ActionKind::join, "add", fmt::format("fabric {0} -> {0}", o), 3);
+  }
+
+  void half_move(bool sends, const std::string& t, const Place& x, const Place& y) {
+    task("move");
+    sends ? send(t) : receive(t);
+    for (const Place* at : {&x, &y})
+      if (at->kind == PlaceKind::middle) forward();
+  }
+
+  void host(const Host& h, const Place& x) {
+    const std::string t = dtype_name(program, h.buffer);
+    task(x.kind == PlaceKind::first ? "host edge" : "host");
+    h.to_host ? send(t) : receive(t);
+    if (x.kind != PlaceKind::last) forward();
+  }
+};
+
+}  // namespace
+
+const char* name(ActionKind k) {
+  switch (k) {
+    case ActionKind::task: return "task";
+    case ActionKind::to_fabric: return "memory to fabric";
+    case ActionKind::from_fabric: return "fabric to memory";
+    case ActionKind::join: return "fabric and memory to memory";
+    case ActionKind::pass_on: return "fabric and memory to fabric";
+    case ActionKind::forward: return "fabric to fabric";
+    case ActionKind::vector_op: return "vector";
+    case ActionKind::scalar_call: return "scalar call";
+    case ActionKind::route_change: return "route change";
+    case ActionKind::loop: return "loop";
+  }
+  return "?";
+}
+
+std::string kind_text(const Program& p, const Step& step) {
+  if (const auto* s = std::get_if<Local>(&step.what))
+    return fmt::format("local {} {} -> {}", name(s->op), dtype_names(p, s->in), dtype_names(p, s->out));
+  if (const auto* s = std::get_if<Reduce>(&step.what))
+    return fmt::format("reduce {} {} {}", name(s->op), name(s->axis), dtype_names(p, s->payload));
+  if (const auto* s = std::get_if<Multicast>(&step.what)) return fmt::format("cast {} {}", name(s->axis), dtype_name(p, s->buffer));
+  if (const auto* s = std::get_if<Shift>(&step.what))
+    return fmt::format("shift {} {} {}", s->kind == ShiftKind::ring_down ? "ring" : "align", name(s->axis), dtype_name(p, s->buffer));
+  if (const auto* s = std::get_if<RowShift>(&step.what)) return "row shift " + dtype_names(p, s->buffers);
+  if (const auto* s = std::get_if<RootReduce>(&step.what)) return fmt::format("root {}", dtype_names(p, {s->partial, s->out}));
+  if (const auto* s = std::get_if<Send>(&step.what)) return "send " + dtype_name(p, p.moves[static_cast<size_t>(s->move)].source);
+  if (const auto* s = std::get_if<Receive>(&step.what))
+    return "receive " + dtype_name(p, p.moves[static_cast<size_t>(s->move)].destination);
+  if (const auto* s = std::get_if<Host>(&step.what)) return fmt::format("host {} {}", s->to_host, dtype_name(p, s->buffer));
+  if (const auto* s = std::get_if<Loop>(&step.what)) return fmt::format("loop {}", name(s->var));
+  return "group";
+}
+
+std::vector<RoleAction> actions(const Program& program, const Step& step, const Place& x, const Place& y) {
+  Maker m{program, step};
+  const auto along = [&](Axis a) -> const Place& { return a == Axis::x ? x : y; };
+  if (const auto* s = std::get_if<Local>(&step.what)) m.local(*s, y);
+  if (const auto* s = std::get_if<Reduce>(&step.what)) m.reduce(*s, along(s->axis));
+  if (const auto* s = std::get_if<Multicast>(&step.what)) m.relay("relay", dtype_name(program, s->buffer), along(s->axis));
+  if (const auto* s = std::get_if<Shift>(&step.what)) m.shift(*s, along(s->axis));
+  if (const auto* s = std::get_if<RowShift>(&step.what)) m.row_shift(*s, y);
+  if (const auto* s = std::get_if<RootReduce>(&step.what)) m.root_reduce(*s, x);
+  if (const auto* s = std::get_if<Send>(&step.what))
+    m.half_move(true, dtype_name(program, program.moves[static_cast<size_t>(s->move)].source), x, y);
+  if (const auto* s = std::get_if<Receive>(&step.what))
+    m.half_move(false, dtype_name(program, program.moves[static_cast<size_t>(s->move)].destination), x, y);
+  if (const auto* s = std::get_if<Host>(&step.what)) m.host(*s, x);
+  if (const auto* s = std::get_if<Loop>(&step.what)) m.add(ActionKind::loop, name(s->var), "", 0);
+  return m.out;
+}
+
+int64_t shared_bytes(const RoleAction& a) {
+  const auto bytes = [](int64_t instructions) { return instructions * kInstructionBytes; };
+  switch (a.kind) {
+    case ActionKind::task: return a.operation == "reduce" || a.operation == "ring" ? 0 : bytes(kScheduleInstructions);
+    case ActionKind::vector_op: {
+      int64_t n = kStreamInstructions;
+      for (int op = 0; op <= static_cast<int>(LocalOp::tile_fma_t); op++)
+        if (a.operation == name(static_cast<LocalOp>(op))) n = local_instructions(static_cast<LocalOp>(op));
+      return bytes(n + (is_quantised(a.operands) ? kUnpackInstructions : 0));
+    }
+    case ActionKind::scalar_call: return bytes(scalar_instructions(a.operation));
+    case ActionKind::join:
+    case ActionKind::pass_on: return bytes(kStreamInstructions + (a.operation == "add" ? 0 : kCompareInstructions));
+    case ActionKind::to_fabric:
+    case ActionKind::from_fabric:
+    case ActionKind::forward: return bytes(kStreamInstructions);
+    case ActionKind::route_change: return bytes(kRouteChangeInstructions);
+    case ActionKind::loop: return 0;
+  }
+  return 0;
+}
+
+int64_t call_bytes(const RoleAction& a) {
+  switch (a.kind) {
+    case ActionKind::task: return kTaskInstructions * kInstructionBytes;
+    case ActionKind::loop: return kLoopInstructions * kInstructionBytes;
+    case ActionKind::scalar_call: return 0;  // it is called from the loop of its local operation
+    case ActionKind::route_change: return a.operand_count * kRouteTableBytes + kCallInstructions * kInstructionBytes;
+    default: return kCallInstructions * kInstructionBytes + a.operand_count * (kOperandInstructions * kInstructionBytes + kDescriptorBytes);
+  }
+}
+
+}  // namespace wafer::roles
