@@ -39,7 +39,7 @@ std::string search_text(const SearchResult& r, const Device& device) {
        {"refused", fmt::format("{} by bytes, {} by colours or other rules, {} by the way from prefill to decode",
                                grouped(r.refused.too_many_bytes), grouped(r.refused.too_many_colours), grouped(r.refused.transition))},
        {"measure", r.sampled
-                       ? "a token exactly; a prompt by its first and last chunk and the first steps of each product, some 10 % too long"
+                       ? "a token exactly; a prompt by its first and last chunk and the first steps of each product, 10 to 15 % too long"
                        : "a token exactly; a prompt by its first and last chunk"},
        {"taken", r.request_cycles == 0
                      ? "nothing: no pair of phases fits"
