@@ -37,6 +37,7 @@ struct PlanCommandArguments {
   PlanArguments plan;
   Given context;
   bool no_time = false;
+  bool roles = false;
 };
 void plan_command(const PlanCommandArguments& arguments);
 

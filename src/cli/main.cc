@@ -96,6 +96,7 @@ void add_plan(CLI::App& app, PlanCommandArguments& a) {
               "tokens, prompt and text together, that the KV cache holds\n(default: the model's context, at most 4096)");
   add_plan_options(plan, a.plan);
   plan->add_flag("--no-time", a.no_time, "placement alone, without cycles");
+  plan->add_flag("--roles", a.roles, "the classes of equal cores too: what each does, and its bytes of code");
   add_goal(plan, a.plan);
   plan->footer(
       "A plan that does not fit is an answer: the exit status is 0 and the report says by how much.\n\n"

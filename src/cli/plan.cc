@@ -43,6 +43,8 @@ void plan_command(const PlanCommandArguments& a) {
   PlanReport report{.placement = placement_report(shape.config, device, result, lowered ? &lowered->program() : nullptr)};
   if (lowered) add_faults(report.placement, mesh::verify(lowered->program(), limits_of(device)));
   if (lowered && !a.no_time && report.placement.faults.empty()) report.time = plan_time(shape.config, shape.types, *lowered, device);
+  if (lowered) report.roles = roles::roles(lowered->program());
+  report.all_roles = a.roles;
   if (!result.fits) report.remedies = remedies(shape.config, shape.types, device, request);
   if (search && a.plan.json)
     write_out(with_search(plan_json(report), *search) + "\n");

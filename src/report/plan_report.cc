@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "report/chip_print.h"
+#include "report/roles_report.h"
 #include "report/text.h"
 #include "report/wafer_map.h"
 #include "text/utf8.h"
@@ -145,6 +146,8 @@ std::string plan_text(const PlanReport& r) {
     text += "\n" + table(rows, "ll");
   }
   if (p.parts.empty()) return text;
+  if (r.roles) text += "\n" + code_text(roles::code_estimate(*r.roles, p.device.code_and_system_bytes));
+  if (r.roles && r.all_roles) text += "\n" + roles_text(*r.roles);
   text += "\n" + maps_text(p) + "\n" + regions_text(p);
   if (!r.time) return text;
   const ChipTime& chip = r.time->chip;
@@ -193,6 +196,9 @@ std::string plan_json(const PlanReport& report) {
                      {"energy_joules", energy_joules},
                      {"energy", energy},
                      {"regions", regions_json(r)},
+                     {"roles", report.roles ? roles_json(*report.roles, roles::code_estimate(*report.roles, r.device.code_and_system_bytes),
+                                                         report.all_roles)
+                                            : Json(nullptr)},
                      {"memory", memory_json(r)},
                      {"colours_max", r.parts.empty() ? Json(nullptr) : Json(colours_max(r))},
                      {"colours_limit", r.device.free_colours.size()},

@@ -9,6 +9,7 @@
 #include "report/floor.h"
 #include "report/placement.h"
 #include "report/remedy.h"
+#include "roles/roles.h"
 
 namespace wafer {
 
@@ -20,8 +21,10 @@ struct PlanTime {
 
 struct PlanReport {
   PlacementReport placement;
-  std::optional<PlanTime> time;    // none where there is no placement, or nobody asked
-  std::vector<Remedy> remedies{};  // where it does not fit
+  std::optional<PlanTime> time;             // none where there is no placement, or nobody asked
+  std::vector<Remedy> remedies{};           // where it does not fit
+  std::optional<roles::RoleTable> roles{};  // none where there is no placement
+  bool all_roles = false;                   // print them one by one
 };
 
 PlanTime plan_time(const ModelConfig& config, const WeightTypes& types, const Lowered& lowered, const Device& device);

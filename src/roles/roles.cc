@@ -20,9 +20,9 @@ struct PlacedStep {
 struct Sweep {
   int region = 0, phase = 0;
   std::vector<PlacedStep> steps;
-  std::set<std::string> known;  // equal steps of other layers, other entries
 };
 
+// A loop is a step too; its body follows.
 void add_steps(const Program& p, const Steps& steps, Sweep& sweep) {
   for (const Step& s : steps) {
     if (const auto* g = std::get_if<Group>(&s.what)) {
@@ -40,12 +40,11 @@ void add_steps(const Program& p, const Steps& steps, Sweep& sweep) {
         placed.x = places(p, s, sweep.region, Axis::x);
         placed.y = places(p, s, sweep.region, Axis::y);
       }
-      if (sweep.known.insert(kind_text(p, s) + (loop != nullptr ? s.name : "")).second || loop == nullptr) {
-        const bool again = std::any_of(sweep.steps.begin(), sweep.steps.end(), [&](const PlacedStep& q) {
-          return kind_text(p, *q.step) == kind_text(p, s) && q.x == placed.x && q.y == placed.y;
-        });
-        if (!again) sweep.steps.push_back(std::move(placed));
-      }
+      // Equal steps of other layers and entries are the same code.
+      const bool again = std::any_of(sweep.steps.begin(), sweep.steps.end(), [&](const PlacedStep& q) {
+        return kind_text(p, *q.step) == kind_text(p, s) && q.x == placed.x && q.y == placed.y;
+      });
+      if (!again) sweep.steps.push_back(std::move(placed));
     }
     if (loop != nullptr) add_steps(p, loop->body, sweep);
   }
