@@ -182,5 +182,28 @@ TEST_F(CliBadInput, UnknownInstructionSet) {
   EXPECT_TRUE(r.err.starts_with("waferllm: WAFER_ISA")) << r.err;
 }
 
+TEST_F(CliBadInput, BenchesOfOneKernel) {
+  expect_refused({"bench", "reduce", "--p", "4"}, "--words");
+  const auto reduce = [](const std::string& p, const std::string& words, const std::vector<std::string>& more, const std::string& part) {
+    std::vector<std::string> line = {"bench", "reduce", "--p", p, "--words", words};
+    line.insert(line.end(), more.begin(), more.end());
+    expect_refused(line, part);
+  };
+  reduce("0", "9", {}, "--p: found \"0\"");
+  reduce("2000", "9", {}, "994");
+  reduce("20", "many", {}, "--words");
+  reduce("20", "9", {"--dtype", "i8"}, "f32 or f16");
+  reduce("20", "9", {"--algorithm", "star"}, "two-phase");
+  reduce("20", "9", {"--algorithm", "chain", "--groups", "3"}, "none with chain");
+  reduce("20", "9", {"--algorithm", "two-phase", "--groups", "3,4"}, "one number");
+  reduce("20", "9", {"--groups", "3,,"}, "--groups");
+  reduce("20", "9", {"--device", "wse9"}, "wse2");
+  expect_refused({"bench", "gemv", "--k", "20", "--n", "9", "--mesh", "3"}, "--mesh");
+  expect_refused({"bench", "gemv", "--k", "20", "--n", "9", "--mesh", "3x1000"}, "750x994");
+  expect_refused({"bench", "gemv", "--k", "20", "--n", "9", "--mesh", "30x30", "--allreduce", "star"}, "pipeline");
+  expect_refused({"bench", "gemm", "--m", "20", "--k", "20", "--n", "9", "--mesh", "30x30", "--numerics", "int8"}, "--numerics");
+  expect_refused({"bench", "gemm", "--m", "20", "--k", "20", "--n", "9", "--mesh", "30x30", "--algorithm", "best"}, "meshgemm");
+}
+
 }  // namespace
 }  // namespace wafer

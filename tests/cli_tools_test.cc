@@ -184,5 +184,34 @@ TEST(CliTokenizeOracle, EveryTextAsLlamaCppAndBack) {
   EXPECT_EQ(std::count(back.begin(), back.end(), '\n'), lines);
 }
 
+// ---- bench -----------------------------------------------------------------------------------------------------------------------
+
+TEST(CliKernelBench, ReductionsAsTheyWereMeasured) {
+  const auto cycles = [](std::vector<std::string> more) {
+    std::vector<std::string> words = {"bench", "reduce", "--p", "512", "--json"};
+    words.insert(words.end(), more.begin(), more.end());
+    const Json j = json_of(words);
+    int64_t sum = 0;
+    for (const Json& step : j["steps"]) sum += step["cycles"].get<int64_t>();
+    EXPECT_EQ(sum, j["cycles"].get<int64_t>());
+    return j["cycles"].get<int64_t>();
+  };
+  EXPECT_EQ(cycles({"--words", "64", "--algorithm", "chain"}), 3191);
+  EXPECT_EQ(cycles({"--words", "1024", "--algorithm", "two-phase", "--groups", "32"}), 2865);
+  EXPECT_GT(cycles({"--words", "64", "--broadcast"}), cycles({"--words", "64"}) + 255) << "the root is in the middle";
+}
+
+TEST(CliKernelBench, AKernelsStepsAddUp) {
+  const Json j = json_of({"bench", "gemv", "--k", "360", "--n", "720", "--mesh", "36x36", "--groups", "6", "--json"});
+  ASSERT_EQ(j["steps"].size(), 2u);
+  EXPECT_EQ(j["steps"][0]["name"], "gemv.product");
+  EXPECT_EQ(j["steps"][0]["cycles"].get<int64_t>() + j["steps"][1]["cycles"].get<int64_t>(), j["cycles"].get<int64_t>());
+  const Json pipeline = json_of({"bench", "gemv", "--k", "360", "--n", "720", "--mesh", "36x36", "--allreduce", "pipeline", "--json"});
+  EXPECT_GT(pipeline["cycles"], j["cycles"]);
+  const Json gemm = json_of({"bench", "gemm", "--m", "70", "--k", "90", "--n", "110", "--mesh", "7x9", "--json"});
+  EXPECT_EQ(gemm["longest_hops"], 2);
+  EXPECT_EQ(gemm["steps"][0]["cycles"], gemm["cycles"]);
+}
+
 }  // namespace
 }  // namespace wafer

@@ -76,6 +76,11 @@ int single_group(const ReduceShape& s) {
 Program reduce_program(const ReduceShape& s, Extent device_mesh) {
   Reduce way;
   Tree tree;
+  if ((s.algorithm == "chain" || s.algorithm == "tree") && !s.groups.empty())
+    throw Error{{.where = "--groups",
+                 .found = fmt::format("{}", fmt::join(s.groups, ",")),
+                 .expected = "none with " + s.algorithm,
+                 .fix = "leave the option out"}};
   if (s.algorithm == "chain") {
     tree = chain_tree(s.size);
   } else if (s.algorithm == "two-phase") {
@@ -97,12 +102,13 @@ Program reduce_program(const ReduceShape& s, Extent device_mesh) {
   p.name = "reduce";
   p.numerics = s.dtype == Dtype::f16 ? Numerics::fp16 : Numerics::fp32;
   p.mesh = device_mesh;
-  const int region = add_region(p, {.name = "line", .rect = {0, 0, s.size, 1}});
+  const bool along_x = s.size <= device_mesh.w;
+  const int region = add_region(p, {.name = "line", .rect = along_x ? Rect{0, 0, s.size, 1} : Rect{0, 0, 1, s.size}});
   const int phase = add_phase(p, "reduce");
   const int tensor = add_tensor(p, {.name = "v", .dtype = s.dtype, .dims = {dim("n", s.words)}});
   const int buffer = add_buffer(p, {.name = "v", .tensor = tensor, .region = region, .kind = BufferKind::partials, .phases = {phase}});
   const Site site{p, region, phase};
-  const ReduceLine line = add_reduce_line(site, "tree", Axis::x, {.runs = {{0, s.size}}, .trees = {tree}});
+  const ReduceLine line = add_reduce_line(site, "tree", along_x ? Axis::x : Axis::y, {.runs = {{0, s.size}}, .trees = {tree}});
   Step step = reduce(site, "reduce", line, ReduceOp::add, {buffer});
   Reduce& r = std::get<Reduce>(step.what);
   r.broadcast = s.broadcast;

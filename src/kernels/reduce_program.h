@@ -22,7 +22,8 @@ struct ReduceShape {
   bool broadcast = false;
 };
 
-// Entry "reduce" on one row of cores. Throws Error for an unknown algorithm and for groups that it cannot have.
+// Entry "reduce" on one row of cores, or on one column where the device is not so wide. Throws Error for an unknown algorithm and for
+// groups that it cannot have.
 mesh::Program reduce_program(const ReduceShape& shape, mesh::Extent device_mesh);
 
 // What the vendor's benchmark counts beside a reduction by chain, two-phase or tree: the task that starts it and two time stamps. Its

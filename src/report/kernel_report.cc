@@ -64,6 +64,7 @@ std::string kernel_text(const KernelReport& r) {
       {"bytes", fmt::format("{} on the fullest core, code and system apart{}", grouped(r.bytes_max), r.fits ? "" : ": does not fit")});
   for (const std::string& f : r.faults) rows.push_back({"breaks", f});
   std::vector<Row> steps = {{"step", "times", "cycles"}};
+  if (r.harness_cycles > 0) steps.push_back({"harness", "1", grouped(r.harness_cycles)});
   for (const sim::StepTime& s : r.time.steps) steps.push_back({s.name, grouped(s.count), grouped(s.cycles)});
   return table(rows, "ll") + "\n" + table(steps, "lrr", "");
 }
@@ -73,9 +74,9 @@ std::string kernel_json(const KernelReport& r) {
   for (const auto& [name, value] : r.settings) json[name] = value;
   json["device"] = r.device.name;
   json["cycles"] = all_cycles(r);
-  json["harness_cycles"] = r.harness_cycles;
   json["seconds"] = seconds(r);
   json["steps"] = nlohmann::ordered_json::array();
+  if (r.harness_cycles > 0) json["steps"].push_back({{"name", "harness"}, {"cycles", r.harness_cycles}, {"count", 1}});
   for (const sim::StepTime& s : r.time.steps)
     json["steps"].push_back({{"name", s.name},
                              {"cycles", s.cycles},
