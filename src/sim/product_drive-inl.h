@@ -27,7 +27,13 @@ template <class T, class Kernel>
 void drive_gemm(const ProductSteps& p, std::vector<T>& t, int64_t first, int64_t steps, bool threads, const Kernel& kernel) {
   const int w = p.w, h = p.h, L = p.L;
   const bool wide = w >= h;
-  const size_t stride = static_cast<size_t>(w) + 1;
+  const auto [k_low, k_high] = std::minmax_element(p.k.begin(), p.k.end());
+  const int64_t low = *k_low, high = *k_high;
+  int steal_shift = kStealShift;
+  while (steal_shift > 0 && (int64_t{1} << (kStealShift - steal_shift)) < p.steal) steal_shift--;
+  const bool square = w == h && std::all_of(p.k.begin(), p.k.end(), [&](int64_t k) { return k == low || k == high; }) &&
+                      p.steal == int64_t{1} << (kStealShift - steal_shift);
+  const size_t stride = (static_cast<size_t>(w) + 1 + 15) / 16 * 16;  // whole cache lines
   std::vector<T> now(stride * static_cast<size_t>(h)), next(now.size());
   for (int i = 0; i < h; i++)
     std::copy_n(t.data() + static_cast<size_t>(i) * static_cast<size_t>(w), w, now.data() + static_cast<size_t>(i) * stride);
@@ -58,6 +64,7 @@ void drive_gemm(const ProductSteps& p, std::vector<T>& t, int64_t first, int64_t
     const auto [it, fresh] = seen.try_emplace(key, static_cast<int>(seen.size()));
     table_of[static_cast<size_t>(i)] = it->second;
     if (!fresh) continue;
+    if (square) continue;
     if (wide) {
       auto sum = [&](auto&& term) {
         return Ring<T>(L, [&](int m) {
@@ -100,49 +107,114 @@ void drive_gemm(const ProductSteps& p, std::vector<T>& t, int64_t first, int64_t
       }
   }
 
-  for (int64_t s = first; s < first + steps; s++) {
-    for (int i = 0; i < h; i++) now[static_cast<size_t>(i) * stride + static_cast<size_t>(w)] = now[static_cast<size_t>(i) * stride];
-    auto rows = [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; i++) {
-        const int64_t below = (i + 1) % h;
-        const size_t m = static_cast<size_t>((p.own_rows[static_cast<size_t>(i)].begin + s) % L),
-                     m_below = static_cast<size_t>((p.own_rows[static_cast<size_t>(below)].begin + s) % L);
-        const size_t own_table = static_cast<size_t>(table_of[static_cast<size_t>(i)]),
-                     below_table = static_cast<size_t>(table_of[static_cast<size_t>(below)]);
-        GemmRow<T> r{.t = now.data() + static_cast<size_t>(i) * stride,
-                     .t_below = now.data() + static_cast<size_t>(below) * stride,
-                     .n = n.data(),
-                     .x_ways = x_ways.data(),
-                     .y_way = static_cast<T>(p.y_hops[static_cast<size_t>(i)] + p.latency),
-                     .issue = static_cast<T>(p.issue),
-                     .finish = static_cast<T>(p.finish),
-                     .latency = static_cast<T>(p.latency),
-                     .steal = static_cast<T>(p.steal),
-                     .round = static_cast<T>(p.b.round),
-                     .shift = static_cast<T>(p.b.shift),
-                     .out = next.data() + static_cast<size_t>(i) * stride};
-        if (wide) {
-          r.product = tables[own_table].product.v.data() + m;
-          r.product_n = tables[own_table].product_n.v.data() + m;
-          r.a = tables[own_table].a.v.data() + m;
-          r.a_below = tables[below_table].a.v.data() + m_below;
-          r.k = k_bits.v.data() + m;
-          r.k_below = k_bits.v.data() + m_below;
-          kernel.wide(r, w);
-        } else {
-          r.product = tall[own_table].product.data() + m * stride;
-          r.a = tall[own_table].a.data() + m * stride;
-          r.a_below = tall[below_table].a.data() + m_below * stride;
-          r.b = tall_b.data() + m * stride;
-          r.b_below = tall_b.data() + m_below * stride;
-          kernel.tall(r, w);
-        }
+  struct Square {
+    std::vector<T> cycles_low, cycles_high;  // of a row of cores with so many tokens
+    T a_low = 0, a_high = 0;
+  };
+  const Ring<T> is_high(L, [&](int m) { return p.k[static_cast<size_t>(m)] == high ? 1 : 0; });
+  std::vector<T> b_low, b_high;
+  std::vector<Square> squares(square ? seen.size() : 0);
+  for (int i = 0; square && i < h; i++) {
+    const size_t at_i = static_cast<size_t>(i);
+    b_low.push_back(static_cast<T>(p.b.wavelets(p.n[at_i] * low)));
+    b_high.push_back(static_cast<T>(p.b.wavelets(p.n[at_i] * high)));
+    Square& row = squares[static_cast<size_t>(table_of[at_i])];
+    if (!row.cycles_low.empty()) continue;
+    row.a_low = static_cast<T>(p.a.wavelets(p.rows[at_i] * low));
+    row.a_high = static_cast<T>(p.a.wavelets(p.rows[at_i] * high));
+    for (int64_t columns : p.n) {
+      row.cycles_low.push_back(static_cast<T>(low * tile_cycles_per_k(p.rate[at_i], columns)));
+      row.cycles_high.push_back(static_cast<T>(high * tile_cycles_per_k(p.rate[at_i], columns)));
+    }
+  }
+  auto advance = [&](int64_t i, int64_t s, const T* t_own, const T* t_below, T* out) {
+    const int64_t below = (i + 1) % h;
+    const size_t m = static_cast<size_t>((p.own_rows[static_cast<size_t>(i)].begin + s) % L),
+                 m_below = static_cast<size_t>((p.own_rows[static_cast<size_t>(below)].begin + s) % L);
+    const size_t own_table = static_cast<size_t>(table_of[static_cast<size_t>(i)]),
+                 below_table = static_cast<size_t>(table_of[static_cast<size_t>(below)]);
+    if (square) {
+      const Square &own = squares[own_table], &under = squares[below_table];
+      kernel.square(SquareRow<T>{.t = t_own,
+                                 .t_below = t_below,
+                                 .high = is_high.v.data() + m,
+                                 .cycles_low = own.cycles_low.data(),
+                                 .cycles_high = own.cycles_high.data(),
+                                 .b_low = b_low.data(),
+                                 .b_high = b_high.data(),
+                                 .x_ways = x_ways.data(),
+                                 .a_low = own.a_low,
+                                 .a_high = own.a_high,
+                                 .a_below_low = under.a_low,
+                                 .a_below_high = under.a_high,
+                                 .y_way = static_cast<T>(p.y_hops[static_cast<size_t>(i)] + p.latency),
+                                 .turn = static_cast<T>(p.issue + p.finish),
+                                 .latency = static_cast<T>(p.latency),
+                                 .steal_shift = static_cast<T>(steal_shift),
+                                 .out = out},
+                    w);
+      out[w] = out[0];
+      return;
+    }
+    GemmRow<T> r{.t = t_own,
+                 .t_below = t_below,
+                 .n = n.data(),
+                 .x_ways = x_ways.data(),
+                 .y_way = static_cast<T>(p.y_hops[static_cast<size_t>(i)] + p.latency),
+                 .issue = static_cast<T>(p.issue),
+                 .finish = static_cast<T>(p.finish),
+                 .latency = static_cast<T>(p.latency),
+                 .steal = static_cast<T>(p.steal),
+                 .round = static_cast<T>(p.b.round),
+                 .shift = static_cast<T>(p.b.shift),
+                 .out = out};
+    if (wide) {
+      r.product = tables[own_table].product.v.data() + m;
+      r.product_n = tables[own_table].product_n.v.data() + m;
+      r.a = tables[own_table].a.v.data() + m;
+      r.a_below = tables[below_table].a.v.data() + m_below;
+      r.k = k_bits.v.data() + m;
+      r.k_below = k_bits.v.data() + m_below;
+      kernel.wide(r, w);
+    } else {
+      r.product = tall[own_table].product.data() + m * stride;
+      r.a = tall[own_table].a.data() + m * stride;
+      r.a_below = tall[below_table].a.data() + m_below * stride;
+      r.b = tall_b.data() + m * stride;
+      r.b_below = tall_b.data() + m_below * stride;
+      kernel.tall(r, w);
+    }
+    out[w] = out[0];
+  };
+  for (int i = 0; i < h; i++) now[static_cast<size_t>(i) * stride + static_cast<size_t>(w)] = now[static_cast<size_t>(i) * stride];
+  // Several steps at a time, so that clocks stay in the nearest cache: a row after one step needs itself and the row below after the step
+  // before. So step `level` of row i follows step level - 1 of row i + 1, and each level keeps two rows. A strip of rows computes the few
+  // rows below it that its last rows need; strips need nothing of each other.
+  constexpr int64_t kDepth = 8;
+  const int64_t strips = threads && h >= 64 ? 2 * thread_count() : 1;
+  for (int64_t s = first; s < first + steps; s += kDepth) {
+    const int64_t depth = std::min(kDepth, first + steps - s);
+    auto some = [&](int64_t begin, int64_t end) {
+      std::vector<T> rows(static_cast<size_t>(2 * depth) * stride);
+      for (int64_t strip = begin; strip < end; strip++) {
+        const int64_t top = h * strip / strips, bottom = h * (strip + 1) / strips;
+        auto row_at = [&](int64_t level, int64_t i) -> T* {  // after `level` steps
+          if (level == 0) return now.data() + static_cast<size_t>(i % h) * stride;
+          if (level == depth) return next.data() + static_cast<size_t>(i) * stride;
+          return rows.data() + static_cast<size_t>(2 * level + (i & 1)) * stride;
+        };
+        for (int64_t tau = 0; tau < bottom - top + depth - 1; tau++)
+          for (int64_t level = 1; level <= depth; level++) {
+            const int64_t i = top + tau - (level - 1);
+            if (i < top || i >= bottom + depth - level) continue;
+            advance(i % h, s + level - 1, row_at(level - 1, i), row_at(level - 1, i + 1), row_at(level, i));
+          }
       }
     };
     if (threads)
-      parallel_for(0, h, 32, rows);
+      parallel_for(0, strips, 1, some);
     else
-      rows(0, h);
+      some(0, strips);
     std::swap(now, next);
   }
   for (int i = 0; i < h; i++)

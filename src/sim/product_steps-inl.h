@@ -54,6 +54,38 @@ WAFER_INLINE void wide_row(const GemmRow<T>& r, int w) {
   }
 }
 
+// Squares whose blocks have at most two sizes of k, low and high (the part rule): a core holds one logical position of both axes, and all
+// that a block asks for is one of two numbers. The same ends as step_end's, in half the operations: what all terms share is added once.
+template <class T>
+struct SquareRow {
+  const T *t, *t_below;               // [w + 1]
+  const T* high;                      // [w + 1] 1 where the block is a high one
+  const T *cycles_low, *cycles_high;  // [w] of the product
+  const T *b_low, *b_high;            // [w] wavelets of B
+  const T* x_ways;                    // [w]
+  T a_low, a_high, a_below_low, a_below_high;
+  T y_way, turn, latency, steal_shift;  // turn: issue and finish; a wavelet takes 2^-steal_shift cycles from the product
+  T* out;                               // [w]
+};
+
+template <class T>
+WAFER_INLINE void square_row(const SquareRow<T>& r, int w) {
+  const SquareRow<T> v = r;
+  T* __restrict out = v.out;
+  const T ramp_way = v.latency + 1;
+  for (int j = 0; j < w; j++) {
+    const bool high = v.high[j] != 0, next = v.high[j + 1] != 0;
+    const T b0 = v.b_low[j], b1 = v.b_high[j], p0 = v.cycles_low[j], p1 = v.cycles_high[j];
+    const T a = high ? v.a_high : v.a_low, b = high ? b1 : b0, product = high ? p1 : p0;
+    const T a_right = next ? v.a_high : v.a_low, a_below = next ? v.a_below_high : v.a_below_low, b_below = next ? b1 : b0;
+    const T sent = a + b, taken = a_right + b_below;
+    const T own = v.t[j] + larger<T>(product + ((sent + taken) >> v.steal_shift), sent);
+    const T ramp = smaller<T>(v.t[j + 1], v.t_below[j]) + ramp_way + taken;
+    const T a_in = v.t[j + 1] + a_right + v.x_ways[j], b_in = v.t_below[j] + a_below + b_below + v.y_way;
+    out[j] = larger<T>(larger<T>(own, ramp), larger<T>(a_in, b_in)) + v.turn;
+  }
+}
+
 // Tall rectangles: a column holds several logical positions, and all depends on row plus step through tables.
 template <class T>
 WAFER_INLINE void tall_row(const GemmRow<T>& r, int w) {

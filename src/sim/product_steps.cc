@@ -9,6 +9,7 @@ namespace wafer::sim {
 namespace {
 
 WAFER_CLONES void wide(const inl::GemmRow<uint32_t>& r, int w) { inl::wide_row(r, w); }
+WAFER_CLONES void square(const inl::SquareRow<uint32_t>& r, int w) { inl::square_row(r, w); }
 WAFER_CLONES void tall(const inl::GemmRow<uint32_t>& r, int w) { inl::tall_row(r, w); }
 WAFER_CLONES void block(const inl::GemmTBlock<uint32_t>& b) { inl::gemm_t_block(b); }
 
@@ -19,6 +20,7 @@ WAFER_CLONES void align_once(const uint32_t* t, uint32_t* __restrict out, const 
 
 struct Vectors {
   void wide(const inl::GemmRow<uint32_t>& r, int w) const { sim::wide(r, w); }
+  void square(const inl::SquareRow<uint32_t>& r, int w) const { sim::square(r, w); }
   void tall(const inl::GemmRow<uint32_t>& r, int w) const { sim::tall(r, w); }
   void block(const inl::GemmTBlock<uint32_t>& b) const { sim::block(b); }
 };

@@ -9,6 +9,7 @@ namespace {
 template <class T>
 struct Scalars {
   void wide(const inl::GemmRow<T>& r, int w) const { inl::wide_row(r, w); }
+  void square(const inl::SquareRow<T>& r, int w) const { inl::square_row(r, w); }
   void tall(const inl::GemmRow<T>& r, int w) const { inl::tall_row(r, w); }
   void block(const inl::GemmTBlock<T>& b) const { inl::gemm_t_block(b); }
 };
