@@ -306,9 +306,9 @@ struct Timer {
     return 0;
   }
 
-  // Whether a turn of a loop has a product so large that one turn has to stand for all of them.
+  // Whether a layer has a product so large that the first layer has to stand for all of them.
   bool large_product(const Steps& steps, int region) const {
-    constexpr int64_t kManyCoreSteps = int64_t{1} << 26;
+    constexpr int64_t kManyCoreSteps = int64_t{1} << 24;
     const Extent e = sizes.extent_of(region);
     if (int64_t{e.w} * e.h * std::max(e.w, e.h) < kManyCoreSteps) return false;
     return std::any_of(steps.begin(), steps.end(), [&](const Step& st) {
@@ -346,7 +346,7 @@ struct Timer {
     Clocks& c = clocks[static_cast<size_t>(region)];
     ClockStats& known = known_stats[static_cast<size_t>(region)];
     const bool remembers = l.var == LoopVar::layer && !receives && !sends && !options.watch && region_lists > 1;
-    const int64_t most_turns = options.turns > 1 && large_product(l.body, region) ? 1 : options.turns;
+    const int64_t most_turns = options.turns > 1 && l.var == LoopVar::layer && large_product(l.body, region) ? 1 : options.turns;
     settle(c, known);
     const Start start{.known = known, .report = report, .latest = latest};
     std::string key;
