@@ -306,13 +306,12 @@ struct Timer {
     return 0;
   }
 
-  // Whether a layer has a product so large that the first layer has to stand for all of them.
-  bool large_product(const Steps& steps, int region) const {
-    constexpr int64_t kManyCoreSteps = int64_t{1} << 24;
+  // Whether a turn of a loop has a product of so many core-steps that one turn has to stand for all of them.
+  bool large_product(const Steps& steps, int region, int64_t core_steps) const {
     const Extent e = sizes.extent_of(region);
-    if (int64_t{e.w} * e.h * std::max(e.w, e.h) < kManyCoreSteps) return false;
+    if (int64_t{e.w} * e.h * std::max(e.w, e.h) < core_steps) return false;
     return std::any_of(steps.begin(), steps.end(), [&](const Step& st) {
-      if (const auto* l = std::get_if<Loop>(&st.what)) return large_product(l->body, region);
+      if (const auto* l = std::get_if<Loop>(&st.what)) return large_product(l->body, region, core_steps);
       const auto* g = std::get_if<Group>(&st.what);
       return g != nullptr && (g->kind == GroupKind::gemm || g->kind == GroupKind::gemm_t);
     });
@@ -346,7 +345,9 @@ struct Timer {
     Clocks& c = clocks[static_cast<size_t>(region)];
     ClockStats& known = known_stats[static_cast<size_t>(region)];
     const bool remembers = l.var == LoopVar::layer && !receives && !sends && !options.watch && region_lists > 1;
-    const int64_t most_turns = options.turns > 1 && l.var == LoopVar::layer && large_product(l.body, region) ? 1 : options.turns;
+    const int64_t most_turns =
+        options.turns > 1 && large_product(l.body, region, l.var == LoopVar::layer ? int64_t{1} << 24 : int64_t{1} << 26) ? 1
+                                                                                                                          : options.turns;
     settle(c, known);
     const Start start{.known = known, .report = report, .latest = latest};
     std::string key;
