@@ -1,6 +1,7 @@
 // MeshGEMM and GEMM-T on the clocks of a rectangle: what the steps need is set up here, product_steps.cc advances the clocks.
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <map>
 
 #include "base/check.h"
@@ -182,9 +183,37 @@ bool fits_32_bits(const ProductSteps& p, const std::vector<uint32_t>& t, int64_t
   return bits < limit && step * p.L + static_cast<double>(*std::max_element(t.begin(), t.end())) < limit;
 }
 
+// Whether every step of a product costs every core the same: equal tiles, and so equal words, everywhere.
+bool equal_steps(const ProductSteps& p) {
+  auto all_equal = [](const std::vector<int64_t>& v) { return std::adjacent_find(v.begin(), v.end(), std::not_equal_to<>()) == v.end(); };
+  return all_equal(p.k) && all_equal(p.rows) && all_equal(p.n);
+}
+
+// The steps of a product whose steps are equal. Clocks are a max-plus system: once a few steps leave the pattern of clocks as they found
+// it, so do all later ones, exactly.
+template <class Advance>
+void repeated_steps(std::vector<uint32_t>& t, const ProductSteps& p, Advance advance) {
+  constexpr int64_t kTurn = 16;
+  int64_t done = 0;
+  for (std::vector<uint32_t> before; done + 2 * kTurn <= p.L; done += kTurn) {
+    before = t;
+    advance(p, t, done, kTurn);
+    const uint32_t shift = t[0] - before[0];
+    bool same = true;
+    for (size_t q = 0; same && q < t.size(); q++) same = t[q] - before[q] == shift;
+    if (!same) continue;
+    const int64_t turns = (p.L - done - kTurn) / kTurn;
+    for (uint32_t& v : t) v += static_cast<uint32_t>(turns) * shift;
+    done += (turns + 1) * kTurn;
+    break;
+  }
+  advance(p, t, done, p.L - done);
+}
+
 // All steps of the ring, or the first `sampled` and the others at the mean rate of the second half of those.
 template <class Advance, class Advance64>
-void all_steps(Clocks& c, Rectangle& r, const ProductSteps& p, int64_t k_most, int64_t sampled, Advance advance, Advance64 advance_64) {
+void all_steps(Clocks& c, Rectangle& r, const ProductSteps& p, int64_t k_most, int64_t sampled, bool repeats, Advance advance,
+               Advance64 advance_64) {
   if (!fits_32_bits(p, r.t, k_most)) {
     std::vector<uint64_t> t(r.t.begin(), r.t.end());
     advance_64(p, t, 0, p.L);
@@ -198,6 +227,7 @@ void all_steps(Clocks& c, Rectangle& r, const ProductSteps& p, int64_t k_most, i
     c.base += shift;
     return;
   }
+  if (repeats) return repeated_steps(r.t, p, advance);
   if (sampled < 2 || 2 * sampled >= p.L) return advance(p, r.t, 0, p.L);
   auto sum = [&] {
     double all = 0;
@@ -235,7 +265,7 @@ void time_gemm(Clocks& c, const Device& d, Numerics numerics, const ProductSizes
   const ProductSteps p = gemm_setup(c, d, numerics, z);
   if (z.align_a) align(r, p, d, z, true, tally);
   if (z.align_b) align(r, p, d, z, false, tally);
-  all_steps(c, r, p, *std::max_element(p.k.begin(), p.k.end()), sampled_steps, gemm_steps, gemm_steps_64);
+  all_steps(c, r, p, *std::max_element(p.k.begin(), p.k.end()), sampled_steps, equal_steps(p), gemm_steps, gemm_steps_64);
   scatter(r, c);
 
   // Over a whole turn every core meets every block of k once, so what the steps do is known without them.
@@ -255,7 +285,7 @@ void time_gemm(Clocks& c, const Device& d, Numerics numerics, const ProductSizes
 void time_gemm_t(Clocks& c, const Device& d, Numerics numerics, const ProductSizes& z, int64_t sampled_steps, Tally& tally) {
   Rectangle r = gather(c, z.columns);
   const ProductSteps p = gemm_t_setup(c, d, numerics, z);
-  all_steps(c, r, p, *std::max_element(p.k.begin(), p.k.end()), sampled_steps, gemm_t_steps, gemm_t_steps_64);
+  all_steps(c, r, p, *std::max_element(p.k.begin(), p.k.end()), sampled_steps, false, gemm_t_steps, gemm_t_steps_64);
   scatter(r, c);
 
   const int64_t k = total(p.k), steps = static_cast<int64_t>(p.L) * p.w * p.h;
