@@ -51,6 +51,7 @@ struct Timer {
   std::vector<ClockStats> known_stats;           // [regions] of clocks with their floor
   std::map<int, int64_t> sent;                   // [moves]
   std::vector<int> routes_of;                    // [regions] the phase whose routes are set; -1: not known yet
+  std::map<int, uint64_t> receiver_free;         // [regions] when the links of a region have carried the relayouts sent to it so far
   std::map<int, std::deque<uint64_t>> arrivals;  // [moves] times at which a sent value is at its place
 
   // ---- steps -----------------------------------------------------------------------------------------------------------------------
@@ -168,10 +169,16 @@ struct Timer {
 
   // ---- moves -----------------------------------------------------------------------------------------------------------------------
 
+  struct MoveCycles {
+    int64_t sending = 0;  // until the sender's links are free for its next move
+    int64_t latency = 0;  // of the last wavelet, from when its way is free
+    int64_t filling = 0;  // during which the receiver's links carry this move alone
+  };
+
   // A value of one region for another: issued by all cores at once, over the distance between the two regions, then spread over the lines
-  // of the destination. A relayout within reach of the bisection: a line of S cores with n wavelets a core needs S n / 4 cycles a
-  // direction.
-  int64_t move_cycles(const Move& m, const Scope& s, Tally& tally) const {
+  // of the destination. A relayout is within reach of the bisections: a line of S cores with n wavelets a core needs S n / 4 cycles a
+  // direction, on the sender's side and on the receiver's, each of which its other moves wait for.
+  MoveCycles move_cycles(const Move& m, const Scope& s, Tally& tally) const {
     const Rect from = program.regions[static_cast<size_t>(sizes.buffer(m.source).region)].rect,
                to = program.regions[static_cast<size_t>(sizes.buffer(m.destination).region)].rect;
     int64_t most = 0;
@@ -185,12 +192,16 @@ struct Timer {
     const int64_t distance = std::abs(from.x - to.x) + std::abs(from.y - to.y);
     const bool same_place = from == to && !row && sizes.buffer(m.source).cuts.size() == sizes.buffer(m.destination).cuts.size() &&
                             sizes.tensor(m.source).dims.size() == sizes.tensor(m.destination).dims.size();
-    const int64_t per_leg = stream_issue_cycles(device) + 2 * device.ramp_cycles;
-    tally.wavelets += n * to.w * to.h;
-    tally.received += n * to.w * to.h;
-    tally.hops += n * to.w * to.h * std::max<int64_t>(1, distance);
-    if (same_place && from == to) return 2 * per_leg + n;
-    return 2 * per_leg + n + (distance + to.w + to.h) * device.hop_cycles + (row ? 0 : n * (to.w + to.h) / 4);
+    const int64_t cores = int64_t{to.w} * to.h;
+    tally.wavelets += n * cores;
+    tally.received += n * cores;
+    tally.hops += n * cores * std::max<int64_t>(1, distance);
+    const int64_t issue = stream_issue_cycles(device), latency = 2 * (issue + 2 * device.ramp_cycles) + n;
+    if (same_place) return {.sending = issue + n, .latency = latency, .filling = 0};
+    const int64_t across = latency + (distance + to.w + to.h) * device.hop_cycles;
+    if (row) return {.sending = issue + n, .latency = across, .filling = 0};
+    const int64_t senders = int64_t{from.w} * from.h, sent_by_each = (n * cores + senders - 1) / senders;
+    return {.sending = issue + sent_by_each * (from.w + from.h) / 4, .latency = across, .filling = n * (to.w + to.h) / 4};
   }
 
   // ---- the walk ----------------------------------------------------------------------------------------------------------------------
@@ -238,9 +249,15 @@ struct Timer {
     Tally tally;
     if (const auto* send = std::get_if<Send>(&step.what)) {
       const Move& move = program.moves[static_cast<size_t>(send->move)];
-      arrivals[send->move].push_back(known.latest + static_cast<uint64_t>(move_cycles(move, s, tally)));
+      const MoveCycles cycles = move_cycles(move, s, tally);
+      uint64_t& links_free = receiver_free[sizes.buffer(move.destination).region];
+      const uint64_t begin = cycles.filling == 0 ? known.latest : std::max(known.latest, links_free);
+      if (cycles.filling > 0) links_free = begin + static_cast<uint64_t>(cycles.filling);
+      arrivals[send->move].push_back(
+          std::max(begin + static_cast<uint64_t>(cycles.filling), known.latest + static_cast<uint64_t>(cycles.sending)) +
+          static_cast<uint64_t>(cycles.latency));
       sent[send->move]++;
-      hold(c, known, known.latest + static_cast<uint64_t>(stream_issue_cycles(device)));
+      hold(c, known, known.latest + static_cast<uint64_t>(cycles.sending));
     } else if (const auto* receive = std::get_if<Receive>(&step.what)) {
       std::deque<uint64_t>& queue = arrivals[receive->move];
       CHECK(!queue.empty(), "nothing has been sent for {}", step.name);
