@@ -175,7 +175,7 @@ struct VectorWork {
 };
 // What every core does in a counted step.
 struct Work {
-  int64_t tasks = 0, descriptor_loads = 0, descriptor_edits = 0;
+  int64_t tasks = 0, descriptor_loads = 0, descriptor_edits = 0, route_changes = 0;
   int64_t reciprocals = 0, square_roots = 0, exponentials = 0;
   std::vector<VectorWork> vectors;
 };
