@@ -63,6 +63,16 @@ void bench_prefill_command(const BenchArguments& arguments);
 void bench_e2e_command(const BenchArguments& arguments);
 void bench_kv_command(const BenchArguments& arguments);
 
+// `bench paper`, `calibrate`.
+struct PaperArguments {
+  std::string device = "wse2";
+  Given clock;
+  Given tables;
+  bool json = false, markdown = false;
+};
+void bench_paper_command(const PaperArguments& arguments);
+void bench_calibrate_command(const PaperArguments& arguments);
+
 struct InspectArguments {
   std::string model;
   bool json = false;

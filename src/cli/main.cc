@@ -122,6 +122,7 @@ CLI::App* add_bench_of_model(CLI::App* bench, const std::string& name, const std
 struct BenchCommands {
   BenchArguments decode, prefill, e2e, kv;
   KernelBenchArguments gemm, gemv, reduce;
+  PaperArguments paper, calibrate;
 };
 
 CLI::App* add_bench_of_kernel(CLI::App* bench, const std::string& name, const std::string& help, KernelBenchArguments& a,
@@ -167,6 +168,16 @@ void add_kernel_benches(CLI::App* bench, BenchCommands& b) {
   reduce->add_flag("--broadcast", b.reduce.broadcast, "send the sum back to every core");
 }
 
+CLI::App* add_bench_of_paper(CLI::App* bench, const std::string& name, const std::string& help, PaperArguments& a,
+                             void (*command)(const PaperArguments&)) {
+  CLI::App* app = bench->add_subcommand(name, help);
+  text_option(app, "--device", a.device, "NAME", "a device of `waferllm devices`, or the path of a device file (default: wse2)");
+  text_option(app, "--clock", a.clock, "HZ", "clock of the device, such as 1.1e9 (default: the device file's)");
+  app->add_flag("--json", a.json, "one JSON object on stdout and nothing else");
+  app->callback([&a, command] { command(a); });
+  return app;
+}
+
 CLI::App* add_bench(CLI::App& app, BenchCommands& b) {
   CLI::App* bench = app.add_subcommand("bench", "cycles of a part of the work on a device, step by step");
   bench->require_subcommand(1);
@@ -182,6 +193,12 @@ CLI::App* add_bench(CLI::App& app, BenchCommands& b) {
   add_goal(e2e, b.e2e.plan);
   add_bench_of_model(bench, "kv", "positions of KV cache that fit, by shift and by concat", b.kv, bench_kv_command);
   add_kernel_benches(bench, b);
+  CLI::App* paper =
+      add_bench_of_paper(bench, "paper", "the tables of the WaferLLM paper, its numbers and ours", b.paper, bench_paper_command);
+  text_option(paper, "--tables", b.paper.tables, "T,..", "some of them only, such as 3,4 (default: all)");
+  paper->add_flag("--markdown", b.paper.markdown, "as Markdown, as in docs/paper.md");
+  add_bench_of_paper(bench, "calibrate", "fit the calibrated constants to the paper's rows again, and leave rows out", b.calibrate,
+                     bench_calibrate_command);
   bench->footer(
       "decode and prefill: cycles, seconds and steps are those of one layer, tokens/s of all layers; the whole with embedding, hand-overs\n"
       "and LM head beside it. Without a mesh the planner's is taken; a mesh given here is used even where its cores are too full.\n\n"

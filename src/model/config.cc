@@ -9,6 +9,7 @@
 #include <iterator>
 
 #include "base/check.h"
+#include "base/data_folder.h"
 #include "base/error.h"
 #include "base/mmap.h"
 
@@ -173,6 +174,18 @@ ModelConfig load_shape(const std::string& path) {
   if (table.contains("weights")) c.weights = tensor_type_of(read<std::string>(table, path, "weights", "a string"));
   validate(c, path);
   return c;
+}
+
+std::string shape_path(const std::string& name) {
+  for (const std::string& folder : data_folders("models", "WAFERLLM_MODELS")) {
+    const std::filesystem::path path = std::filesystem::path(folder) / (name + ".toml");
+    std::error_code ec;
+    if (std::filesystem::is_regular_file(path, ec)) return path.string();
+  }
+  throw Error({.where = "models",
+               .found = "no " + name + ".toml",
+               .expected = "the shapes that come with the program",
+               .fix = "set WAFERLLM_MODELS to their folder"});
 }
 
 }  // namespace wafer
