@@ -3,6 +3,7 @@
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "kernels/gemm_program.h"
+#include "kernels/gemv_program.h"
 #include "kernels/reduce_program.h"
 #include "plan/planner.h"
 #include "report/kernel_report.h"
