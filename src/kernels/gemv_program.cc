@@ -1,5 +1,7 @@
 #include "kernels/gemv_program.h"
 
+#include <fmt/format.h>
+
 #include <cmath>
 
 #include "base/error.h"
@@ -11,18 +13,37 @@ namespace wafer::kernels {
 
 using namespace mesh;
 
-Program gemv_program(const GemvShape& s, Extent device_mesh) {
+namespace {
+
+int cores_of_a_group(const GemvShape& s) {
+  if (s.groups.empty()) return static_cast<int>(std::lround(std::sqrt(s.mesh.h)));
+  if (s.groups.size() == 1 && s.groups[0] >= 1) return s.groups[0];
+  throw Error{{.where = "--groups",
+               .found = fmt::format("{}", fmt::join(s.groups, ",")),
+               .expected = "one number with two-phase: the cores of a group",
+               .fix = "give one number, such as the root of the mesh's height"}};
+}
+
+// The tree along the height; not for ring.
+Tree tree_of(const GemvShape& s) {
   const int h = s.mesh.h;
-  Tree tree;
-  if (s.allreduce == "ktree") {
-    tree = k_tree(h, s.groups.empty() ? even_groups(h, 2) : s.groups);
-  } else if (s.allreduce == "pipeline") {
-    tree = chain_tree(h);
-  } else if (s.allreduce == "two-phase") {
-    tree = two_phase_tree(h, s.groups.empty() ? static_cast<int>(std::lround(std::sqrt(h))) : s.groups.front());
-  } else {
-    throw Error{{.where = "--allreduce", .found = s.allreduce, .expected = "ktree, pipeline or two-phase", .fix = "choose one of them"}};
-  }
+  if (s.allreduce == "pipeline") return chain_tree(h);
+  if (s.allreduce == "two-phase") return two_phase_tree(h, cores_of_a_group(s));
+  if (s.allreduce == "ktree") return k_tree(h, s.groups.empty() ? even_groups(h, 2) : s.groups);
+  throw Error{
+      {.where = "--allreduce", .found = s.allreduce, .expected = "ktree, pipeline, ring or two-phase", .fix = "choose one of them"}};
+}
+
+}  // namespace
+
+Program gemv_program(const GemvShape& s, Extent device_mesh) {
+  if ((s.allreduce == "pipeline" || s.allreduce == "ring") && !s.groups.empty())
+    throw Error{{.where = "--groups",
+                 .found = fmt::format("{}", fmt::join(s.groups, ",")),
+                 .expected = "none with " + s.allreduce,
+                 .fix = "leave the option out"}};
+  const int h = s.mesh.h;
+  const Tree tree = s.allreduce == "ring" ? Tree{} : tree_of(s);
   Program p;
   p.name = "gemv";
   p.numerics = s.numerics;
@@ -41,8 +62,16 @@ Program gemv_program(const GemvShape& s, Extent device_mesh) {
                        {k_cut, {.dim = 1, .axis = Axis::x, .cut = parts_cut(s.mesh.w)}});
   const int y = buffer("y", sum, {dim("n", s.n)}, BufferKind::partials, {{.dim = 0, .axis = Axis::x, .cut = parts_cut(s.mesh.w)}});
   const Site site{p, region, phase};
-  const ReduceLine line = add_reduce_line(site, "y.tree", Axis::y, {.runs = {{0, h}}, .trees = {tree}});
-  p.entries = {{.name = "gemv", .lists = {{.region = region, .steps = {mesh_gemv(site, "gemv", x, {{w, y}}, line)}}}}};
+  Step step;
+  if (s.allreduce == "ring") {
+    step = ring_gemv(site, "gemv", x, {{w, y}}, add_ring_line(site, "y.ring", Axis::y, {{0, h}}));
+    std::get<RingReduce>(std::get<Group>(step.what).body.back().what).broadcast = s.broadcast;
+  } else {
+    Forest forest{.runs = {{0, h}}, .trees = {tree}};
+    step = mesh_gemv(site, "gemv", x, {{w, y}}, add_reduce_line(site, "y.tree", Axis::y, std::move(forest)));
+    std::get<Reduce>(std::get<Group>(step.what).body.back().what).broadcast = s.broadcast;
+  }
+  p.entries = {{.name = "gemv", .lists = {{.region = region, .steps = {std::move(step)}}}}};
   return p;
 }
 

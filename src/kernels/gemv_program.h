@@ -11,12 +11,15 @@ struct GemvShape {
   int64_t k = 1, n = 1;
   mesh::Extent mesh;
   Numerics numerics = Numerics::fp16;
-  std::string allreduce = "ktree";  // ktree; pipeline: one chain over the whole line; two-phase: chains in groups, then one of their heads
-  std::vector<int> groups;          // as ReduceShape's; two-phase without: about the root of the height
+  // ktree; pipeline: one chain over the whole line; two-phase: chains in groups, then one of their heads; ring: reduce-scatter and
+  // allgather
+  std::string allreduce = "ktree";
+  std::vector<int> groups;  // ktree: of each level, as k_tree() takes them; two-phase: cores of a group; without: about even ones
+  bool broadcast = true;    // else the sums stay at the root's row, or in parts on the ring
 };
 
-// Entry "gemv": y = x W, x cut along y and the sums joined along y, with the result on all cores of a column. Throws Error for an unknown
-// allreduce.
+// Entry "gemv": y = x W, x cut along y and the sums joined along y, with the result on all cores of a column if broadcast. Throws Error for
+// an unknown allreduce and for groups that it does not take.
 mesh::Program gemv_program(const GemvShape& shape, mesh::Extent device_mesh);
 
 }  // namespace wafer::kernels
