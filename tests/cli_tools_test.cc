@@ -198,6 +198,7 @@ TEST(CliKernelBench, ReductionsAsTheyWereMeasured) {
   };
   EXPECT_EQ(cycles({"--words", "64", "--algorithm", "chain"}), 3191);
   EXPECT_EQ(cycles({"--words", "1024", "--algorithm", "two-phase", "--groups", "32"}), 2865);
+  EXPECT_EQ(2 * cycles({"--words", "1024", "--algorithm", "ring"}), cycles({"--words", "1024", "--algorithm", "ring", "--broadcast"}));
   EXPECT_GT(cycles({"--words", "64", "--broadcast"}), cycles({"--words", "64"}) + 255) << "the root is in the middle";
 }
 
@@ -208,6 +209,21 @@ TEST(CliKernelBench, AKernelsStepsAddUp) {
   EXPECT_EQ(j["steps"][0]["cycles"].get<int64_t>() + j["steps"][1]["cycles"].get<int64_t>(), j["cycles"].get<int64_t>());
   const Json pipeline = json_of({"bench", "gemv", "--k", "360", "--n", "720", "--mesh", "36x36", "--allreduce", "pipeline", "--json"});
   EXPECT_GT(pipeline["cycles"], j["cycles"]);
+  EXPECT_GT(j["repeated_cycles"].get<double>(), 0.5 * j["cycles"].get<double>());
+  for (const std::vector<std::string>& way : std::vector<std::vector<std::string>>{{"--allreduce", "ring"},
+                                                                                   {"--allreduce", "two-phase"},
+                                                                                   {"--allreduce", "ktree", "--numerics", "mixed"},
+                                                                                   {"--plan", "published"}}) {
+    std::vector<std::string> words = {"bench", "gemv", "--k", "35", "--n", "3", "--mesh", "5x13", "--json"};
+    words.insert(words.end(), way.begin(), way.end());
+    const Json all = json_of(words);
+    EXPECT_EQ(all["broadcast"], "yes");
+    EXPECT_TRUE(all["faults"].empty());
+    words.push_back("--no-broadcast");
+    const Json root = json_of(words);
+    EXPECT_EQ(root["broadcast"], "no");
+    EXPECT_LT(root["cycles"], all["cycles"]);
+  }
   const Json gemm = json_of({"bench", "gemm", "--m", "70", "--k", "90", "--n", "110", "--mesh", "7x9", "--json"});
   EXPECT_EQ(gemm["longest_hops"], 2);
   EXPECT_EQ(gemm["steps"][0]["cycles"], gemm["cycles"]);

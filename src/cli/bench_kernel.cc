@@ -1,10 +1,13 @@
 // waferllm bench gemm, gemv, reduce: one kernel on a mesh of its own, in cycles.
+#include <fmt/format.h>
+
 #include "base/error.h"
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "kernels/gemm_program.h"
 #include "kernels/reduce_program.h"
 #include "plan/planner.h"
+#include "report/gemv_report.h"
 #include "report/kernel_report.h"
 #include "report/text.h"
 
@@ -53,14 +56,41 @@ void bench_gemm_command(const KernelBenchArguments& a) {
 
 void bench_gemv_command(const KernelBenchArguments& a) {
   const Device d = device_of(a);
-  const kernels::GemvShape shape{.k = integer_of("--k", a.k, 1, kMost),
-                                 .n = integer_of("--n", a.n, 1, kMost),
-                                 .mesh = mesh_on(d, a.mesh),
-                                 .numerics = numerics_of("--numerics", a.numerics),
-                                 .allreduce = a.allreduce,
-                                 .groups = groups_of(a)};
-  KernelReport r = kernel_report("gemv", kernels::gemv_program(shape, limits_of(d).mesh), "gemv", {}, d);
-  r.settings = {{"allreduce", a.allreduce}, {"k", a.k}, {"n", a.n}, {"mesh", mesh_text(shape.mesh)}, {"numerics", a.numerics}};
+  const int64_t k = integer_of("--k", a.k, 1, kMost), n = integer_of("--n", a.n, 1, kMost);
+  const mesh::Extent mesh = mesh_on(d, a.mesh);
+  const std::vector<int> groups = groups_of(a);
+  KernelReport r;
+  if (a.plan == "published") {
+    if (a.allreduce != "ktree" || a.numerics != "fp16")
+      throw Error{{.where = a.numerics != "fp16" ? "--numerics" : "--allreduce",
+                   .found = a.numerics != "fp16" ? a.numerics : a.allreduce,
+                   .expected = "fp16 and ktree with --plan published, as that kernel has them",
+                   .fix = "leave the option out, or --plan"}};
+    if (groups.size() > 1 || (!groups.empty() && groups[0] > mesh.h))
+      throw Error{{.where = "--groups",
+                   .found = *a.groups,
+                   .expected = fmt::format("one number of groups, 1 to {}, with --plan published", mesh.h),
+                   .fix = "leave the option out for the published groups"}};
+    r = published_gemv_report({.k = k, .n = n, .mesh = mesh, .groups = groups.empty() ? 0 : groups[0], .broadcast = !a.no_broadcast}, d);
+  } else if (a.plan == "waferllm") {
+    r = gemv_report({.k = k,
+                     .n = n,
+                     .mesh = mesh,
+                     .numerics = numerics_of("--numerics", a.numerics),
+                     .allreduce = a.allreduce,
+                     .groups = groups,
+                     .broadcast = !a.no_broadcast},
+                    d);
+  } else {
+    throw Error{{.where = "--plan", .found = a.plan, .expected = "waferllm or published", .fix = "choose one of them"}};
+  }
+  r.settings = {{"plan", a.plan},
+                {"allreduce", a.allreduce},
+                {"k", a.k},
+                {"n", a.n},
+                {"mesh", mesh_text(mesh)},
+                {"numerics", a.numerics},
+                {"broadcast", a.no_broadcast ? "no" : "yes"}};
   if (a.groups) r.settings.emplace_back("groups", *a.groups);
   print(r, a);
 }

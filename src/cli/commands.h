@@ -50,9 +50,9 @@ struct BenchArguments {
 struct KernelBenchArguments {
   std::string device = "wse2", numerics = "fp16";
   std::string m, k, n, p, words;
-  std::string mesh, algorithm, allreduce = "ktree", dtype = "f32";
+  std::string mesh, algorithm, allreduce = "ktree", dtype = "f32", plan = "waferllm";
   Given groups, clock;
-  bool broadcast = false, json = false;
+  bool broadcast = false, no_broadcast = false, json = false;
 };
 void bench_gemm_command(const KernelBenchArguments& arguments);
 void bench_gemv_command(const KernelBenchArguments& arguments);

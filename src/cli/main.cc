@@ -150,8 +150,14 @@ void add_kernel_benches(CLI::App* bench, BenchCommands& b) {
   text_option(gemv, "--k", b.gemv.k, "K", "elements of x")->required();
   text_option(gemv, "--n", b.gemv.n, "N", "elements of y")->required();
   text_option(gemv, "--mesh", b.gemv.mesh, "WxH", "cores, such as 360x360")->required();
-  text_option(gemv, "--allreduce", b.gemv.allreduce, "NAME", "ktree (default), pipeline or two-phase");
+  text_option(gemv, "--allreduce", b.gemv.allreduce, "NAME",
+              "how the sums are joined: ktree (default); pipeline, one chain and a multicast;\ntwo-phase, chains in groups and of their "
+              "heads; ring, "
+              "reduce-scatter and allgather");
   text_option(gemv, "--groups", b.gemv.groups, "G,..", "ktree: groups of each level; two-phase: cores of a group (default: even ones)");
+  gemv->add_flag("--no-broadcast", b.gemv.no_broadcast, "leave the result at the root's row of cores (ring: in parts on its columns)");
+  text_option(gemv, "--plan", b.gemv.plan, "PLAN",
+              "waferllm (default), or published: the authors' measured kernel, its groups, roots and machine actions");
   text_option(gemv, "--numerics", b.gemv.numerics, "KIND", "fp16 (default), mixed or fp32");
 
   CLI::App* reduce = add_bench_of_kernel(bench, "reduce", "a sum along a line of cores", b.reduce, bench_reduce_command);
@@ -159,13 +165,13 @@ void add_kernel_benches(CLI::App* bench, BenchCommands& b) {
   text_option(reduce, "--words", b.reduce.words, "N", "elements of every core")->required();
   text_option(reduce, "--dtype", b.reduce.dtype, "TYPE", "f32 (default) or f16");
   b.reduce.algorithm = "ktree";
-  text_option(
-      reduce, "--algorithm", b.reduce.algorithm, "NAME",
-      "ktree (default): as our kernels do it. chain, two-phase, tree: as the vendor's benchmark does,\nwhose start task and time stamps "
-      "are counted too");
+  text_option(reduce, "--algorithm", b.reduce.algorithm, "NAME",
+              "ktree (default), ring: as our kernels do them. chain, two-phase, tree: as the vendor's benchmark does,\nwhose start task "
+              "and time stamps "
+              "are counted too");
   text_option(reduce, "--groups", b.reduce.groups, "G,..",
               "ktree: groups of each level (default: even ones of two levels); two-phase: cores of a group");
-  reduce->add_flag("--broadcast", b.reduce.broadcast, "send the sum back to every core");
+  reduce->add_flag("--broadcast", b.reduce.broadcast, "send the sum back to every core (ring: without, each keeps its part)");
 }
 
 CLI::App* add_bench_of_paper(CLI::App* bench, const std::string& name, const std::string& help, PaperArguments& a,
@@ -208,6 +214,7 @@ CLI::App* add_bench(CLI::App& app, BenchCommands& b) {
       "  waferllm bench e2e -m models/tinyllama-1.1b.toml --input 1024 --output 1024\n"
       "  waferllm bench kv -m models/llama3-8b.toml --mesh 360x360\n"
       "  waferllm bench gemm --m 2048 --k 2048 --n 2048 --mesh 720x720\n"
+      "  waferllm bench gemv --k 16384 --n 16384 --mesh 600x600 --plan published\n"
       "  waferllm bench reduce --p 512 --words 1024 --algorithm two-phase --groups 32");
   return bench;
 }

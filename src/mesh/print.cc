@@ -291,6 +291,9 @@ struct Printer {
     if (const auto* s = std::get_if<Reduce>(&step.what))
       return fmt::format("{} along {}  {}: {}, {}{}", name(s->op), name(s->axis), operands(s->payload), words_of(s->payload),
                          tree_text(s->forest), s->broadcast ? ", cast to all" : "");
+    if (const auto* s = std::get_if<RingReduce>(&step.what))
+      return fmt::format("{} round the ring along {}  {}: {}{}{}", name(s->op), name(s->axis), operands(s->payload), words_of(s->payload),
+                         runs_text(s->runs), s->broadcast ? ", round again to all" : ", each part to its place");
     if (const auto* s = std::get_if<Multicast>(&step.what))
       return fmt::format("multicast along {}  {}: {}", name(s->axis), operand(s->buffer), words_of({s->buffer}));
     if (const auto* s = std::get_if<Shift>(&step.what)) {

@@ -58,11 +58,12 @@ struct Dim {
 };
 
 enum class LoopVar : uint8_t {
-  layer,     // layers of a region
-  member,    // query heads of a group, one after the other
-  chunk,     // chunks of keys, from the first to the current one
-  row,       // rows of the chunk
-  ring_step  // compute-shift steps of a product, steps of an alignment
+  layer,      // layers of a region
+  member,     // query heads of a group, one after the other
+  chunk,      // chunks of keys, from the first to the current one
+  row,        // rows of the chunk
+  ring_step,  // compute-shift steps of a product, steps of an alignment
+  repeat      // the same again, as a benchmark does
 };
 const char* name(LoopVar v);
 
@@ -215,6 +216,19 @@ struct Reduce {
   int broadcast_operations = 1;      // 2: the root sends to each side by an operation of its own, the lower side first
 };
 
+// The same on the interleaved ring of each run, as reduce-scatter and allgather. What a core has of a payload buffer is cut in as many
+// parts as the ring has positions (part rule). Part j passes a running value down the ring from position j-1 to j-2, ..., j+1, j, each core
+// adding its own (ring_chain() in tree.h): all parts at the same time, one neighbour a step. With broadcast the parts then go round once
+// more, and all cores have all of them; else part j stays at ring position j alone.
+struct RingReduce {
+  ReduceOp op = ReduceOp::add;
+  Axis axis = Axis::x;
+  std::vector<int> payload;
+  std::vector<Range> runs;
+  bool broadcast = true;
+  BeforeOperation before{};  // every send and every receive
+};
+
 // x along an axis from the cores that hold it (data-dependent: the owner of the token's row) to all cores of the line.
 struct Multicast {
   Axis axis = Axis::x;
@@ -290,7 +304,7 @@ struct Loop {
 };
 
 enum class GroupKind : uint8_t {
-  fold,     // local partial sums and the reduction that joins them
+  fold,     // local partial sums and the reduction that joins them (on a ring: of mat_vec alone)
   gemm,     // MeshGEMM: alignment, then L steps of product and shifts
   gemm_t,   // GEMM-T: L steps of product, row sum to the rotating root, shift
   overlap,  // steps that may run at the same time
@@ -314,7 +328,7 @@ struct Group {
 struct Step {
   std::string name;
   int phase = 0;
-  std::variant<Local, Reduce, Multicast, Shift, RowShift, RootReduce, Send, Receive, Host, Loop, Group> what;
+  std::variant<Local, Reduce, RingReduce, Multicast, Shift, RowShift, RootReduce, Send, Receive, Host, Loop, Group> what;
   std::vector<int> routes{};  // the routes that the step's transfers use
 };
 

@@ -171,6 +171,11 @@ std::vector<Transfers> transfers_of(const Program& p, const Region& region, cons
     if (reduce->broadcast) add_paths(t, broadcast_paths(reduce->forest));
     return {t};
   }
+  if (const auto* ring = std::get_if<RingReduce>(&step.what)) {
+    Transfers t{.axis = ring->axis, .list = {}};
+    add_paths(t, ring_paths(ring->runs, true));
+    return {t};
+  }
   if (const auto* cast = std::get_if<Multicast>(&step.what)) {
     // The owner is known at run time only: every core must be able to reach all others.
     Transfers t{.axis = cast->axis, .list = {}};

@@ -26,7 +26,9 @@ StepKind kind_of(const Step& s) {
       case mesh::LocalOp::tile_fma_t: return StepKind::product;
       default: return StepKind::vector;
     }
-  if (std::holds_alternative<mesh::Reduce>(s.what) || std::holds_alternative<mesh::RootReduce>(s.what)) return StepKind::reduction;
+  if (std::holds_alternative<mesh::Reduce>(s.what) || std::holds_alternative<mesh::RingReduce>(s.what) ||
+      std::holds_alternative<mesh::RootReduce>(s.what))
+    return StepKind::reduction;
   if (std::holds_alternative<mesh::Multicast>(s.what)) return StepKind::multicast;
   if (std::holds_alternative<mesh::RowShift>(s.what)) return StepKind::cache_shift;
   if (std::holds_alternative<mesh::Host>(s.what)) return StepKind::host;

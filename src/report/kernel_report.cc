@@ -49,6 +49,7 @@ std::string kernel_text(const KernelReport& r) {
       {"cycles",
        grouped(all_cycles(r)) +
            (r.harness_cycles == 0 ? "" : fmt::format(", {} of them the benchmark's start task and time stamps", r.harness_cycles))});
+  if (r.repeated_cycles > 0) rows.push_back({"repeated", fmt::format("{:.1f} cycles each, 100 back to back", r.repeated_cycles)});
   rows.push_back({"time", fmt::format("{} us at {:.2f} GHz", significant(seconds(r) * 1e6), r.device.clock_hz / 1e9)});
   double compute = 0, communicate = 0, wait = 0;
   for (const sim::StepTime& s : r.time.steps) {
@@ -74,6 +75,7 @@ std::string kernel_json(const KernelReport& r) {
   for (const auto& [name, value] : r.settings) json[name] = value;
   json["device"] = r.device.name;
   json["cycles"] = all_cycles(r);
+  if (r.repeated_cycles > 0) json["repeated_cycles"] = r.repeated_cycles;
   json["seconds"] = seconds(r);
   json["steps"] = nlohmann::ordered_json::array();
   if (r.harness_cycles > 0) json["steps"].push_back({{"name", "harness"}, {"cycles", r.harness_cycles}, {"count", 1}});

@@ -17,6 +17,7 @@ struct KernelReport {
   Device device;
   sim::TimeReport time;
   int64_t harness_cycles = 0;  // counted beside the kernel's, as the vendor's benchmark does
+  double repeated_cycles = 0;  // of one of many repetitions back to back; 0: not timed
   int64_t operations = 0;      // multiply-adds that the kernel must do; 0: none
   int64_t longest_step_hops = 0;
   int colours = 0;        // of the busiest router

@@ -45,6 +45,10 @@ Clocks transposed(const Clocks& c);
 void time_reduce(Clocks& c, const Device& d, const mesh::Reduce& reduce, const std::vector<std::vector<int64_t>>& words, bool fp16,
                  Tally& tally);
 
+// A reduction on rings along y: held[run][x] elements of each payload buffer on the cores of a column, types[buffer].
+void time_ring_reduce(Clocks& c, const Device& d, const mesh::RingReduce& reduce, const std::vector<mesh::Dtype>& types,
+                      const std::vector<std::vector<std::vector<int64_t>>>& held, Tally& tally);
+
 // Sizes of a product on a rectangle of the region.
 struct ProductSizes {
   mesh::Range columns;              // of the region

@@ -133,6 +133,7 @@ void run_loop(Machine& m, const Loop& loop, Scope scope) {
       case LoopVar::member: scope.member = static_cast<int>(i); break;
       case LoopVar::chunk: scope.chunk = i; break;
       case LoopVar::row: scope.row = i; break;
+      case LoopVar::repeat: break;
       case LoopVar::ring_step: check_failed(__FILE__, __LINE__, "loop.var", "ring steps belong to a product");
     }
     run_steps(m, loop.body, scope);

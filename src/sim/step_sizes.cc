@@ -181,6 +181,10 @@ std::string StepSizes::signature(const Steps& steps) const {
     } else if (const auto* r = std::get_if<Reduce>(&s.what)) {
       for (int id : r->payload) operand(id);
       add_number(out, static_cast<int64_t>(r->axis));
+    } else if (const auto* ring = std::get_if<RingReduce>(&s.what)) {
+      for (int id : ring->payload) operand(id);
+      add_number(out, static_cast<int64_t>(ring->axis));
+      add_number(out, ring->broadcast);
     } else if (const auto* m = std::get_if<Multicast>(&s.what)) {
       operand(m->buffer);
     } else if (const auto* shift = std::get_if<RowShift>(&s.what)) {

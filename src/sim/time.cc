@@ -105,6 +105,23 @@ struct Timer {
     c = transposed(turned);
   }
 
+  void ring_reduce(Clocks& c, const RingReduce& r, const Scope& s, Tally& tally) const {
+    std::vector<Dtype> types;
+    for (int id : r.payload) types.push_back(sizes.tensor(id).dtype);
+    std::vector<std::vector<std::vector<int64_t>>> held(r.runs.size());
+    for (size_t i = 0; i < r.runs.size(); i++)
+      for (int l = 0; l < (r.axis == Axis::y ? c.w : c.h); l++) {
+        const int p = static_cast<int>(r.runs[i].begin);
+        std::vector<int64_t> n;
+        for (int id : r.payload) n.push_back(r.axis == Axis::y ? sizes.held(id, s, l, p) : sizes.held(id, s, p, l));
+        held[i].push_back(std::move(n));
+      }
+    if (r.axis == Axis::y) return time_ring_reduce(c, device, r, types, held, tally);
+    Clocks turned = transposed(c);
+    time_ring_reduce(turned, device, r, types, held, tally);
+    c = transposed(turned);
+  }
+
   // The owner is known at run time only: the farthest one is assumed (too long by at most the line). Relayed from core to core.
   void multicast(Clocks& c, const Multicast& m, const Scope& s, Tally& tally) const {
     CHECK(m.axis == Axis::x, "multicast along x");
@@ -271,6 +288,8 @@ struct Timer {
         local(c, *op, s, tally);
       else if (const auto* r = std::get_if<Reduce>(&step.what))
         reduce(c, *r, s, tally);
+      else if (const auto* ring = std::get_if<RingReduce>(&step.what))
+        ring_reduce(c, *ring, s, tally);
       else if (const auto* m = std::get_if<Multicast>(&step.what))
         multicast(c, *m, s, tally);
       else if (const auto* shift = std::get_if<RowShift>(&step.what))
