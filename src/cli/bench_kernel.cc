@@ -1,4 +1,6 @@
 // waferllm bench gemm, gemv, reduce: one kernel on a mesh of its own, in cycles.
+#include <algorithm>
+
 #include "base/error.h"
 #include "cli/commands.h"
 #include "cli/output.h"
@@ -33,20 +35,31 @@ std::vector<int> groups_of(const KernelBenchArguments& a) {
   return a.groups ? integers_of("--groups", *a.groups, 1, 1 << 20) : std::vector<int>{};
 }
 
+// The clocks of a region lie within 2^31 cycles of each other, and so must cores of which one has a row or a column of C more. (Such tiles
+// are thousands of times what a core can hold.)
+void check_size(const kernels::GemmShape& s) {
+  auto most = [](int64_t n, int parts) { return (n + parts - 1) / parts; };
+  if (s.k <= (int64_t{1} << 27) / std::max(most(s.m, s.mesh.h), most(s.n, s.mesh.w))) return;
+  throw Error{{.where = "--m, --k, --n",
+               .found = std::to_string(s.m) + ", " + std::to_string(s.k) + ", " + std::to_string(s.n) + " on " + mesh_text(s.mesh),
+               .expected = "at most 2^27 elements of A in the rows of a core, and of B in its columns",
+               .fix = "give more cores or a smaller product"}};
+}
+
 void print(const KernelReport& r, const KernelBenchArguments& a) { write_out(a.json ? kernel_json(r) + "\n" : kernel_text(r)); }
 
 }  // namespace
 
 void bench_gemm_command(const KernelBenchArguments& a) {
   const Device d = device_of(a);
-  if (a.algorithm != "meshgemm")
-    throw Error{{.where = "--algorithm", .found = a.algorithm, .expected = "meshgemm, the only one so far", .fix = "leave the option out"}};
   const kernels::GemmShape shape{.m = integer_of("--m", a.m, 1, kMost),
                                  .k = integer_of("--k", a.k, 1, kMost),
                                  .n = integer_of("--n", a.n, 1, kMost),
                                  .mesh = mesh_on(d, a.mesh),
-                                 .numerics = numerics_of("--numerics", a.numerics)};
-  KernelReport r = kernel_report("gemm", kernels::mesh_gemm_program(shape, limits_of(d).mesh), "gemm", {.rows = shape.m}, d);
+                                 .numerics = numerics_of("--numerics", a.numerics),
+                                 .algorithm = kernels::gemm_algorithm("--algorithm", a.algorithm)};
+  check_size(shape);
+  KernelReport r = kernel_report("gemm", kernels::gemm_program(shape, limits_of(d).mesh), "gemm", {.rows = shape.m}, d);
   r.settings = {{"algorithm", a.algorithm}, {"m", a.m}, {"k", a.k}, {"n", a.n}, {"mesh", mesh_text(shape.mesh)}, {"numerics", a.numerics}};
   print(r, a);
 }

@@ -141,7 +141,7 @@ void add_kernel_benches(CLI::App* bench, BenchCommands& b) {
   text_option(gemm, "--n", b.gemm.n, "N", "columns of B and C")->required();
   text_option(gemm, "--mesh", b.gemm.mesh, "WxH", "cores, such as 360x360")->required();
   b.gemm.algorithm = "meshgemm";
-  text_option(gemm, "--algorithm", b.gemm.algorithm, "NAME", "meshgemm (default; the only one so far)");
+  text_option(gemm, "--algorithm", b.gemm.algorithm, "NAME", "meshgemm (default), cannon, summa or allgather");
   text_option(gemm, "--numerics", b.gemm.numerics, "KIND", "fp16 (default), mixed or fp32");
 
   CLI::App* gemv =
@@ -191,6 +191,7 @@ CLI::App* add_bench(CLI::App& app, BenchCommands& b) {
       "  waferllm bench e2e -m models/tinyllama-1.1b.toml --input 1024 --output 1024\n"
       "  waferllm bench kv -m models/llama3-8b.toml --mesh 360x360\n"
       "  waferllm bench gemm --m 2048 --k 2048 --n 2048 --mesh 720x720\n"
+      "  waferllm bench gemm --m 2048 --k 2048 --n 2048 --mesh 720x720 --algorithm cannon\n"
       "  waferllm bench reduce --p 512 --words 1024 --algorithm two-phase --groups 32");
   return bench;
 }
