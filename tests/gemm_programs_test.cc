@@ -1,5 +1,5 @@
 // The products of `bench gemm`, by every algorithm on meshes of any shape: run(), the naive executor and a plain product in the stated
-// order of sums give the same bits.
+// order of sums give the same bits; and what each of them breaks.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -10,6 +10,7 @@
 #include "base/half.h"
 #include "base/rng.h"
 #include "kernels/gemm_program.h"
+#include "mesh/compliance.h"
 #include "mesh/print.h"
 #include "mesh/verify.h"
 #include "sim/machine.h"
@@ -134,6 +135,50 @@ TEST(GemmPrograms, OneCoreLinesPrimesAndMoreCoresThanElements) {
       check({.m = 5, .k = 9, .n = 7, .mesh = e, .algorithm = a}, rng);
       check({.m = 2, .k = 1, .n = 3, .mesh = e, .numerics = Numerics::mixed, .algorithm = a}, rng);
     }
+}
+
+std::vector<std::string> broken(const GemmShape& s) {
+  return compliance(program_alone(s).program(), "gemm", {.rows = s.m}, kLimits).breaks;
+}
+
+TEST(GemmPrograms, WhatEachAlgorithmBreaks) {
+  using Letters = std::vector<std::string>;
+  GemmShape s{.m = 2048, .k = 2048, .n = 2048, .mesh = {360, 360}};
+  EXPECT_EQ(broken(s), Letters{});
+  s.algorithm = GemmAlgorithm::cannon;
+  EXPECT_EQ(broken(s), Letters{"L"});
+  s.algorithm = GemmAlgorithm::summa;
+  EXPECT_EQ(broken(s), (Letters{"L", "R"}));
+  s.algorithm = GemmAlgorithm::allgather;
+  EXPECT_EQ(broken(s), (Letters{"L", "M", "R"}));
+  // More cores than rows: a row of cores without work.
+  EXPECT_EQ(broken({.m = 4, .k = 9, .n = 9, .mesh = {5, 5}}), Letters{"P"});
+  // On three cores the ends of a line are two hops apart, as far as any ring's neighbours.
+  EXPECT_EQ(broken({.m = 9, .k = 9, .n = 9, .mesh = {3, 3}, .algorithm = GemmAlgorithm::cannon}), Letters{});
+}
+
+TEST(GemmPrograms, ComplianceIsCounted) {
+  GemmShape s{.m = 60, .k = 90, .n = 120, .mesh = {30, 30}};
+  auto of = [&](GemmAlgorithm a) {
+    s.algorithm = a;
+    return compliance(program_alone(s).program(), "gemm", {.rows = s.m}, kLimits);
+  };
+  // Tiles of fp16: A 2 x 3, B 3 x 4, C 2 x 4.
+  const Compliance mesh_gemm = of(GemmAlgorithm::meshgemm), cannon = of(GemmAlgorithm::cannon), summa = of(GemmAlgorithm::summa),
+                   allgather = of(GemmAlgorithm::allgather);
+  EXPECT_EQ(mesh_gemm.longest_hops, 2);
+  EXPECT_EQ(mesh_gemm.colours, 9);
+  EXPECT_EQ(mesh_gemm.bytes, 2 * (2 * 6 + 2 * 12 + 8));
+  EXPECT_EQ(cannon.longest_hops, 29);
+  EXPECT_EQ(cannon.colours, 9);
+  EXPECT_EQ(cannon.bytes, mesh_gemm.bytes);
+  EXPECT_EQ(summa.longest_hops, 29);
+  EXPECT_EQ(summa.colours, 60);
+  EXPECT_EQ(summa.bytes, 2 * (3 * 6 + 3 * 12 + 8));
+  EXPECT_EQ(allgather.colours, 60);
+  EXPECT_EQ(allgather.bytes, 2 * (31 * 6 + 31 * 12 + 8));
+  EXPECT_EQ(allgather.cores, 900);
+  EXPECT_EQ(allgather.idle_cores, 0);
 }
 
 TEST(GemmPrograms, PrintSaysWhatMoves) {

@@ -59,9 +59,7 @@ void bench_gemm_command(const KernelBenchArguments& a) {
                                  .numerics = numerics_of("--numerics", a.numerics),
                                  .algorithm = kernels::gemm_algorithm("--algorithm", a.algorithm)};
   check_size(shape);
-  KernelReport r = kernel_report("gemm", kernels::gemm_program(shape, limits_of(d).mesh), "gemm", {.rows = shape.m}, d);
-  r.settings = {{"algorithm", a.algorithm}, {"m", a.m}, {"k", a.k}, {"n", a.n}, {"mesh", mesh_text(shape.mesh)}, {"numerics", a.numerics}};
-  print(r, a);
+  print(gemm_report(shape, d), a);
 }
 
 void bench_gemv_command(const KernelBenchArguments& a) {

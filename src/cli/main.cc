@@ -141,7 +141,9 @@ void add_kernel_benches(CLI::App* bench, BenchCommands& b) {
   text_option(gemm, "--n", b.gemm.n, "N", "columns of B and C")->required();
   text_option(gemm, "--mesh", b.gemm.mesh, "WxH", "cores, such as 360x360")->required();
   b.gemm.algorithm = "meshgemm";
-  text_option(gemm, "--algorithm", b.gemm.algorithm, "NAME", "meshgemm (default), cannon, summa or allgather");
+  text_option(
+      gemm, "--algorithm", b.gemm.algorithm, "NAME",
+      "meshgemm (default), cannon, summa or allgather; what one breaks of the device's limits is said, and it is timed all the same");
   text_option(gemm, "--numerics", b.gemm.numerics, "KIND", "fp16 (default), mixed or fp32");
 
   CLI::App* gemv =
