@@ -217,6 +217,7 @@ TEST_F(CliBadInput, BenchesOfOneKernel) {
   gemv({"--plan", "published", "--groups", "3,4"}, "one number");
   expect_refused({"bench", "gemm", "--m", "20", "--k", "20", "--n", "9", "--mesh", "30x30", "--numerics", "int8"}, "--numerics");
   expect_refused({"bench", "gemm", "--m", "20", "--k", "20", "--n", "9", "--mesh", "30x30", "--algorithm", "best"}, "meshgemm");
+  expect_refused({"bench", "gemm", "--m", "20", "--k", "16777216", "--n", "16777216", "--mesh", "30x30"}, "--m, --k, --n");
 }
 
 }  // namespace

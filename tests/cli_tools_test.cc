@@ -229,5 +229,29 @@ TEST(CliKernelBench, AKernelsStepsAddUp) {
   EXPECT_EQ(gemm["steps"][0]["cycles"], gemm["cycles"]);
 }
 
+TEST(CliKernelBench, AProductSaysWhichLimitsItBreaks) {
+  for (const auto& [algorithm, breaks] :
+       {std::pair{"meshgemm", "[]"}, {"cannon", "[\"L\"]"}, {"summa", "[\"L\",\"R\"]"}, {"allgather", "[\"L\",\"R\"]"}}) {
+    const std::vector<std::string> words = {"bench", "gemm", "--m",    "70",    "--k",         "90",
+                                            "--n",   "110",  "--mesh", "27x19", "--algorithm", algorithm};
+    std::vector<std::string> with_json = words;
+    with_json.push_back("--json");
+    const Json j = json_of(with_json);
+    EXPECT_EQ(j["algorithm"], algorithm);
+    EXPECT_EQ(j["compliance"]["breaks"], Json::parse(breaks)) << algorithm;
+    EXPECT_EQ(j["compliance"]["paths_limit"], 21);
+    EXPECT_EQ(j["compliance"]["longest_hops"], algorithm == std::string("meshgemm") ? 2 : 26);
+    EXPECT_LE(j["cycles_apart"], j["cycles_together"]);
+    EXPECT_NEAR(j["shares"]["compute"].get<double>() + j["shares"]["communicate"].get<double>() + j["shares"]["wait"].get<double>(), 1,
+                1e-9);
+    std::vector<std::string> text = words;
+    text.insert(text.begin(), WAFER_BINARY);
+    const CommandResult r = run_program(text);
+    EXPECT_EQ(r.status, 0) << r.err;
+    EXPECT_NE(r.out.find("L longest hop"), std::string::npos) << r.out;
+    EXPECT_EQ(r.out.find("(broken)") == std::string::npos, algorithm == std::string("meshgemm")) << r.out;
+  }
+}
+
 }  // namespace
 }  // namespace wafer

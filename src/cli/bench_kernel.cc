@@ -1,6 +1,8 @@
 // waferllm bench gemm, gemv, reduce: one kernel on a mesh of its own, in cycles.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "cli/commands.h"
 #include "cli/output.h"
@@ -36,22 +38,31 @@ std::vector<int> groups_of(const KernelBenchArguments& a) {
   return a.groups ? integers_of("--groups", *a.groups, 1, 1 << 20) : std::vector<int>{};
 }
 
+// The clocks of a region lie within 2^31 cycles of each other, and so must cores of which one has a row or a column of C more. (Such tiles
+// are thousands of times what a core can hold.)
+void check_size(const kernels::GemmShape& s) {
+  auto most = [](int64_t n, int parts) { return (n + parts - 1) / parts; };
+  if (s.k <= (int64_t{1} << 27) / std::max(most(s.m, s.mesh.h), most(s.n, s.mesh.w))) return;
+  throw Error{{.where = "--m, --k, --n",
+               .found = std::to_string(s.m) + ", " + std::to_string(s.k) + ", " + std::to_string(s.n) + " on " + mesh_text(s.mesh),
+               .expected = "at most 2^27 elements of A in the rows of a core, and of B in its columns",
+               .fix = "give more cores or a smaller product"}};
+}
+
 void print(const KernelReport& r, const KernelBenchArguments& a) { write_out(a.json ? kernel_json(r) + "\n" : kernel_text(r)); }
 
 }  // namespace
 
 void bench_gemm_command(const KernelBenchArguments& a) {
   const Device d = device_of(a);
-  if (a.algorithm != "meshgemm")
-    throw Error{{.where = "--algorithm", .found = a.algorithm, .expected = "meshgemm, the only one so far", .fix = "leave the option out"}};
   const kernels::GemmShape shape{.m = integer_of("--m", a.m, 1, kMost),
                                  .k = integer_of("--k", a.k, 1, kMost),
                                  .n = integer_of("--n", a.n, 1, kMost),
                                  .mesh = mesh_on(d, a.mesh),
-                                 .numerics = numerics_of("--numerics", a.numerics)};
-  KernelReport r = kernel_report("gemm", kernels::mesh_gemm_program(shape, limits_of(d).mesh), "gemm", {.rows = shape.m}, d);
-  r.settings = {{"algorithm", a.algorithm}, {"m", a.m}, {"k", a.k}, {"n", a.n}, {"mesh", mesh_text(shape.mesh)}, {"numerics", a.numerics}};
-  print(r, a);
+                                 .numerics = numerics_of("--numerics", a.numerics.value_or("fp16")),
+                                 .algorithm = kernels::gemm_algorithm("--algorithm", a.algorithm)};
+  check_size(shape);
+  print(gemm_report(shape, d), a);
 }
 
 void bench_gemv_command(const KernelBenchArguments& a) {
@@ -59,11 +70,13 @@ void bench_gemv_command(const KernelBenchArguments& a) {
   const int64_t k = integer_of("--k", a.k, 1, kMost), n = integer_of("--n", a.n, 1, kMost);
   const mesh::Extent mesh = mesh_on(d, a.mesh);
   const std::vector<int> groups = groups_of(a);
+  // The vendor's demo, which the pipeline is, sums in fp32.
+  const std::string numerics = a.numerics.value_or(a.allreduce == "pipeline" ? "fp32" : "fp16");
   KernelReport r;
   if (a.plan == "published") {
-    if (a.allreduce != "ktree" || a.numerics != "fp16")
-      throw Error{{.where = a.numerics != "fp16" ? "--numerics" : "--allreduce",
-                   .found = a.numerics != "fp16" ? a.numerics : a.allreduce,
+    if (a.allreduce != "ktree" || numerics != "fp16")
+      throw Error{{.where = a.allreduce != "ktree" ? "--allreduce" : "--numerics",
+                   .found = a.allreduce != "ktree" ? a.allreduce : numerics,
                    .expected = "fp16 and ktree with --plan published, as that kernel has them",
                    .fix = "leave the option out, or --plan"}};
     if (groups.size() > 1 || (!groups.empty() && groups[0] > mesh.h))
@@ -76,7 +89,7 @@ void bench_gemv_command(const KernelBenchArguments& a) {
     r = gemv_report({.k = k,
                      .n = n,
                      .mesh = mesh,
-                     .numerics = numerics_of("--numerics", a.numerics),
+                     .numerics = numerics_of("--numerics", numerics),
                      .allreduce = a.allreduce,
                      .groups = groups,
                      .broadcast = !a.no_broadcast},
@@ -89,7 +102,7 @@ void bench_gemv_command(const KernelBenchArguments& a) {
                 {"k", a.k},
                 {"n", a.n},
                 {"mesh", mesh_text(mesh)},
-                {"numerics", a.numerics},
+                {"numerics", numerics},
                 {"broadcast", a.no_broadcast ? "no" : "yes"}};
   if (a.groups) r.settings.emplace_back("groups", *a.groups);
   print(r, a);

@@ -48,7 +48,8 @@ struct BenchArguments {
 };
 // `bench gemm`, `gemv`, `reduce`: one kernel on a mesh of its own.
 struct KernelBenchArguments {
-  std::string device = "wse2", numerics = "fp16";
+  std::string device = "wse2";
+  Given numerics;
   std::string m, k, n, p, words;
   std::string mesh, algorithm, allreduce = "ktree", dtype = "f32", plan = "waferllm";
   Given groups, clock;

@@ -142,7 +142,9 @@ void add_kernel_benches(CLI::App* bench, BenchCommands& b) {
   text_option(gemm, "--n", b.gemm.n, "N", "columns of B and C")->required();
   text_option(gemm, "--mesh", b.gemm.mesh, "WxH", "cores, such as 360x360")->required();
   b.gemm.algorithm = "meshgemm";
-  text_option(gemm, "--algorithm", b.gemm.algorithm, "NAME", "meshgemm (default; the only one so far)");
+  text_option(
+      gemm, "--algorithm", b.gemm.algorithm, "NAME",
+      "meshgemm (default), cannon, summa or allgather; what one breaks of the device's limits is said, and it is timed all the same");
   text_option(gemm, "--numerics", b.gemm.numerics, "KIND", "fp16 (default), mixed or fp32");
 
   CLI::App* gemv =
@@ -158,7 +160,8 @@ void add_kernel_benches(CLI::App* bench, BenchCommands& b) {
   gemv->add_flag("--no-broadcast", b.gemv.no_broadcast, "leave the result at the root's row of cores (ring: in parts on its columns)");
   text_option(gemv, "--plan", b.gemv.plan, "PLAN",
               "waferllm (default), or published: the authors' measured kernel, its groups, roots and machine actions");
-  text_option(gemv, "--numerics", b.gemv.numerics, "KIND", "fp16 (default), mixed or fp32");
+  text_option(gemv, "--numerics", b.gemv.numerics, "KIND",
+              "fp16 (default), mixed or fp32 (default with pipeline, which is the vendor's demo)");
 
   CLI::App* reduce = add_bench_of_kernel(bench, "reduce", "a sum along a line of cores", b.reduce, bench_reduce_command);
   text_option(reduce, "--p", b.reduce.p, "P", "cores of the line")->required();
@@ -214,6 +217,7 @@ CLI::App* add_bench(CLI::App& app, BenchCommands& b) {
       "  waferllm bench e2e -m models/tinyllama-1.1b.toml --input 1024 --output 1024\n"
       "  waferllm bench kv -m models/llama3-8b.toml --mesh 360x360\n"
       "  waferllm bench gemm --m 2048 --k 2048 --n 2048 --mesh 720x720\n"
+      "  waferllm bench gemm --m 2048 --k 2048 --n 2048 --mesh 720x720 --algorithm cannon\n"
       "  waferllm bench gemv --k 16384 --n 16384 --mesh 600x600 --plan published\n"
       "  waferllm bench reduce --p 512 --words 1024 --algorithm two-phase --groups 32");
   return bench;

@@ -247,6 +247,17 @@ struct Shift {
   Axis axis = Axis::x;
   int buffer = 0;
   std::vector<Range> runs;  // positions along x of the rings' rectangles; a single run = the region
+  LineOrder order = LineOrder::interleaved;
+};
+
+// Tiles of a product's operand, from the cores that own them to all others of their line: the one that holds block `turn + ahead` of the
+// inner dimension (turn: of the innermost loop; none past the last block), or every core's, one after the other.
+struct TileCast {
+  Axis axis = Axis::x;
+  int buffer = 0;
+  int out = 0;  // where it arrives: buffer
+  int64_t ahead = 0;
+  bool all = false;
 };
 
 // KV cache by shift: with n = params.cached positions stored, every row i > H-1-(n mod H) passes its oldest entry to row i-1.
@@ -301,20 +312,30 @@ struct Loop {
   int64_t begin = 0;
   int64_t fixed = 1;
   Steps body;
+  // Of a product's steps: a turn starts on all cores when the one before has ended on all of them. Else a core goes on when it has what it
+  // needs.
+  bool together = false;
 };
 
 enum class GroupKind : uint8_t {
-  fold,     // local partial sums and the reduction that joins them (on a ring: of mat_vec alone)
-  gemm,     // MeshGEMM: alignment, then L steps of product and shifts
-  gemm_t,   // GEMM-T: L steps of product, row sum to the rotating root, shift
-  overlap,  // steps that may run at the same time
-  block     // a named part of the program, for reports: no meaning of its own
+  fold,         // local partial sums and the reduction that joins them (on a ring: of mat_vec alone)
+  gemm,         // MeshGEMM: alignment, then L steps of product and shifts
+  gemm_t,       // GEMM-T: L steps of product, row sum to the rotating root, shift
+  gemm_cast,    // a product whose L blocks of the inner dimension are multicast one after the other, while the one before is multiplied
+  gemm_gather,  // a product after every core has gathered the tiles of its row and of its column
+  overlap,      // steps that may run at the same time
+  block         // a named part of the program, for reports: no meaning of its own
 };
+
+// Whole products, which a reader may do at once.
+inline bool is_product(GroupKind k) {
+  return k == GroupKind::gemm || k == GroupKind::gemm_t || k == GroupKind::gemm_cast || k == GroupKind::gemm_gather;
+}
 
 struct Group {
   GroupKind kind = GroupKind::block;
   Steps body;
-  // gemm, gemm_t: the operands of the whole product, C = A B or C = A B^T, and the runs of columns of its rectangles
+  // Of a product: the operands of the whole product, C = A B or C = A B^T, and the runs of columns of its rectangles
   int a = -1;
   int b = -1;
   int c = -1;
@@ -328,7 +349,7 @@ struct Group {
 struct Step {
   std::string name;
   int phase = 0;
-  std::variant<Local, Reduce, RingReduce, Multicast, Shift, RowShift, RootReduce, Send, Receive, Host, Loop, Group> what;
+  std::variant<Local, Reduce, RingReduce, Multicast, Shift, TileCast, RowShift, RootReduce, Send, Receive, Host, Loop, Group> what;
   std::vector<int> routes{};  // the routes that the step's transfers use
 };
 

@@ -99,29 +99,32 @@ void check_paths(const Program& p, std::vector<Diagnostic>& out) {
 }
 
 void check_inputs(const Program& p, std::vector<Diagnostic>& out) {
-  // (phase, region, axis, colour, position) -> the side on which the colour enters there, and the route that says so
+  // (phase, region, axis, colour) -> by position: the side on which the colour enters there, and the route that says so
   struct Entrance {
-    Side side;
-    size_t route;
-    int from;
+    Side side = Side::ramp;
+    size_t route = 0;
+    int from = -1;  // nobody
   };
-  std::map<std::tuple<int, int, Axis, int, int>, Entrance> entrances;
+  std::map<std::tuple<int, int, Axis, int>, std::vector<Entrance>> entrances;
   std::set<size_t> reported;
   for (size_t i = 0; i < p.routes.size(); i++) {
     const Route& route = p.routes[i];
     for (size_t k = 0; k < route.paths.size(); k++) {
       const Path& path = route.paths[k];
-      for (int at = path.lo; at <= path.hi; at++) {
+      std::vector<Entrance>& line = entrances[{route.phase, route.region, route.axis, route.colours[k]}];
+      for (int at = std::max(0, path.lo); at <= path.hi; at++) {
+        if (static_cast<int>(line.size()) <= at) line.resize(static_cast<size_t>(path.hi) + 1);
+        Entrance& there = line[static_cast<size_t>(at)];
         const Entrance now{side_at(path, at), i, path.from};
-        const auto [it, fresh] = entrances.try_emplace({route.phase, route.region, route.axis, route.colours[k], at}, now);
-        const bool merges = !fresh && (it->second.side != now.side || it->second.from != now.from);
+        const bool merges = there.from >= 0 && (there.side != now.side || there.from != now.from);
+        if (there.from < 0) there = now;
         if (!merges || !reported.insert(i).second) continue;
         const auto [x, y] = core_at(p, route.region, route.axis, at);
         out.push_back(
             {Rule::two_inputs, x, y, fmt::format("phase {}, route {}", p.phases[static_cast<size_t>(route.phase)].name, route.name),
              fmt::format(
                  "colour {} enters the router of core ({},{}) from two sides: sent by position {} (route {}) and by {} (route {}) along {}",
-                 route.colours[k], x, y, it->second.from, p.routes[it->second.route].name, path.from, route.name, name(route.axis))});
+                 route.colours[k], x, y, there.from, p.routes[there.route].name, path.from, route.name, name(route.axis))});
       }
     }
   }
@@ -187,8 +190,14 @@ std::vector<Transfers> transfers_of(const Program& p, const Region& region, cons
   if (const auto* shift = std::get_if<Shift>(&step.what)) {
     Transfers t{.axis = shift->axis, .list = {}};
     const std::vector<Range> rings = shift->axis == Axis::x ? shift->runs : std::vector<Range>{{0, region.rect.h}};
-    add_paths(t, ring_paths(rings, true));
-    if (shift->kind != ShiftKind::ring_down) add_paths(t, ring_paths(rings, false));
+    add_paths(t, ring_paths(rings, true, shift->order));
+    if (shift->kind != ShiftKind::ring_down) add_paths(t, ring_paths(rings, false, shift->order));
+    return {t};
+  }
+  if (const auto* cast = std::get_if<TileCast>(&step.what)) {
+    // Every position owns a block, as a line is no longer than the blocks are many.
+    Transfers t{.axis = cast->axis, .list = {}};
+    add_paths(t, cast_paths(side(extent(region.rect), cast->axis)));
     return {t};
   }
   if (std::get_if<RowShift>(&step.what)) {
@@ -243,16 +252,17 @@ struct StepChecker {
   }
 
   void check_covered(const Step& step, int region, const Transfers& wanted) {
-    std::set<std::pair<int, int>> have;
+    std::vector<std::pair<int, int>> have;
     for (int r : step.routes) {
       const Route& route = p.routes[static_cast<size_t>(r)];
       if (route.axis != wanted.axis) continue;
       Transfers t;
       add_paths(t, route.paths);
-      for (const Transfer& x : t.list) have.insert({x.from, x.to});
+      for (const Transfer& x : t.list) have.emplace_back(x.from, x.to);
     }
+    std::sort(have.begin(), have.end());
     for (const Transfer& x : wanted.list) {
-      if (have.count({x.from, x.to})) continue;
+      if (std::binary_search(have.begin(), have.end(), std::pair{x.from, x.to})) continue;
       const auto [cx, cy] = core_at(p, region, wanted.axis, x.to);
       out.push_back({Rule::receive_without_send, cx, cy, where(step.name, region),
                      fmt::format("core ({},{}) receives from position {} along {}, but no route of the step carries what that core sends",

@@ -41,7 +41,7 @@ void add_kinds(const Steps& steps, std::map<std::string, StepKind>& kinds) {
     const auto* group = std::get_if<mesh::Group>(&s.what);
     if (const auto* loop = std::get_if<mesh::Loop>(&s.what))
       add_kinds(loop->body, kinds);
-    else if (group != nullptr && group->kind != mesh::GroupKind::gemm && group->kind != mesh::GroupKind::gemm_t)
+    else if (group != nullptr && !mesh::is_product(group->kind))
       add_kinds(group->body, kinds);
     else
       kinds.try_emplace(s.name, kind_of(s));

@@ -102,6 +102,13 @@ struct Maker {
     receive(dtype_name(program, s.buffer));
   }
 
+  void cast(const TileCast& s, const Place& at) {
+    if (at.kind == PlaceKind::none) return;
+    task("cast");
+    send(dtype_name(program, s.buffer));
+    receive(dtype_name(program, s.out));
+  }
+
   void row_shift(const RowShift& s, const Place& at) {
     if (at.kind == PlaceKind::none) return;
     task("row shift");
@@ -168,6 +175,7 @@ std::string kind_text(const Program& p, const Step& step) {
   if (const auto* s = std::get_if<Multicast>(&step.what)) return fmt::format("cast {} {}", name(s->axis), dtype_name(p, s->buffer));
   if (const auto* s = std::get_if<Shift>(&step.what))
     return fmt::format("shift {} {} {}", s->kind == ShiftKind::ring_down ? "ring" : "align", name(s->axis), dtype_name(p, s->buffer));
+  if (const auto* s = std::get_if<TileCast>(&step.what)) return fmt::format("tile cast {} {}", name(s->axis), dtype_name(p, s->buffer));
   if (const auto* s = std::get_if<RowShift>(&step.what)) return "row shift " + dtype_names(p, s->buffers);
   if (const auto* s = std::get_if<RootReduce>(&step.what)) return fmt::format("root {}", dtype_names(p, {s->partial, s->out}));
   if (const auto* s = std::get_if<Send>(&step.what)) return "send " + dtype_name(p, p.moves[static_cast<size_t>(s->move)].source);
@@ -186,6 +194,7 @@ std::vector<RoleAction> actions(const Program& program, const Step& step, const 
   if (const auto* s = std::get_if<RingReduce>(&step.what)) m.ring_reduce(*s, along(s->axis));
   if (const auto* s = std::get_if<Multicast>(&step.what)) m.relay("relay", dtype_name(program, s->buffer), along(s->axis));
   if (const auto* s = std::get_if<Shift>(&step.what)) m.shift(*s, along(s->axis));
+  if (const auto* s = std::get_if<TileCast>(&step.what)) m.cast(*s, along(s->axis));
   if (const auto* s = std::get_if<RowShift>(&step.what)) m.row_shift(*s, y);
   if (const auto* s = std::get_if<RootReduce>(&step.what)) m.root_reduce(*s, x);
   if (const auto* s = std::get_if<Send>(&step.what))

@@ -56,10 +56,18 @@ struct ProductSizes {
   mesh::Dtype a = mesh::Dtype::f16, b = mesh::Dtype::f16, sum = mesh::Dtype::f32;
   int64_t heads = 1;  // products one after the other on the same tiles
   bool align_a = false, align_b = false;
+  mesh::LineOrder order = mesh::LineOrder::interleaved;  // of the logical positions on both axes
+  bool together = false;                                 // all cores start a step at the same time
 };
+
+// Books the machine actions of `exchanges` core-steps, each with so many stream operations and tasks, and of `k_turns` turns over k.
+void book_step_actions(const Device& d, int64_t exchanges, int64_t operations, int64_t tasks, int64_t k_turns, Tally& tally);
 
 // sampled_steps: 0, or how many of the compute-shift steps are timed before the others are taken to be like them.
 void time_gemm(Clocks& c, const Device& d, Numerics numerics, const ProductSizes& sizes, int64_t sampled_steps, Tally& tally);
 void time_gemm_t(Clocks& c, const Device& d, Numerics numerics, const ProductSizes& sizes, int64_t sampled_steps, Tally& tally);
+// Of a whole region, in the order of the line.
+void time_gemm_cast(Clocks& c, const Device& d, Numerics numerics, const ProductSizes& sizes, Tally& tally);
+void time_gemm_gather(Clocks& c, const Device& d, Numerics numerics, const ProductSizes& sizes, Tally& tally);
 
 }  // namespace wafer::sim

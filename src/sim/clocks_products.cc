@@ -13,6 +13,24 @@ namespace wafer::sim {
 
 using namespace mesh;
 
+Packing packing(const Device& d, Dtype type) {
+  int64_t shift = 0;
+  while ((int64_t{1} << shift) < d.wavelet_bits) shift++;
+  CHECK((int64_t{1} << shift) == d.wavelet_bits, "a wavelet of {} bits", d.wavelet_bits);
+  return {.bits = 8 * bytes(type, 1), .round = d.wavelet_bits - 1, .shift = shift};
+}
+
+int64_t background_steal(const Device& d) { return std::llround(std::ldexp(d.background_wavelet_cycles, kStealShift)); }
+
+void book_step_actions(const Device& d, int64_t exchanges, int64_t operations, int64_t tasks, int64_t k_turns, Tally& tally) {
+  tally.actions = tally.actions + Actions{.stream_ops = exchanges * operations,
+                                          .descriptor_loads = exchanges * operations + 3 * k_turns,
+                                          .descriptor_edits = exchanges * operations + 3 * k_turns,
+                                          .tasks = exchanges * tasks};
+  const int64_t step = tasks > 1 ? d.exchange_step_cycles : 0;  // an alignment is no compute-shift step
+  tally.communicate += static_cast<double>(exchanges * (operations * stream_issue_cycles(d) + tasks * d.task_activation_cycles + step));
+}
+
 namespace {
 
 // The clocks of a rectangle, in ring order along both axes.
@@ -22,11 +40,11 @@ struct Rectangle {
   std::vector<uint32_t> t;  // [h][w]
 };
 
-Rectangle gather(Clocks& c, Range columns) {
+Rectangle gather(Clocks& c, Range columns, LineOrder order = LineOrder::interleaved) {
   Rectangle r{.columns = columns, .x = {}, .y = {}, .t = {}};
   const int w = static_cast<int>(columns.size());
-  for (int j = 0; j < w; j++) r.x.push_back(static_cast<int>(columns.begin) + ring_to_position(j, w));
-  for (int i = 0; i < c.h; i++) r.y.push_back(ring_to_position(i, c.h));
+  for (int j = 0; j < w; j++) r.x.push_back(static_cast<int>(columns.begin) + ring_to_position(order, j, w));
+  for (int i = 0; i < c.h; i++) r.y.push_back(ring_to_position(order, i, c.h));
   r.t.reserve(r.x.size() * r.y.size());
   for (int y : r.y) {
     const uint32_t* row = c.row(y);
@@ -43,28 +61,21 @@ void scatter(const Rectangle& r, Clocks& c) {
   }
 }
 
-std::vector<int64_t> ring_hops(int n) {
+std::vector<int64_t> ring_hops(LineOrder order, int n) {
   std::vector<int64_t> hops;
-  for (int c = 0; c < n; c++) hops.push_back(std::abs(ring_to_position((c + 1) % n, n) - ring_to_position(c, n)));
+  for (int c = 0; c < n; c++) hops.push_back(std::abs(ring_to_position(order, (c + 1) % n, n) - ring_to_position(order, c, n)));
   return hops;
-}
-
-Packing packing(const Device& d, Dtype type) {
-  int64_t shift = 0;
-  while ((int64_t{1} << shift) < d.wavelet_bits) shift++;
-  CHECK((int64_t{1} << shift) == d.wavelet_bits, "a wavelet of {} bits", d.wavelet_bits);
-  return {.bits = 8 * bytes(type, 1), .round = d.wavelet_bits - 1, .shift = shift};
 }
 
 ProductSteps steps_of(const Clocks& c, const Device& d, Numerics numerics, const ProductSizes& z) {
   ProductSteps p{.w = static_cast<int>(z.columns.size()), .h = c.h};
   p.L = std::max(p.w, p.h);
-  p.x_hops = ring_hops(p.w);
-  p.y_hops = ring_hops(p.h);
+  p.x_hops = ring_hops(z.order, p.w);
+  p.y_hops = ring_hops(z.order, p.h);
   for (int i = 0; i < p.h; i++) p.own_rows.push_back(logical_positions(i, p.h, p.L));
   for (int j = 0; j < p.w; j++) {
     p.own_cols.push_back(logical_positions(j, p.w, p.L));
-    p.ring_of.push_back(position_to_ring(j, p.w));
+    p.ring_of.push_back(position_to_ring(z.order, j, p.w));
   }
   p.rows = z.rows;
   p.n = z.n;
@@ -79,7 +90,7 @@ ProductSteps steps_of(const Clocks& c, const Device& d, Numerics numerics, const
   p.issue = 4 * stream_issue_cycles(d);
   p.finish = 4 * d.task_activation_cycles + d.exchange_step_cycles;
   p.latency = 2 * d.ramp_cycles;
-  p.steal = std::llround(std::ldexp(d.background_wavelet_cycles, kStealShift));
+  p.steal = background_steal(d);
   p.reduce_issue = stream_issue_cycles(d);
   p.ramp = d.ramp_cycles;
   p.hop = d.hop_cycles;
@@ -118,15 +129,6 @@ int64_t cycles_per_k(const ProductSteps& p) {
 
 int64_t tiles_with_work(const ProductSteps& p) {
   return (p.L - std::count(p.rows.begin(), p.rows.end(), 0)) * (p.L - std::count(p.n.begin(), p.n.end(), 0));
-}
-
-void book_step_actions(const Device& d, int64_t exchanges, int64_t operations, int64_t tasks, int64_t k_turns, Tally& tally) {
-  tally.actions = tally.actions + Actions{.stream_ops = exchanges * operations,
-                                          .descriptor_loads = exchanges * operations + 3 * k_turns,
-                                          .descriptor_edits = exchanges * operations + 3 * k_turns,
-                                          .tasks = exchanges * tasks};
-  const int64_t step = tasks > 1 ? d.exchange_step_cycles : 0;  // an alignment is no compute-shift step
-  tally.communicate += static_cast<double>(exchanges * (operations * stream_issue_cycles(d) + tasks * d.task_activation_cycles + step));
 }
 
 // Row tiles (or column tiles) move to their place, at most half a ring in the shorter sense; a core with nothing to move waits for nobody.
@@ -178,7 +180,7 @@ bool fits_32_bits(const ProductSteps& p, const std::vector<uint32_t>& t, int64_t
   double per_k = 0;
   for (const TileRate& rate : p.rate) per_k = std::max(per_k, static_cast<double>(rate.per_k) + n * static_cast<double>(rate.per_kn));
   const double bits = 32 * k * std::max({rows * tiles_y, n * tiles_x, 1.0}) + 32 * rows * n * tiles_y;
-  const double step = k * per_k * tiles_x * tiles_y + bits / 8 + static_cast<double>(p.issue + p.finish) + 8.0 * p.w;
+  const double step = k * per_k * tiles_x * tiles_y + bits / 8 + static_cast<double>(p.issue + p.finish) + 8.0 * p.w + 2.0 * p.h;
   const double limit = 2147483648.0;
   return bits < limit && step * p.L + static_cast<double>(*std::max_element(t.begin(), t.end())) < limit;
 }
@@ -261,11 +263,19 @@ ProductSteps gemm_t_setup(const Clocks& c, const Device& d, Numerics numerics, c
 }
 
 void time_gemm(Clocks& c, const Device& d, Numerics numerics, const ProductSizes& z, int64_t sampled_steps, Tally& tally) {
-  Rectangle r = gather(c, z.columns);
+  Rectangle r = gather(c, z.columns, z.order);
   const ProductSteps p = gemm_setup(c, d, numerics, z);
   if (z.align_a) align(r, p, d, z, true, tally);
   if (z.align_b) align(r, p, d, z, false, tally);
-  all_steps(c, r, p, *std::max_element(p.k.begin(), p.k.end()), sampled_steps, equal_steps(p), gemm_steps, gemm_steps_64);
+  if (z.together) {
+    const uint64_t end = *std::max_element(r.t.begin(), r.t.end()) + gemm_cycles_together(p);
+    const bool all = r.t.size() == c.t.size();
+    CHECK(all || end < (uint64_t{1} << 31), "clocks of a product are too large");
+    std::fill(r.t.begin(), r.t.end(), all ? 0 : static_cast<uint32_t>(end));
+    c.base += all ? end : 0;
+  } else {
+    all_steps(c, r, p, *std::max_element(p.k.begin(), p.k.end()), sampled_steps, equal_steps(p), gemm_steps, gemm_steps_64);
+  }
   scatter(r, c);
 
   // Over a whole turn every core meets every block of k once, so what the steps do is known without them.

@@ -118,7 +118,9 @@ TEST(GemvValues, RunAndEveryCoreAgreeToTheBit) {
       if (!s.broadcast && s.allreduce == "ktree") {
         ASSERT_EQ(held.holder[i][0], mesh::k_tree(s.mesh.h, mesh::even_groups(s.mesh.h, 2)).root);
       }
-      if (!s.broadcast && (s.allreduce == "pipeline" || s.allreduce == "two-phase")) ASSERT_EQ(held.holder[i][0], 0);
+      if (!s.broadcast && (s.allreduce == "pipeline" || s.allreduce == "two-phase")) {
+        ASSERT_EQ(held.holder[i][0], 0);
+      }
     }
   }
 }

@@ -109,6 +109,7 @@ ProductSizes StepSizes::product_sizes(const Group& g, const Scope& s, Range colu
   };
   const Cut& rows_y = *cut_of(g.a, tensor(g.a).dims.size() == 3 ? 1 : 0, Axis::y);
   z.rows = counts(logical_tiles(rows_y, s.params.rows, L));
+  z.order = order_of(rows_y);
   if (g.heads == 0) {
     z.k = counts(logical_tiles(*cut_of(g.a, 1, Axis::x), size_of(g.a, 1, s), L));
     z.n = counts(logical_tiles(*cut_of(g.c, 1, Axis::x), size_of(g.c, 1, s), L));

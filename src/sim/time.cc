@@ -177,11 +177,23 @@ struct Timer {
       ProductSizes z = sizes.product_sizes(g, s, g.runs[r], first_head, region);
       z.heads = heads;
       z.align_a = g.kind == GroupKind::gemm && !g.aligned;
+      z.together = options.step_start == StepStart::as_written ? steps_together(g.body) : options.step_start == StepStart::together;
       if (g.kind == GroupKind::gemm)
         time_gemm(c, device, program.numerics, z, options.ring_steps, tally);
-      else
+      else if (g.kind == GroupKind::gemm_t)
         time_gemm_t(c, device, program.numerics, z, options.ring_steps, tally);
+      else if (g.kind == GroupKind::gemm_cast)
+        time_gemm_cast(c, device, program.numerics, z, tally);
+      else
+        time_gemm_gather(c, device, program.numerics, z, tally);
     }
+  }
+
+  static bool steps_together(const Steps& body) {
+    return std::any_of(body.begin(), body.end(), [](const Step& st) {
+      const auto* l = std::get_if<Loop>(&st.what);
+      return l != nullptr && l->together;
+    });
   }
 
   // ---- moves -----------------------------------------------------------------------------------------------------------------------
@@ -349,7 +361,7 @@ struct Timer {
     return std::any_of(steps.begin(), steps.end(), [&](const Step& st) {
       if (const auto* l = std::get_if<Loop>(&st.what)) return large_product(l->body, region, core_steps);
       const auto* g = std::get_if<Group>(&st.what);
-      return g != nullptr && (g->kind == GroupKind::gemm || g->kind == GroupKind::gemm_t);
+      return g != nullptr && is_product(g->kind);
     });
   }
 
@@ -529,8 +541,7 @@ struct Timer {
 
   void step(const Step& st, int region, const Scope& s) {
     if (const auto* l = std::get_if<Loop>(&st.what)) return loop(*l, region, s);
-    if (const auto* g = std::get_if<Group>(&st.what); g != nullptr && g->kind != GroupKind::gemm && g->kind != GroupKind::gemm_t)
-      return steps(g->body, region, s);
+    if (const auto* g = std::get_if<Group>(&st.what); g != nullptr && !is_product(g->kind)) return steps(g->body, region, s);
     leaf(st, region, s);
   }
 };

@@ -268,7 +268,7 @@ void expand(const Steps& steps, Context context, std::vector<Leaf>& out) {
       continue;
     }
     const auto* group = std::get_if<Group>(&step.what);
-    if (group && group->kind != GroupKind::gemm && group->kind != GroupKind::gemm_t)
+    if (group && !is_product(group->kind))
       expand(group->body, context, out);
     else
       out.push_back({&step, context});
@@ -362,7 +362,12 @@ bool run_leaf(State& s, const Leaf& leaf, int region) {
   } else if (const auto* h = std::get_if<Host>(&step.what)) {
     host(s, *h, region, c);
   } else if (const auto* group = std::get_if<Group>(&step.what)) {
-    group->kind == GroupKind::gemm ? run_gemm(s, *group, region, c) : run_gemm_t(s, *group, region, c);
+    if (group->kind == GroupKind::gemm)
+      run_gemm(s, *group, region, c);
+    else if (group->kind == GroupKind::gemm_t)
+      run_gemm_t(s, *group, region, c);
+    else
+      run_cast_gemm(s, *group, region, c);
   } else {
     s.fail("a step that only makes sense inside a product");
   }
@@ -409,6 +414,22 @@ NaiveExecutor::NaiveExecutor(const Lowered& lowered, const Model& model, Start s
 }
 
 NaiveExecutor::~NaiveExecutor() = default;
+
+void NaiveExecutor::put(const std::string& tensor, std::span<const float> values, const Params& params) {
+  State& s = *state_;
+  for (size_t b = 0; b < s.program.buffers.size(); b++) {
+    const int id = static_cast<int>(b);
+    if (s.tensor(id).name != tensor || s.buffer(id).kind == BufferKind::staging) continue;
+    const Rect r = s.rect(s.buffer(id).region);
+    for (int y = 0; y < r.h; y++)
+      for (int x = 0; x < r.w; x++) {
+        CoreTile core = core_tile(s, id, x, y, {.params = params});
+        for (int64_t i : core.own[0])
+          for (int64_t j : core.own[1]) core.write({i, j}, values[static_cast<size_t>(i * core.sizes[1] + j)]);
+      }
+    s.region_phase[static_cast<size_t>(s.buffer(id).region)] = s.buffer(id).phases.front();
+  }
+}
 
 void NaiveExecutor::run(const std::string& entry_name, const Params& params, std::span<const int32_t> tokens) {
   State& s = *state_;

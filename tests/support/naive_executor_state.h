@@ -126,6 +126,7 @@ void run_send(State& state, int move, const Context& context);
 void run_receive(State& state, int move, const Context& context);
 void run_gemm(State& state, const Group& group, int region, const Context& context);
 void run_gemm_t(State& state, const Group& group, int region, const Context& context);
+void run_cast_gemm(State& state, const Group& group, int region, const Context& context);
 
 template <class Weight, class Input>
 float dot(const State& state, const std::vector<int64_t>& ks, Weight weight, Input input, float acc) {
