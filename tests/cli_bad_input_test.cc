@@ -73,7 +73,7 @@ TEST_F(CliBadInput, DevicesAndMeshes) {
       expect_refused(words, part);
     };
     refused({"--device", "wse9"}, "wse2");
-    refused({"--device", folder.path}, "device file");
+    refused({"--device", folder.path}, "a directory, expected a device file");
     refused({"--device", "./missing.toml"}, "no such file");
     refused({"--device", "tiny", "--mesh", "17x12"}, "16x12");
     refused({"--device", "tiny", "--mesh", "16x13"}, "16x12");

@@ -68,6 +68,11 @@ TEST(CliPlan, TooLargeAShapeIsAnAnswer) {
   const Json j = json_of({"plan", "-m", source("models/qwen2-72b.toml"), "--json"});
   EXPECT_FALSE(j["fits"].get<bool>());
   EXPECT_NE(j["reason"].get<std::string>().find("GB too much"), std::string::npos) << j["reason"];
+  const Json& whole = j["memory"]["whole"];
+  EXPECT_NEAR(whole["weights"].get<double>(), 2.0 * 72.7e9, 2e8) << "72.7 billion weights in fp16, gains in fp32";
+  EXPECT_EQ(whole["kv_cache"], 4096 * 80 * 2 * 8 * 128 * 2);
+  EXPECT_EQ(whole["device"], 750 * 994 * int64_t{49152 - 8528});
+  EXPECT_EQ(whole["excess"].get<int64_t>(), whole["needed"].get<int64_t>() - whole["device"].get<int64_t>());
   EXPECT_EQ(j["would_fit"][0]["change"], "wafers");
   EXPECT_EQ(j["would_fit"][0]["value"], "5") << "146.76 of 30.29 GB";
   EXPECT_TRUE(j["decode"]["cycles_per_token"].is_null());

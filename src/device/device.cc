@@ -240,11 +240,15 @@ std::string value_text(const Device& device, const Field& field) {
 
 std::string read_file(const fs::path& path) {
   std::error_code ec;
-  const bool regular = fs::is_regular_file(path, ec);
+  const fs::file_type type = fs::status(path, ec).type();
+  const bool regular = type == fs::file_type::regular;
   std::ifstream in(path, std::ios::binary);
   if (!regular || !in) {
     throw Error({.where = path.string(),
-                 .found = regular ? "a file that cannot be read" : "no such file",
+                 .found = regular                            ? "a file that cannot be read"
+                          : type == fs::file_type::directory ? "a directory"
+                          : type == fs::file_type::not_found ? "no such file"
+                                                             : "no regular file",
                  .expected = "a device file",
                  .fix = fmt::format("name one of: {}", fmt::join(list_devices(), ", "))});
   }

@@ -14,12 +14,6 @@ namespace {
 
 const Region& region_of(const Program& p, int region) { return p.regions[static_cast<size_t>(region)]; }
 
-std::string with_commas(int64_t n) {
-  std::string s = std::to_string(n);
-  for (int at = static_cast<int>(s.size()) - 3; at > 0; at -= 3) s.insert(static_cast<size_t>(at), ",");
-  return s;
-}
-
 // The core at `position` along `axis` of a region, on the region's first line.
 std::pair<int, int> core_at(const Program& p, int region, Axis axis, int position) {
   const Rect r = region_of(p, region).rect;
@@ -39,15 +33,10 @@ void check_mesh(const Program& p, const Limits& limits, std::vector<Diagnostic>&
 
 void check_bytes(const Program& p, const Limits& limits, std::vector<Diagnostic>& out) {
   for (const PhaseBytes& row : phase_bytes(p, limits.code_bytes)) {
-    const int64_t total = row.fullest.total();
-    if (total <= limits.sram_bytes) continue;
-    std::string text = fmt::format("core ({},{}) needs {} of {} bytes: code and system {}", row.x, row.y, with_commas(total),
-                                   with_commas(limits.sram_bytes), with_commas(row.fullest.code));
-    for (int k = 0; k < kBufferKinds; k++)
-      if (row.fullest.by_kind[static_cast<size_t>(k)] > 0)
-        text += fmt::format(", {} {}", name(static_cast<BufferKind>(k)), with_commas(row.fullest.by_kind[static_cast<size_t>(k)]));
+    if (row.fullest.total() <= limits.sram_bytes) continue;
     out.push_back({Rule::bytes, row.x, row.y,
-                   fmt::format("phase {}, region {}", p.phases[static_cast<size_t>(row.phase)].name, region_of(p, row.region).name), text});
+                   fmt::format("phase {}, region {}", p.phases[static_cast<size_t>(row.phase)].name, region_of(p, row.region).name),
+                   describe(row, limits.sram_bytes)});
   }
 }
 
