@@ -13,11 +13,12 @@ namespace {
 struct Entry {
   const char* name;   // as the paper writes it
   const char* shape;  // in models/
-  // Sides of prefill and decode in table 2. LLaMA3-8B: the table's own. The others are assumed: decode on the fastest of the published
-  // sides by our own time(), prefill on the largest published one but for LLaMA3-8B's.
+  // Sides of prefill and decode in table 2. LLaMA3-8B: the table's own. The others are assumed. LLaMA2-13B: the whole width of the wafer and
+  // half of it; the larger two: decode on the fastest of the published
+  // sides by our own time(), prefill on the largest.
   int prefill_side, decode_side;
 };
-constexpr std::array kEntries = {Entry{"LLaMA3-8B", "llama3-8b", 660, 360}, Entry{"LLaMA2-13B", "llama2-13b", 720, 360},
+constexpr std::array kEntries = {Entry{"LLaMA3-8B", "llama3-8b", 660, 360}, Entry{"LLaMA2-13B", "llama2-13b", 750, 375},
                                  Entry{"CodeLLaMA-34B", "codellama-34b", 720, 420}, Entry{"QWen2-72B", "qwen2-72b", 720, 420}};
 
 }  // namespace
