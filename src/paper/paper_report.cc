@@ -78,14 +78,30 @@ std::string paper_text(const PaperTables& t) {
   return out;
 }
 
+constexpr const char* kReading =
+    "- *calibration*: constants of the device or of a baseline are fitted on the row. *reference*: a measurement of another system. All "
+    "other\n"
+    "  rows are predictions; where the paper's column is empty there is no number of it that may be used.\n"
+    "- *WaferLLM*: the plan `published`, that is the schedule of the authors' measured kernels ([design.md](design.md)), timed by "
+    "`time()`. A\n"
+    "  layer is timed and multiplied. Its weakest rows are short prompts of table 2: with two thirds of the fitted prompts' rows on a core "
+    "the\n"
+    "  fixed cost of a compute-shift step, fitted on longer ones, weighs more than on the machine.\n"
+    "- *T10*, *Ladder*: explained models of how these systems use the mesh, two constants and one ([cost-model.md](cost-model.md)).\n"
+    "- *A100*: a roofline of data-sheet numbers, which no software reaches: SGLang is measured at a sixth to four fifths of it.\n"
+    "- *Table 6*: the paper's number is met without the final broadcast. The published code does broadcast; both are printed.\n"
+    "- *Figure 9*: cores of Cannon and SUMMA start each step together. Let go on one by one, they pay the long way once and not in every\n"
+    "  step, and the order that the paper reports is gone: the notes say by how much.\n"
+    "- *Figure 10*: the pipeline sums in fp32, as the vendor's demo does; in fp16 each of its stages would pay `forward_f16_cycles` "
+    "more.\n";
+
 std::string paper_markdown(const PaperTables& t) {
+  const std::string option = t.device.name == "wse2" ? "" : " --device " + t.device.name;
   std::string out = fmt::format(
-      "# The paper's tables\n\nMade by `waferllm bench paper{} --markdown`. Every row of ours: device {}, {:.2f} GHz. Cycles are of a "
-      "layer, of a "
-      "product, or of a\nwhole request. Where the paper's column is empty we have no number of the paper that may be used, or it has "
-      "none.\n"
-      "\"calibration\": constants of the device or of a baseline are fitted on these rows; all others are predictions.\n",
-      t.device.name == "wse2" ? "" : " --device " + t.device.name, t.device.name, t.device.clock_hz / 1e9);
+      "# The paper's tables\n\nMade by `waferllm bench paper{} --markdown`. Ours: device {}, {:.2f} GHz. Cycles are those of a layer, of a "
+      "product,"
+      "\nor of a whole request. An error is ours over the paper's, less one.\n\n{}",
+      option, t.device.name, t.device.clock_hz / 1e9, kReading);
   each_block(t, [&](const std::string& title, const std::vector<const PaperRow*>& rows) {
     out += "\n## " + title + "\n\n| " + fmt::format("{}", fmt::join(kHeads, " | ")) + " |\n|---|---|---|---|---:|---:|---:|---:|---|---|\n";
     for (const PaperRow* r : rows) out += "| " + fmt::format("{}", fmt::join(cells(*r), " | ")) + " |\n";
