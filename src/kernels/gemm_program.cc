@@ -40,7 +40,7 @@ Program mesh_gemm_program(const GemmShape& s, Extent device_mesh) {
   const int c = matrix("c", sum, rows, dim("n", s.n), BufferKind::activations, 1);
   const Site site{p, region, phase};
   const Rings rings = add_rings(site, "ring", {{0, s.mesh.w}}, false);
-  Step gemm = mesh_gemm(site, "gemm", rings, {.a = a, .b = b, .c = c});
+  Step gemm = mesh_gemm(site, "gemm", rings, {.a = a, .b = b, .c = c, .overlap = s.overlap});
   p.entries = {{.name = "gemm", .lists = {{.region = region, .steps = {std::move(gemm)}}}}};
   return p;
 }

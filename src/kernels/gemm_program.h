@@ -11,6 +11,7 @@ struct GemmShape {
   int64_t m = 1, k = 1, n = 1;
   mesh::Extent mesh;
   Numerics numerics = Numerics::fp16;
+  bool overlap = true;  // of product and exchange in a step
 };
 
 // Entry "gemm"; its parameter rows is m. A and C lie as activations of a prefill, B as its weights, placed aligned.

@@ -32,7 +32,8 @@ struct GemmOperands {
   int c = 0;               // [rows][n]
   bool a_aligned = false;  // by an earlier product on the same A
   AlignB align_b = AlignB::placed;
-  int heads = 0;  // attention: a product for each KV head, in its own run
+  int heads = 0;        // attention: a product for each KV head, in its own run
+  bool overlap = true;  // the next tiles arrive during the product of the current ones; else after it
 };
 
 mesh::Step mesh_gemm(const Site& site, std::string name, const Rings& rings, const GemmOperands& operands);

@@ -52,6 +52,7 @@ struct ProductSizes {
   mesh::Dtype a = mesh::Dtype::f16, b = mesh::Dtype::f16, sum = mesh::Dtype::f32;
   int64_t heads = 1;  // products one after the other on the same tiles
   bool align_a = false, align_b = false;
+  bool overlap = true;  // MeshGEMM: a step's product and exchange at the same time, else one after the other
 };
 
 // sampled_steps: 0, or how many of the compute-shift steps are timed before the others are taken to be like them.

@@ -13,7 +13,8 @@ namespace wafer::sim {
 
 constexpr int kStealShift = 8;
 
-// Wavelets of n elements: (n * bits + round) >> shift, for a wavelet of 2^shift bits.
+// Cycles for which n elements are on their way through a ramp: (n * bits + round) >> shift, where 2^shift bits pass in a cycle. With one
+// wavelet a cycle they are the number of wavelets.
 struct Packing {
   int64_t bits = 0, round = 0, shift = 0;
   int64_t wavelets(int64_t n) const { return (n * bits + round) >> shift; }

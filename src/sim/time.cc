@@ -125,26 +125,37 @@ struct Timer {
     const uint32_t issue = static_cast<uint32_t>(stream_issue_cycles(device)),
                    way = static_cast<uint32_t>(2 * device.ramp_cycles + device.hop_cycles);
     const int64_t n = s.params.cached, first = c.h - n % c.h;  // rows from `first` on pass an entry up
-    std::vector<uint32_t> words(static_cast<size_t>(c.w), 0);
-    for (int x = 0; x < c.w; x++)
-      for (int id : shift.buffers)
-        words[static_cast<size_t>(x)] += static_cast<uint32_t>(wavelets(device, sizes.tensor(id).dtype, sizes.held(id, 1, s, x, 0)));
+    std::vector<uint32_t> words(static_cast<size_t>(c.w), 0), cycles(words);
+    for (int x = 0; x < c.w; x++) {
+      const size_t at = static_cast<size_t>(x);
+      for (int id : shift.buffers) words[at] += static_cast<uint32_t>(wavelets(device, sizes.tensor(id).dtype, sizes.held(id, 1, s, x, 0)));
+      cycles[at] = static_cast<uint32_t>(stream_cycles(device, words[at]));
+    }
     for (int64_t y = std::max<int64_t>(1, first); y < c.h; y++) {
       // Row y sends to y - 1; the rows go on at the same time, so row y's own receive (from y + 1) comes later in this loop.
       uint32_t *from = c.row(static_cast<int>(y)), *to = c.row(static_cast<int>(y) - 1);
       for (int x = 0; x < c.w; x++) {
-        const uint32_t w = words[static_cast<size_t>(x)];
+        const uint32_t w = cycles[static_cast<size_t>(x)];
         const uint32_t done = from[x] + issue + w;
         to[x] = w == 0 ? to[x] : std::max(to[x] + (y == first ? issue : 0), done + way);
         from[x] = w == 0 ? from[x] : done;
       }
     }
     const int64_t rows = c.h - std::max<int64_t>(1, first), all = std::accumulate(words.begin(), words.end(), int64_t{0}),
+                  busy = std::accumulate(cycles.begin(), cycles.end(), int64_t{0}),
                   lines = c.w - std::count(words.begin(), words.end(), 0u);
     tally.wavelets += rows * all;
     tally.received += rows * all;
     tally.hops += rows * all;
-    tally.communicate += 2.0 * static_cast<double>(rows * (all + lines * issue));
+    tally.communicate += 2.0 * static_cast<double>(rows * (busy + lines * issue));
+  }
+
+  static bool any_overlap(const Steps& steps) {
+    return std::any_of(steps.begin(), steps.end(), [](const Step& st) {
+      if (const auto* l = std::get_if<Loop>(&st.what)) return any_overlap(l->body);
+      const auto* g = std::get_if<Group>(&st.what);
+      return g != nullptr && g->kind == GroupKind::overlap;
+    });
   }
 
   void product(Clocks& c, const Group& g, const Scope& s, int region, Tally& tally) const {
@@ -159,6 +170,7 @@ struct Timer {
       ProductSizes z = sizes.product_sizes(g, s, g.runs[r], first_head, region);
       z.heads = heads;
       z.align_a = g.kind == GroupKind::gemm && !g.aligned;
+      z.overlap = any_overlap(g.body);
       if (g.kind == GroupKind::gemm)
         time_gemm(c, device, program.numerics, z, options.ring_steps, tally);
       else
