@@ -55,6 +55,8 @@ struct ProductSizes {
   bool overlap = true;  // MeshGEMM: a step's product and exchange at the same time, else one after the other
 };
 
+void append_key(std::vector<int64_t>& key, const ProductSizes& sizes);  // all numbers of it
+
 // sampled_steps: 0, or how many of the compute-shift steps are timed before the others are taken to be like them.
 void time_gemm(Clocks& c, const Device& d, Numerics numerics, const ProductSizes& sizes, int64_t sampled_steps, Tally& tally);
 void time_gemm_t(Clocks& c, const Device& d, Numerics numerics, const ProductSizes& sizes, int64_t sampled_steps, Tally& tally);

@@ -261,6 +261,15 @@ ProductSteps gemm_t_setup(const Clocks& c, const Device& d, Numerics numerics, c
   return p;
 }
 
+void append_key(std::vector<int64_t>& key, const ProductSizes& z) {
+  key.insert(key.end(), {z.columns.begin, z.columns.end, static_cast<int64_t>(z.a), static_cast<int64_t>(z.b), static_cast<int64_t>(z.sum),
+                         z.heads, z.align_a, z.align_b, z.overlap});
+  for (const std::vector<int64_t>* list : {&z.rows, &z.k, &z.n}) {
+    key.push_back(static_cast<int64_t>(list->size()));
+    key.insert(key.end(), list->begin(), list->end());
+  }
+}
+
 void time_gemm(Clocks& c, const Device& d, Numerics numerics, const ProductSizes& z, int64_t sampled_steps, Tally& tally) {
   Rectangle r = gather(c, z.columns);
   const ProductSteps p = gemm_setup(c, d, numerics, z);

@@ -13,6 +13,7 @@
 #include "mesh/builder.h"
 #include "mesh/schedule.h"
 #include "sim/clocks.h"
+#include "sim/product_memo.h"
 #include "sim/step_sizes.h"
 
 namespace wafer::sim {
@@ -159,11 +160,11 @@ struct Timer {
   }
 
   void product(Clocks& c, const Group& g, const Scope& s, int region, Tally& tally) const {
-    const int W = c.w;
+    std::vector<ProductSizes> all;
     for (size_t r = 0; r < g.runs.size(); r++) {
       int64_t first_head = static_cast<int64_t>(r), heads = 1;
-      if (g.heads > W) {
-        const Range own = heads_at(g.heads, W, static_cast<int>(g.runs[r].begin));
+      if (g.heads > c.w) {
+        const Range own = heads_at(g.heads, c.w, static_cast<int>(g.runs[r].begin));
         first_head = own.begin;
         heads = own.size();
       }
@@ -171,11 +172,16 @@ struct Timer {
       z.heads = heads;
       z.align_a = g.kind == GroupKind::gemm && !g.aligned;
       z.overlap = any_overlap(g.body);
-      if (g.kind == GroupKind::gemm)
-        time_gemm(c, device, program.numerics, z, options.ring_steps, tally);
-      else
-        time_gemm_t(c, device, program.numerics, z, options.ring_steps, tally);
+      all.push_back(std::move(z));
     }
+    const bool gemm = g.kind == GroupKind::gemm;
+    const auto time = [&](Tally& into) {
+      for (const ProductSizes& z : all) (gemm ? time_gemm : time_gemm_t)(c, device, program.numerics, z, options.ring_steps, into);
+    };
+    if (options.products == nullptr || int64_t{c.w} * c.h * std::max(c.w, c.h) < options.products->core_steps) return time(tally);
+    std::vector<int64_t> key = {c.w, c.h, gemm, options.ring_steps};
+    for (const ProductSizes& z : all) append_key(key, z);
+    remembered(*options.products, c, std::move(key), tally, time);
   }
 
   // ---- moves -----------------------------------------------------------------------------------------------------------------------

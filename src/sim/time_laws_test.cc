@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <set>
+#include <tuple>
 
 #include "base/parallel.h"
 #include "base/rng.h"
@@ -11,6 +12,7 @@
 #include "lower/lower.h"
 #include "mesh/verify.h"
 #include "model/config.h"
+#include "sim/product_memo.h"
 #include "sim/product_steps.h"
 #include "sim/time.h"
 
@@ -178,6 +180,37 @@ TEST(TimeLaws, TwoTurnsOfALoopStandForAll) {
     }
   }
   EXPECT_LE(worst, 0.002);
+}
+
+// What is known of products changes nothing but the host's time: chunk by chunk with one memo, against each by itself.
+TEST(TimeLaws, AMemoOfProductsIsExact) {
+  const Device d = load_device("wse2");
+  Rng rng(30);
+  size_t found = 0;
+  for (int run = 0; run < 20; run++) {
+    const RandomModel m = random_model(rng);
+    ProductMemo memo{.core_steps = 0, .most_bytes = run % 2 == 0 ? int64_t{1} << 20 : 6000};
+    const int64_t prompt = m.decode.cached, chunk = m.prefill.chunk;
+    for (int64_t cached = 0; cached < prompt; cached += chunk) {
+      const Params p{.cached = cached, .rows = std::min(chunk, prompt - cached), .chunk = chunk};
+      const TimeReport with = time_entry(m.lowered.program(), d, "prefill", p, {.products = &memo}),
+                       without = time_entry(m.lowered.program(), d, "prefill", p);
+      EXPECT_EQ(with.cycles, without.cycles);
+      ASSERT_EQ(with.steps.size(), without.steps.size());
+      for (size_t i = 0; i < with.steps.size(); i++) {
+        const StepTime &a = with.steps[i], &b = without.steps[i];
+        EXPECT_EQ(std::tie(a.name, a.count, a.cycles, a.wavelets, a.wavelet_hops, a.multiply_adds),
+                  std::tie(b.name, b.count, b.cycles, b.wavelets, b.wavelet_hops, b.multiply_adds));
+        EXPECT_NEAR(a.compute, b.compute, 1e-9 * b.compute);
+        EXPECT_NEAR(a.wait, b.wait, 1e-6 * (b.wait + b.compute));
+      }
+      int64_t bytes = 0;
+      for (const auto& p_known : memo.products) bytes += static_cast<int64_t>(2 * sizeof(uint32_t) * p_known->before.size());
+      EXPECT_LE(bytes, memo.most_bytes);
+    }
+    found += memo.products.size();
+  }
+  EXPECT_GT(found, 20u);
 }
 
 TEST(TimeLaws, AWatcherSeesEveryCoreOfEveryStep) {
