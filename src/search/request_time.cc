@@ -85,12 +85,12 @@ TimedPart time_starts(const RequestTimer& timer, const std::vector<Start>& start
   const Program& program = timer.lowered.program();
   sim::ProductMemo memo;
   sim::TimeOptions options = timer.options;
-  options.products = &memo;
+  if (options.ring_steps == 0) options.products = &memo;  // first steps alone are short
   std::vector<sim::TimeReport> reports(starts.size());
   const auto time = [&](size_t i) { reports[i] = sim::time_entry(program, timer.device, starts[i].entry, starts[i].params, options); };
   std::vector<size_t> others;
   for (size_t i = 0; i < starts.size(); i++)
-    if (sim::worth_a_memo(memo, program, entry(program, starts[i].entry)))
+    if (timer.options.ring_steps == 0 && sim::worth_a_memo(memo, program, entry(program, starts[i].entry)))
       time(i);
     else
       others.push_back(i);
