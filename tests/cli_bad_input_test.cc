@@ -73,7 +73,7 @@ TEST_F(CliBadInput, DevicesAndMeshes) {
       expect_refused(words, part);
     };
     refused({"--device", "wse9"}, "wse2");
-    refused({"--device", folder.path}, "device file");
+    refused({"--device", folder.path}, "a directory, expected a device file");
     refused({"--device", "./missing.toml"}, "no such file");
     refused({"--device", "tiny", "--mesh", "17x12"}, "16x12");
     refused({"--device", "tiny", "--mesh", "16x13"}, "16x12");
@@ -195,14 +195,29 @@ TEST_F(CliBadInput, BenchesOfOneKernel) {
   reduce("20", "9", {"--dtype", "i8"}, "f32 or f16");
   reduce("20", "9", {"--algorithm", "star"}, "two-phase");
   reduce("20", "9", {"--algorithm", "chain", "--groups", "3"}, "none with chain");
+  reduce("20", "9", {"--algorithm", "ring", "--groups", "3"}, "none with ring");
   reduce("20", "9", {"--algorithm", "two-phase", "--groups", "3,4"}, "one number");
   reduce("20", "9", {"--groups", "3,,"}, "--groups");
   reduce("20", "9", {"--device", "wse9"}, "wse2");
   expect_refused({"bench", "gemv", "--k", "20", "--n", "9", "--mesh", "3"}, "--mesh");
   expect_refused({"bench", "gemv", "--k", "20", "--n", "9", "--mesh", "3x1000"}, "750x994");
-  expect_refused({"bench", "gemv", "--k", "20", "--n", "9", "--mesh", "30x30", "--allreduce", "star"}, "pipeline");
+  expect_refused({"bench", "gemv", "--k", "20", "--n", "9", "--mesh", "30x30", "--allreduce", "star"}, "pipeline, ring");
+  const auto gemv = [](const std::vector<std::string>& more, const std::string& part) {
+    std::vector<std::string> line = {"bench", "gemv", "--k", "20", "--n", "9", "--mesh", "30x30"};
+    line.insert(line.end(), more.begin(), more.end());
+    expect_refused(line, part);
+  };
+  gemv({"--allreduce", "ring", "--groups", "3"}, "none with ring");
+  gemv({"--allreduce", "pipeline", "--groups", "3"}, "none with pipeline");
+  gemv({"--allreduce", "two-phase", "--groups", "3,4"}, "one number");
+  gemv({"--plan", "fast"}, "waferllm or published");
+  gemv({"--plan", "published", "--allreduce", "ring"}, "--allreduce: found");
+  gemv({"--plan", "published", "--numerics", "fp32"}, "--numerics: found");
+  gemv({"--plan", "published", "--groups", "31"}, "1 to 30");
+  gemv({"--plan", "published", "--groups", "3,4"}, "one number");
   expect_refused({"bench", "gemm", "--m", "20", "--k", "20", "--n", "9", "--mesh", "30x30", "--numerics", "int8"}, "--numerics");
   expect_refused({"bench", "gemm", "--m", "20", "--k", "20", "--n", "9", "--mesh", "30x30", "--algorithm", "best"}, "meshgemm");
+  expect_refused({"bench", "gemm", "--m", "20", "--k", "16777216", "--n", "16777216", "--mesh", "30x30"}, "--m, --k, --n");
 }
 
 }  // namespace

@@ -68,6 +68,11 @@ TEST(CliPlan, TooLargeAShapeIsAnAnswer) {
   const Json j = json_of({"plan", "-m", source("models/qwen2-72b.toml"), "--json"});
   EXPECT_FALSE(j["fits"].get<bool>());
   EXPECT_NE(j["reason"].get<std::string>().find("GB too much"), std::string::npos) << j["reason"];
+  const Json& whole = j["memory"]["whole"];
+  EXPECT_NEAR(whole["weights"].get<double>(), 2.0 * 72.7e9, 2e8) << "72.7 billion weights in fp16, gains in fp32";
+  EXPECT_EQ(whole["kv_cache"], 4096 * 80 * 2 * 8 * 128 * 2);
+  EXPECT_EQ(whole["device"], 750 * 994 * int64_t{49152 - 8528});
+  EXPECT_EQ(whole["excess"].get<int64_t>(), whole["needed"].get<int64_t>() - whole["device"].get<int64_t>());
   EXPECT_EQ(j["would_fit"][0]["change"], "wafers");
   EXPECT_EQ(j["would_fit"][0]["value"], "5") << "146.76 of 30.29 GB";
   EXPECT_TRUE(j["decode"]["cycles_per_token"].is_null());
@@ -198,6 +203,7 @@ TEST(CliKernelBench, ReductionsAsTheyWereMeasured) {
   };
   EXPECT_EQ(cycles({"--words", "64", "--algorithm", "chain"}), 3191);
   EXPECT_EQ(cycles({"--words", "1024", "--algorithm", "two-phase", "--groups", "32"}), 2865);
+  EXPECT_EQ(2 * cycles({"--words", "1024", "--algorithm", "ring"}), cycles({"--words", "1024", "--algorithm", "ring", "--broadcast"}));
   EXPECT_GT(cycles({"--words", "64", "--broadcast"}), cycles({"--words", "64"}) + 255) << "the root is in the middle";
 }
 
@@ -208,9 +214,48 @@ TEST(CliKernelBench, AKernelsStepsAddUp) {
   EXPECT_EQ(j["steps"][0]["cycles"].get<int64_t>() + j["steps"][1]["cycles"].get<int64_t>(), j["cycles"].get<int64_t>());
   const Json pipeline = json_of({"bench", "gemv", "--k", "360", "--n", "720", "--mesh", "36x36", "--allreduce", "pipeline", "--json"});
   EXPECT_GT(pipeline["cycles"], j["cycles"]);
+  EXPECT_GT(j["repeated_cycles"].get<double>(), 0.5 * j["cycles"].get<double>());
+  for (const std::vector<std::string>& way : std::vector<std::vector<std::string>>{{"--allreduce", "ring"},
+                                                                                   {"--allreduce", "two-phase"},
+                                                                                   {"--allreduce", "ktree", "--numerics", "mixed"},
+                                                                                   {"--plan", "published"}}) {
+    std::vector<std::string> words = {"bench", "gemv", "--k", "35", "--n", "3", "--mesh", "5x13", "--json"};
+    words.insert(words.end(), way.begin(), way.end());
+    const Json all = json_of(words);
+    EXPECT_EQ(all["broadcast"], "yes");
+    EXPECT_TRUE(all["faults"].empty());
+    words.push_back("--no-broadcast");
+    const Json root = json_of(words);
+    EXPECT_EQ(root["broadcast"], "no");
+    EXPECT_LT(root["cycles"], all["cycles"]);
+  }
   const Json gemm = json_of({"bench", "gemm", "--m", "70", "--k", "90", "--n", "110", "--mesh", "7x9", "--json"});
   EXPECT_EQ(gemm["longest_hops"], 2);
   EXPECT_EQ(gemm["steps"][0]["cycles"], gemm["cycles"]);
+}
+
+TEST(CliKernelBench, AProductSaysWhichLimitsItBreaks) {
+  for (const auto& [algorithm, breaks] :
+       {std::pair{"meshgemm", "[]"}, {"cannon", "[\"L\"]"}, {"summa", "[\"L\",\"R\"]"}, {"allgather", "[\"L\",\"R\"]"}}) {
+    const std::vector<std::string> words = {"bench", "gemm", "--m",    "70",    "--k",         "90",
+                                            "--n",   "110",  "--mesh", "27x19", "--algorithm", algorithm};
+    std::vector<std::string> with_json = words;
+    with_json.push_back("--json");
+    const Json j = json_of(with_json);
+    EXPECT_EQ(j["algorithm"], algorithm);
+    EXPECT_EQ(j["compliance"]["breaks"], Json::parse(breaks)) << algorithm;
+    EXPECT_EQ(j["compliance"]["paths_limit"], 21);
+    EXPECT_EQ(j["compliance"]["longest_hops"], algorithm == std::string("meshgemm") ? 2 : 26);
+    EXPECT_LE(j["cycles_apart"], j["cycles_together"]);
+    EXPECT_NEAR(j["shares"]["compute"].get<double>() + j["shares"]["communicate"].get<double>() + j["shares"]["wait"].get<double>(), 1,
+                1e-9);
+    std::vector<std::string> text = words;
+    text.insert(text.begin(), WAFER_BINARY);
+    const CommandResult r = run_program(text);
+    EXPECT_EQ(r.status, 0) << r.err;
+    EXPECT_NE(r.out.find("L longest hop"), std::string::npos) << r.out;
+    EXPECT_EQ(r.out.find("(broken)") == std::string::npos, algorithm == std::string("meshgemm")) << r.out;
+  }
 }
 
 }  // namespace

@@ -1,10 +1,15 @@
 // waferllm bench gemm, gemv, reduce: one kernel on a mesh of its own, in cycles.
+#include <fmt/format.h>
+
+#include <algorithm>
+
 #include "base/error.h"
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "kernels/gemm_program.h"
 #include "kernels/reduce_program.h"
 #include "plan/planner.h"
+#include "report/gemv_report.h"
 #include "report/kernel_report.h"
 #include "report/text.h"
 
@@ -33,34 +38,72 @@ std::vector<int> groups_of(const KernelBenchArguments& a) {
   return a.groups ? integers_of("--groups", *a.groups, 1, 1 << 20) : std::vector<int>{};
 }
 
+// The clocks of a region lie within 2^31 cycles of each other, and so must cores of which one has a row or a column of C more. (Such tiles
+// are thousands of times what a core can hold.)
+void check_size(const kernels::GemmShape& s) {
+  auto most = [](int64_t n, int parts) { return (n + parts - 1) / parts; };
+  if (s.k <= (int64_t{1} << 27) / std::max(most(s.m, s.mesh.h), most(s.n, s.mesh.w))) return;
+  throw Error{{.where = "--m, --k, --n",
+               .found = std::to_string(s.m) + ", " + std::to_string(s.k) + ", " + std::to_string(s.n) + " on " + mesh_text(s.mesh),
+               .expected = "at most 2^27 elements of A in the rows of a core, and of B in its columns",
+               .fix = "give more cores or a smaller product"}};
+}
+
 void print(const KernelReport& r, const KernelBenchArguments& a) { write_out(a.json ? kernel_json(r) + "\n" : kernel_text(r)); }
 
 }  // namespace
 
 void bench_gemm_command(const KernelBenchArguments& a) {
   const Device d = device_of(a);
-  if (a.algorithm != "meshgemm")
-    throw Error{{.where = "--algorithm", .found = a.algorithm, .expected = "meshgemm, the only one so far", .fix = "leave the option out"}};
   const kernels::GemmShape shape{.m = integer_of("--m", a.m, 1, kMost),
                                  .k = integer_of("--k", a.k, 1, kMost),
                                  .n = integer_of("--n", a.n, 1, kMost),
                                  .mesh = mesh_on(d, a.mesh),
-                                 .numerics = numerics_of("--numerics", a.numerics)};
-  KernelReport r = kernel_report("gemm", kernels::mesh_gemm_program(shape, limits_of(d).mesh), "gemm", {.rows = shape.m}, d);
-  r.settings = {{"algorithm", a.algorithm}, {"m", a.m}, {"k", a.k}, {"n", a.n}, {"mesh", mesh_text(shape.mesh)}, {"numerics", a.numerics}};
-  print(r, a);
+                                 .numerics = numerics_of("--numerics", a.numerics.value_or("fp16")),
+                                 .algorithm = kernels::gemm_algorithm("--algorithm", a.algorithm)};
+  check_size(shape);
+  print(gemm_report(shape, d), a);
 }
 
 void bench_gemv_command(const KernelBenchArguments& a) {
   const Device d = device_of(a);
-  const kernels::GemvShape shape{.k = integer_of("--k", a.k, 1, kMost),
-                                 .n = integer_of("--n", a.n, 1, kMost),
-                                 .mesh = mesh_on(d, a.mesh),
-                                 .numerics = numerics_of("--numerics", a.numerics),
-                                 .allreduce = a.allreduce,
-                                 .groups = groups_of(a)};
-  KernelReport r = kernel_report("gemv", kernels::gemv_program(shape, limits_of(d).mesh), "gemv", {}, d);
-  r.settings = {{"allreduce", a.allreduce}, {"k", a.k}, {"n", a.n}, {"mesh", mesh_text(shape.mesh)}, {"numerics", a.numerics}};
+  const int64_t k = integer_of("--k", a.k, 1, kMost), n = integer_of("--n", a.n, 1, kMost);
+  const mesh::Extent mesh = mesh_on(d, a.mesh);
+  const std::vector<int> groups = groups_of(a);
+  // The vendor's demo, which the pipeline is, sums in fp32.
+  const std::string numerics = a.numerics.value_or(a.allreduce == "pipeline" ? "fp32" : "fp16");
+  KernelReport r;
+  if (a.plan == "published") {
+    if (a.allreduce != "ktree" || numerics != "fp16")
+      throw Error{{.where = a.allreduce != "ktree" ? "--allreduce" : "--numerics",
+                   .found = a.allreduce != "ktree" ? a.allreduce : numerics,
+                   .expected = "fp16 and ktree with --plan published, as that kernel has them",
+                   .fix = "leave the option out, or --plan"}};
+    if (groups.size() > 1 || (!groups.empty() && groups[0] > mesh.h))
+      throw Error{{.where = "--groups",
+                   .found = *a.groups,
+                   .expected = fmt::format("one number of groups, 1 to {}, with --plan published", mesh.h),
+                   .fix = "leave the option out for the published groups"}};
+    r = published_gemv_report({.k = k, .n = n, .mesh = mesh, .groups = groups.empty() ? 0 : groups[0], .broadcast = !a.no_broadcast}, d);
+  } else if (a.plan == "waferllm") {
+    r = gemv_report({.k = k,
+                     .n = n,
+                     .mesh = mesh,
+                     .numerics = numerics_of("--numerics", numerics),
+                     .allreduce = a.allreduce,
+                     .groups = groups,
+                     .broadcast = !a.no_broadcast},
+                    d);
+  } else {
+    throw Error{{.where = "--plan", .found = a.plan, .expected = "waferllm or published", .fix = "choose one of them"}};
+  }
+  r.settings = {{"plan", a.plan},
+                {"allreduce", a.allreduce},
+                {"k", a.k},
+                {"n", a.n},
+                {"mesh", mesh_text(mesh)},
+                {"numerics", numerics},
+                {"broadcast", a.no_broadcast ? "no" : "yes"}};
   if (a.groups) r.settings.emplace_back("groups", *a.groups);
   print(r, a);
 }

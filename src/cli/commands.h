@@ -48,11 +48,12 @@ struct BenchArguments {
 };
 // `bench gemm`, `gemv`, `reduce`: one kernel on a mesh of its own.
 struct KernelBenchArguments {
-  std::string device = "wse2", numerics = "fp16";
+  std::string device = "wse2";
+  Given numerics;
   std::string m, k, n, p, words;
-  std::string mesh, algorithm, allreduce = "ktree", dtype = "f32";
+  std::string mesh, algorithm, allreduce = "ktree", dtype = "f32", plan = "waferllm";
   Given groups, clock;
-  bool broadcast = false, json = false;
+  bool broadcast = false, no_broadcast = false, json = false;
 };
 void bench_gemm_command(const KernelBenchArguments& arguments);
 void bench_gemv_command(const KernelBenchArguments& arguments);
@@ -62,6 +63,16 @@ void bench_decode_command(const BenchArguments& arguments);
 void bench_prefill_command(const BenchArguments& arguments);
 void bench_e2e_command(const BenchArguments& arguments);
 void bench_kv_command(const BenchArguments& arguments);
+
+// `bench paper`, `calibrate`.
+struct PaperArguments {
+  std::string device = "wse2";
+  Given clock;
+  Given tables;
+  bool json = false, markdown = false;
+};
+void bench_paper_command(const PaperArguments& arguments);
+void bench_calibrate_command(const PaperArguments& arguments);
 
 struct InspectArguments {
   std::string model;

@@ -122,6 +122,7 @@ CLI::App* add_bench_of_model(CLI::App* bench, const std::string& name, const std
 struct BenchCommands {
   BenchArguments decode, prefill, e2e, kv;
   KernelBenchArguments gemm, gemv, reduce;
+  PaperArguments paper, calibrate;
 };
 
 CLI::App* add_bench_of_kernel(CLI::App* bench, const std::string& name, const std::string& help, KernelBenchArguments& a,
@@ -141,7 +142,9 @@ void add_kernel_benches(CLI::App* bench, BenchCommands& b) {
   text_option(gemm, "--n", b.gemm.n, "N", "columns of B and C")->required();
   text_option(gemm, "--mesh", b.gemm.mesh, "WxH", "cores, such as 360x360")->required();
   b.gemm.algorithm = "meshgemm";
-  text_option(gemm, "--algorithm", b.gemm.algorithm, "NAME", "meshgemm (default; the only one so far)");
+  text_option(
+      gemm, "--algorithm", b.gemm.algorithm, "NAME",
+      "meshgemm (default), cannon, summa or allgather; what one breaks of the device's limits is said, and it is timed all the same");
   text_option(gemm, "--numerics", b.gemm.numerics, "KIND", "fp16 (default), mixed or fp32");
 
   CLI::App* gemv =
@@ -149,22 +152,39 @@ void add_kernel_benches(CLI::App* bench, BenchCommands& b) {
   text_option(gemv, "--k", b.gemv.k, "K", "elements of x")->required();
   text_option(gemv, "--n", b.gemv.n, "N", "elements of y")->required();
   text_option(gemv, "--mesh", b.gemv.mesh, "WxH", "cores, such as 360x360")->required();
-  text_option(gemv, "--allreduce", b.gemv.allreduce, "NAME", "ktree (default), pipeline or two-phase");
+  text_option(gemv, "--allreduce", b.gemv.allreduce, "NAME",
+              "how the sums are joined: ktree (default); pipeline, one chain and a multicast;\ntwo-phase, chains in groups and of their "
+              "heads; ring, "
+              "reduce-scatter and allgather");
   text_option(gemv, "--groups", b.gemv.groups, "G,..", "ktree: groups of each level; two-phase: cores of a group (default: even ones)");
-  text_option(gemv, "--numerics", b.gemv.numerics, "KIND", "fp16 (default), mixed or fp32");
+  gemv->add_flag("--no-broadcast", b.gemv.no_broadcast, "leave the result at the root's row of cores (ring: in parts on its columns)");
+  text_option(gemv, "--plan", b.gemv.plan, "PLAN",
+              "waferllm (default), or published: the authors' measured kernel, its groups, roots and machine actions");
+  text_option(gemv, "--numerics", b.gemv.numerics, "KIND",
+              "fp16 (default), mixed or fp32 (default with pipeline, which is the vendor's demo)");
 
   CLI::App* reduce = add_bench_of_kernel(bench, "reduce", "a sum along a line of cores", b.reduce, bench_reduce_command);
   text_option(reduce, "--p", b.reduce.p, "P", "cores of the line")->required();
   text_option(reduce, "--words", b.reduce.words, "N", "elements of every core")->required();
   text_option(reduce, "--dtype", b.reduce.dtype, "TYPE", "f32 (default) or f16");
   b.reduce.algorithm = "ktree";
-  text_option(
-      reduce, "--algorithm", b.reduce.algorithm, "NAME",
-      "ktree (default): as our kernels do it. chain, two-phase, tree: as the vendor's benchmark does,\nwhose start task and time stamps "
-      "are counted too");
+  text_option(reduce, "--algorithm", b.reduce.algorithm, "NAME",
+              "ktree (default), ring: as our kernels do them. chain, two-phase, tree: as the vendor's benchmark does,\nwhose start task "
+              "and time stamps "
+              "are counted too");
   text_option(reduce, "--groups", b.reduce.groups, "G,..",
               "ktree: groups of each level (default: even ones of two levels); two-phase: cores of a group");
-  reduce->add_flag("--broadcast", b.reduce.broadcast, "send the sum back to every core");
+  reduce->add_flag("--broadcast", b.reduce.broadcast, "send the sum back to every core (ring: without, each keeps its part)");
+}
+
+CLI::App* add_bench_of_paper(CLI::App* bench, const std::string& name, const std::string& help, PaperArguments& a,
+                             void (*command)(const PaperArguments&)) {
+  CLI::App* app = bench->add_subcommand(name, help);
+  text_option(app, "--device", a.device, "NAME", "a device of `waferllm devices`, or the path of a device file (default: wse2)");
+  text_option(app, "--clock", a.clock, "HZ", "clock of the device, such as 1.1e9 (default: the device file's)");
+  app->add_flag("--json", a.json, "one JSON object on stdout and nothing else");
+  app->callback([&a, command] { command(a); });
+  return app;
 }
 
 CLI::App* add_bench(CLI::App& app, BenchCommands& b) {
@@ -182,6 +202,12 @@ CLI::App* add_bench(CLI::App& app, BenchCommands& b) {
   add_goal(e2e, b.e2e.plan);
   add_bench_of_model(bench, "kv", "positions of KV cache that fit, by shift and by concat", b.kv, bench_kv_command);
   add_kernel_benches(bench, b);
+  CLI::App* paper =
+      add_bench_of_paper(bench, "paper", "the tables of the WaferLLM paper, its numbers and ours", b.paper, bench_paper_command);
+  text_option(paper, "--tables", b.paper.tables, "T,..", "some of them only, such as 3,4 (default: all)");
+  paper->add_flag("--markdown", b.paper.markdown, "as Markdown, as in docs/paper.md");
+  add_bench_of_paper(bench, "calibrate", "fit the calibrated constants to the paper's rows again, and leave rows out", b.calibrate,
+                     bench_calibrate_command);
   bench->footer(
       "decode and prefill: cycles, seconds and steps are those of one layer, tokens/s of all layers; the whole with embedding, hand-overs\n"
       "and LM head beside it. Without a mesh the planner's is taken; a mesh given here is used even where its cores are too full.\n\n"
@@ -191,6 +217,8 @@ CLI::App* add_bench(CLI::App& app, BenchCommands& b) {
       "  waferllm bench e2e -m models/tinyllama-1.1b.toml --input 1024 --output 1024\n"
       "  waferllm bench kv -m models/llama3-8b.toml --mesh 360x360\n"
       "  waferllm bench gemm --m 2048 --k 2048 --n 2048 --mesh 720x720\n"
+      "  waferllm bench gemm --m 2048 --k 2048 --n 2048 --mesh 720x720 --algorithm cannon\n"
+      "  waferllm bench gemv --k 16384 --n 16384 --mesh 600x600 --plan published\n"
       "  waferllm bench reduce --p 512 --words 1024 --algorithm two-phase --groups 32");
   return bench;
 }

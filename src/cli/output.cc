@@ -30,6 +30,15 @@ int write_all(int fd, std::string_view text) {
   return 0;
 }
 
+bool stderr_is_terminal() {
+  static const bool terminal = ::isatty(STDERR_FILENO) == 1;
+  return terminal;
+}
+
+// Back to the start of the line, and the line is empty.
+constexpr const char* kEmptyLine = "\r\x1b[K";
+constexpr std::chrono::seconds kPatience{2};
+
 }  // namespace
 
 void write_out(std::string_view text) {
@@ -42,20 +51,48 @@ void write_out(std::string_view text) {
 
 void write_err(std::string_view text) { write_all(STDERR_FILENO, text); }
 
-void Progress::show(const std::string& what, double share) {
-  static const bool terminal = ::isatty(STDERR_FILENO) == 1;
-  if (!terminal || stopped_) return;
+Working::Working(const std::string& what) {
+  if (!stderr_is_terminal()) return;
+  writer_ = std::thread([this, what] {
+    std::unique_lock lock(mutex_);
+    const auto start = std::chrono::steady_clock::now();
+    std::chrono::seconds after = kPatience;
+    for (; !end_.wait_until(lock, start + after, [&] { return ended_; }); after += std::chrono::seconds(1))
+      write_err(fmt::format("{}waferllm: {}, {} s", kEmptyLine, what, after.count()));
+    if (after > kPatience) write_err(kEmptyLine);
+  });
+}
+
+Working::~Working() {
+  if (!writer_.joinable()) return;
+  {
+    const std::lock_guard lock(mutex_);
+    ended_ = true;
+  }
+  end_.notify_one();
+  writer_.join();
+}
+
+void Progress::show(const std::string& what, std::optional<double> share) {
+  if (!stderr_is_terminal() || stopped_) return;
+  if (!share) {
+    clear();
+    working_.emplace(what);
+    return;
+  }
+  working_.reset();
   const Clock::time_point now = Clock::now();
-  if (now - start_ < std::chrono::seconds(2) || now - last_ < std::chrono::milliseconds(100)) return;
+  if (now - start_ < kPatience || now - last_ < std::chrono::milliseconds(100)) return;
   last_ = now;
-  const std::string line = fmt::format("waferllm: {} {:.0f} %", what, 100 * std::clamp(share, 0.0, 1.0));
+  const std::string line = fmt::format("waferllm: {} {:.0f} %", what, 100 * std::clamp(*share, 0.0, 1.0));
   if (line == shown_) return;
   shown_ = line;
-  write_err("\r\x1b[K" + line);
+  write_err(kEmptyLine + line);
 }
 
 void Progress::clear() {
-  if (!shown_.empty()) write_err("\r\x1b[K");
+  working_.reset();
+  if (!shown_.empty()) write_err(kEmptyLine);
   shown_.clear();
 }
 

@@ -34,6 +34,7 @@ void plan_command(const PlanCommandArguments& a) {
       a.context ? integer_of("--context", *a.context, 1, shape.config.context) : std::min(shape.config.context, kDefaultContext);
 
   const std::optional<Goal> goal = goal_of(a.plan);
+  std::optional<Working> working(std::in_place, goal ? "searching a plan" : "laying out the model");
   const std::optional<SearchResult> search =
       goal ? std::optional(search_plan(shape.config, shape.types, device, request, *goal)) : std::nullopt;
   const PlanResult result = search ? search->plan : make_plan(shape.config, shape.types, device, request);
@@ -42,10 +43,14 @@ void plan_command(const PlanCommandArguments& a) {
       placed ? std::optional(lower(shape.config, shape.types, result.plan, limits_of(device).mesh)) : std::nullopt;
   PlanReport report{.placement = placement_report(shape.config, device, result, lowered ? &lowered->program() : nullptr)};
   if (lowered) add_faults(report.placement, mesh::verify(lowered->program(), limits_of(device)));
-  if (lowered && !a.no_time && report.placement.faults.empty()) report.time = plan_time(shape.config, shape.types, *lowered, device);
+  if (lowered && !a.no_time && report.placement.faults.empty()) {
+    working.emplace("timing the chip");
+    report.time = plan_time(shape.config, shape.types, *lowered, device);
+  }
   if (lowered) report.roles = roles::roles(lowered->program());
   report.all_roles = a.roles;
   if (!result.fits) report.remedies = remedies(shape.config, shape.types, device, request);
+  working.reset();
   if (search && a.plan.json)
     write_out(with_search(plan_json(report), *search) + "\n");
   else

@@ -79,7 +79,8 @@ void refuse_long(int64_t prompt, int64_t tokens, int64_t context) {
     throw Error{{.where = "-n",
                  .found = fmt::format("a prompt of {} and {} tokens to generate, {} in all", prompt, tokens, prompt + tokens),
                  .expected = fmt::format("at most {}, the model's context", context),
-                 .fix = fmt::format("give -n {} or less, or shorten the prompt", context - prompt)}};
+                 .fix = context > prompt ? fmt::format("give -n {} or less, or shorten the prompt", context - prompt)
+                                         : "shorten the prompt, or give -n 0"}};
 }
 
 SamplerOptions sampler_of(const RunArguments& a) {
@@ -135,7 +136,7 @@ void run_command(const RunArguments& a) {
   const Isa isa = current_isa();
 
   Progress progress;
-  options.progress = generation.progress = [&](const std::string& what, double share) { progress.show(what, share); };
+  options.progress = generation.progress = [&](const std::string& what, std::optional<double> share) { progress.show(what, share); };
   if (kind_of(a.plan.model) == ModelKind::shape)
     throw Error{{.where = a.plan.model,
                  .found = "a shape, which has no weights",
@@ -179,6 +180,7 @@ void run_command(const RunArguments& a) {
   const double seconds = seconds_since(start);
   const Clock::time_point report_start = Clock::now();
   const mesh::Program& program = session.lowered->program();
+  std::optional<Working> working(std::in_place, "timing the chip");
   ChipTime chip = time_inference(program, session.plan.plan, session.device,
                                  {.prompt = prompt_length,
                                   .head_rows = a.all_logits ? prompt_length : 1,
@@ -199,6 +201,7 @@ void run_command(const RunArguments& a) {
                          .prefill_seconds = result.prefill_seconds,
                          .decode_seconds = result.decode_seconds,
                          .report_seconds = seconds_since(report_start)};
+  working.reset();
   if (a.plan.json)
     write_out(run_json(report) + "\n");
   else

@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <set>
@@ -15,6 +14,7 @@
 #include <variant>
 
 #include "base/check.h"
+#include "base/data_folder.h"
 #include "base/error.h"
 
 namespace wafer {
@@ -248,11 +248,15 @@ std::string value_text(const Device& device, const Field& field) {
 
 std::string read_file(const fs::path& path) {
   std::error_code ec;
-  const bool regular = fs::is_regular_file(path, ec);
+  const fs::file_type type = fs::status(path, ec).type();
+  const bool regular = type == fs::file_type::regular;
   std::ifstream in(path, std::ios::binary);
   if (!regular || !in) {
     throw Error({.where = path.string(),
-                 .found = regular ? "a file that cannot be read" : "no such file",
+                 .found = regular                            ? "a file that cannot be read"
+                          : type == fs::file_type::directory ? "a directory"
+                          : type == fs::file_type::not_found ? "no such file"
+                                                             : "no regular file",
                  .expected = "a device file",
                  .fix = fmt::format("name one of: {}", fmt::join(list_devices(), ", "))});
   }
@@ -299,26 +303,7 @@ Device parse_device(std::string_view toml, const std::string& name, const std::s
   return device;
 }
 
-std::vector<std::string> device_folders() {
-  std::vector<fs::path> candidates;
-  if (const char* only = std::getenv("WAFERLLM_DEVICES"); only && *only) {
-    candidates = {only};
-  } else {
-    std::error_code ec;
-    const fs::path program = fs::read_symlink("/proc/self/exe", ec);
-    if (!ec) candidates = {program.parent_path() / "../devices", program.parent_path() / "../share/waferllm/devices"};
-    candidates.push_back("devices");
-    candidates.push_back(fs::path(WAFER_SOURCE_DIR) / "devices");
-  }
-  std::vector<std::string> folders;
-  for (const fs::path& candidate : candidates) {
-    std::error_code ec;
-    const std::string folder = fs::canonical(candidate, ec).string();
-    if (!ec && fs::is_directory(folder, ec) && std::find(folders.begin(), folders.end(), folder) == folders.end())
-      folders.push_back(folder);
-  }
-  return folders;
-}
+std::vector<std::string> device_folders() { return data_folders("devices", "WAFERLLM_DEVICES"); }
 
 std::vector<std::string> list_devices() {
   std::set<std::string> names;
@@ -358,6 +343,13 @@ std::vector<DeviceRow> device_rows(const Device& device) {
                     .assumed = source.starts_with("assumed")});
   }
   return rows;
+}
+
+double device_field(const Device& device, std::string_view name) {
+  const Field* field = std::find_if(std::begin(kFields), std::end(kFields), [&](const Field& f) { return f.name == name; });
+  CHECK(field != std::end(kFields) && !std::holds_alternative<List>(field->member), "no number {}", name);
+  if (const Integer* m = std::get_if<Integer>(&field->member)) return static_cast<double>(device.*(*m));
+  return device.*(std::get<Real>(field->member));
 }
 
 void set_device_field(Device& device, std::string_view name, double value, const std::string& where) {

@@ -108,12 +108,14 @@ Device parse_device(std::string_view toml, const std::string& name, const std::s
 // Names that load_device knows, sorted.
 std::vector<std::string> list_devices();
 
-// Existing folders with device files, first hit wins. The environment variable WAFERLLM_DEVICES, if set, is the only one; else
-// beside the program (../devices, ../share/waferllm/devices), ./devices, and the source tree that the program was built from.
+// Existing folders with device files, first hit wins: data_folders(); the environment variable WAFERLLM_DEVICES replaces them.
 std::vector<std::string> device_folders();
 
 // Every number of the device, in the order of the struct.
 std::vector<DeviceRow> device_rows(const Device& device);
+
+// One number of the device. Requires: `field` is the name of a number (not of a list).
+double device_field(const Device& device, std::string_view field);
 
 // Sets one number, as an option of the command line does (--clock, --code-bytes). `where` names the option and becomes the source.
 // Throws Error if the value is outside the field's limits. Requires: `field` is the name of a number (not of a list).

@@ -135,6 +135,7 @@ Session open_session(Checkpoint checkpoint, const SessionOptions& options) {
   if (options.clock_hz) set_device_field(s.device, "clock_hz", *options.clock_hz, "--clock");
   if (options.code_bytes) set_device_field(s.device, "code_and_system_bytes", static_cast<double>(*options.code_bytes), "--code-bytes");
   const WeightTypes types = types_of(s.model);
+  if (options.progress) options.progress(options.goal ? "searching a plan" : "laying out the model", {});
   s.plan = options.goal ? search_plan(s.model.config, types, s.device, options.plan, *options.goal).plan
                         : make_plan(s.model.config, types, s.device, options.plan);
   const bool mesh_given = options.plan.prefill_mesh || options.plan.decode_mesh;

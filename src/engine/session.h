@@ -32,7 +32,8 @@ struct SessionOptions {
   PlanRequest plan;          // context and max_prompt are set from the prompt by the caller
   std::optional<double> clock_hz;
   std::optional<int64_t> code_bytes;
-  std::function<void(const std::string& what, double share)> progress;  // long parts of the work: loading, packing
+  // Long parts of the work: planning, packing. The share done, 0 .. 1; nothing where it is not known.
+  std::function<void(const std::string& what, std::optional<double> share)> progress;
 };
 
 // What a session needs before its prompt is known: the checkpoint and its tokenizer.
@@ -52,7 +53,7 @@ struct GenerateOptions {
   bool token_by_token = false;  // the prompt goes through the decode program, one token after the other; needs a plan with host_choice
   std::function<void(int32_t token)> on_token;  // as soon as it is chosen; not for stop tokens
   std::function<void(int64_t position, int32_t token, std::span<const float> logits)> on_logits;  // logits after `token` at `position`
-  std::function<void(const std::string& what, double share)> progress;
+  std::function<void(const std::string& what, std::optional<double> share)> progress;
 };
 
 struct Generation {

@@ -1,19 +1,28 @@
 #include "kernels/gemm_program.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "base/error.h"
+#include "kernels/cast_gemm.h"
 #include "kernels/mesh_gemm.h"
-#include "kernels/reduce.h"
-#include "kernels/reduce_program.h"
 #include "mesh/builder.h"
 
 namespace wafer::kernels {
 
 using namespace mesh;
 
-Program mesh_gemm_program(const GemmShape& s, Extent device_mesh) {
+const char* name(GemmAlgorithm a) {
+  static constexpr const char* kNames[] = {"meshgemm", "cannon", "summa", "allgather"};
+  return kNames[static_cast<size_t>(a)];
+}
+
+GemmAlgorithm gemm_algorithm(const std::string& option, const std::string& text) {
+  for (const GemmAlgorithm a : {GemmAlgorithm::meshgemm, GemmAlgorithm::cannon, GemmAlgorithm::summa, GemmAlgorithm::allgather})
+    if (text == name(a)) return a;
+  throw Error{{.where = option, .found = text, .expected = "meshgemm, cannon, summa or allgather", .fix = "choose one of them"}};
+}
+
+Program gemm_program(const GemmShape& s, Extent device_mesh) {
   Program p;
   p.name = "gemm";
   p.numerics = s.numerics;
@@ -23,60 +32,44 @@ Program mesh_gemm_program(const GemmShape& s, Extent device_mesh) {
   const int phase = add_phase(p, "gemm");
   const Dtype operand = s.numerics == Numerics::fp32 ? Dtype::f32 : Dtype::f16,
               sum = s.numerics == Numerics::fp16 ? Dtype::f16 : Dtype::f32;
+  const bool ring = s.algorithm == GemmAlgorithm::meshgemm, travels = ring || s.algorithm == GemmAlgorithm::cannon;
   const Dim rows{.name = "rows", .size = {.kind = SizeKind::rows, .fixed = s.m, .limit = s.m}};
-  auto matrix = [&](const char* name, Dtype type, Dim a, Dim b, BufferKind kind, int slots) {
-    const int tensor = add_tensor(p, {.name = name, .dtype = type, .dims = {a, b}});
+  const DimCut along_y{.dim = 0, .axis = Axis::y, .cut = ring ? ring_cut(s.mesh.h, L) : line_cut(s.mesh.h, L)},
+      along_x{.dim = 1, .axis = Axis::x, .cut = ring ? ring_cut(s.mesh.w, L) : line_cut(s.mesh.w, L)};
+  auto tensor = [&](const char* name, Dtype type, Dim first, Dim second) {
+    return add_tensor(p, {.name = name, .dtype = type, .dims = {std::move(first), std::move(second)}});
+  };
+  auto buffer = [&](const char* name, int of, BufferKind kind, std::vector<DimCut> cuts, int slots) {
     return add_buffer(
-        p, {.name = name,
-            .tensor = tensor,
-            .region = region,
-            .kind = kind,
-            .cuts = {{.dim = 0, .axis = Axis::y, .cut = ring_cut(s.mesh.h, L)}, {.dim = 1, .axis = Axis::x, .cut = ring_cut(s.mesh.w, L)}},
-            .slots = slots,
-            .phases = {phase}});
+        p, {.name = name, .tensor = of, .region = region, .kind = kind, .cuts = std::move(cuts), .slots = slots, .phases = {phase}});
   };
-  const int a = matrix("a", operand, rows, dim("k", s.k), BufferKind::activations, 2);
-  const int b = matrix("b", operand, dim("k", s.k), dim("n", s.n), BufferKind::weights, 2);
-  const int c = matrix("c", sum, rows, dim("n", s.n), BufferKind::activations, 1);
+  const int a_all = tensor("a", operand, rows, dim("k", s.k)), b_all = tensor("b", operand, dim("k", s.k), dim("n", s.n)),
+            c_all = tensor("c", sum, rows, dim("n", s.n));
+  const int slots = travels ? 2 : 1;
+  const int a = buffer("a", a_all, BufferKind::activations, {along_y, along_x}, slots);
+  const int b = buffer("b", b_all, BufferKind::weights, {along_y, along_x}, slots);
+  const int c = buffer("c", c_all, BufferKind::activations, {along_y, along_x}, 1);
   const Site site{p, region, phase};
-  const Rings rings = add_rings(site, "ring", {{0, s.mesh.w}}, false);
-  Step gemm = mesh_gemm(site, "gemm", rings, {.a = a, .b = b, .c = c, .overlap = s.overlap});
-  p.entries = {{.name = "gemm", .lists = {{.region = region, .steps = {std::move(gemm)}}}}};
-  return p;
-}
-
-Program gemv_program(const GemvShape& s, Extent device_mesh) {
-  const int h = s.mesh.h;
-  Tree tree;
-  if (s.allreduce == "ktree") {
-    tree = k_tree(h, s.groups.empty() ? even_groups(h, 2) : s.groups);
-  } else if (s.allreduce == "pipeline") {
-    tree = chain_tree(h);
-  } else if (s.allreduce == "two-phase") {
-    tree = two_phase_tree(h, s.groups.empty() ? static_cast<int>(std::lround(std::sqrt(h))) : s.groups.front());
+  Step gemm;
+  if (travels) {
+    const Rings rings = add_rings(site, "ring", {{0, s.mesh.w}}, false, ring ? LineOrder::interleaved : LineOrder::natural);
+    gemm = mesh_gemm(site, "gemm", rings, {.a = a, .b = b, .c = c, .together = !ring, .overlap = s.overlap});
   } else {
-    throw Error{{.where = "--allreduce", .found = s.allreduce, .expected = "ktree, pipeline or two-phase", .fix = "choose one of them"}};
+    const Casts casts = add_casts(site, "cast");
+    CastOperands o{.a = a, .b = b, .c = c};
+    if (s.algorithm == GemmAlgorithm::summa) {
+      // The block that is multiplied, and the next one, which arrives; the own tile stays where it is, to be sent in its turn.
+      const Dim block = dim("block", (s.k + L - 1) / L);
+      o.a_here = buffer("a_block", tensor("a_block", operand, rows, block), BufferKind::staging, {along_y}, 2);
+      o.b_here = buffer("b_block", tensor("b_block", operand, block, dim("n", s.n)), BufferKind::staging, {along_x}, 2);
+      gemm = summa(site, "gemm", casts, o);
+    } else {
+      o.a_here = buffer("a_row", a_all, BufferKind::staging, {along_y}, 1);
+      o.b_here = buffer("b_column", b_all, BufferKind::staging, {along_x}, 1);
+      gemm = allgather_gemm(site, "gemm", casts, o);
+    }
   }
-  Program p;
-  p.name = "gemv";
-  p.numerics = s.numerics;
-  p.mesh = device_mesh;
-  const int region = add_region(p, {.name = "gemv", .rect = {0, 0, s.mesh.w, h}});
-  const int phase = add_phase(p, "gemv");
-  const Dtype operand = s.numerics == Numerics::fp32 ? Dtype::f32 : Dtype::f16,
-              sum = s.numerics == Numerics::fp16 ? Dtype::f16 : Dtype::f32;
-  const DimCut k_cut{.dim = 0, .axis = Axis::y, .cut = parts_cut(h)};
-  auto buffer = [&](const char* name, Dtype type, std::vector<Dim> dims, BufferKind kind, std::vector<DimCut> cuts) {
-    const int tensor = add_tensor(p, {.name = name, .dtype = type, .dims = std::move(dims)});
-    return add_buffer(p, {.name = name, .tensor = tensor, .region = region, .kind = kind, .cuts = std::move(cuts), .phases = {phase}});
-  };
-  const int x = buffer("x", operand, {dim("k", s.k)}, BufferKind::activations, {k_cut});
-  const int w = buffer("w", operand, {dim("k", s.k), dim("n", s.n)}, BufferKind::weights,
-                       {k_cut, {.dim = 1, .axis = Axis::x, .cut = parts_cut(s.mesh.w)}});
-  const int y = buffer("y", sum, {dim("n", s.n)}, BufferKind::partials, {{.dim = 0, .axis = Axis::x, .cut = parts_cut(s.mesh.w)}});
-  const Site site{p, region, phase};
-  const ReduceLine line = add_reduce_line(site, "y.tree", Axis::y, {.runs = {{0, h}}, .trees = {tree}});
-  p.entries = {{.name = "gemv", .lists = {{.region = region, .steps = {mesh_gemv(site, "gemv", x, {{w, y}}, line)}}}}};
+  p.entries = {{.name = "gemm", .lists = {{.region = region, .steps = {std::move(gemm)}}}}};
   return p;
 }
 

@@ -76,6 +76,17 @@ TEST(Reduce, InsideRuns) {
     }
 }
 
+TEST(Reduce, OnRingsOfAnyLength) {
+  for (const Axis axis : {Axis::x, Axis::y})
+    for (int n = 1; n <= 40; n++) {
+      Bench b(axis == Axis::x ? Extent{n, 2} : Extent{2, n});
+      std::vector<Range> runs = {{0, n}};
+      if (n > 5) runs = {{0, n / 3}, {n / 3, n}};
+      const RingLine line = add_ring_line(b.site, "ring", axis, runs);
+      EXPECT_LE(b.check(ring_reduce(b.site, "sum", line, ReduceOp::add, {0, 1})), 3);
+    }
+}
+
 TEST(Reduce, AGemvIsItsProductsAndOneReduction) {
   Bench b({4, 6});
   const ReduceLine line = add_reduce_line(b.site, "y", Axis::y, line_forest(6, {2}));

@@ -20,27 +20,29 @@ int64_t ring_steps(const Site& site, const std::vector<Range>& runs) {
 Step shift(const Site& site, const std::string& name, ShiftKind kind, Axis axis, int buffer, const Rings& rings) {
   return {.name = name,
           .phase = site.phase,
-          .what = Shift{.kind = kind, .axis = axis, .buffer = buffer, .runs = rings.runs},
+          .what = Shift{.kind = kind, .axis = axis, .buffer = buffer, .runs = rings.runs, .order = rings.order},
           .routes = axis == Axis::x ? rings.x_routes : rings.y_routes};
 }
 
-Step ring_loop(const Site& site, std::string name, int64_t count, Steps body) {
-  return {.name = std::move(name), .phase = site.phase, .what = Loop{.var = LoopVar::ring_step, .fixed = count, .body = std::move(body)}};
+Step ring_loop(const Site& site, std::string name, int64_t count, Steps body, bool together = false) {
+  return {.name = std::move(name),
+          .phase = site.phase,
+          .what = Loop{.var = LoopVar::ring_step, .fixed = count, .body = std::move(body), .together = together}};
 }
 
 }  // namespace
 
-Rings add_rings(const Site& site, const std::string& name, std::vector<Range> runs, bool gemm_t) {
-  Rings rings{.runs = std::move(runs), .x_routes = {}, .y_routes = {}, .chain_routes = {}};
+Rings add_rings(const Site& site, const std::string& name, std::vector<Range> runs, bool gemm_t, LineOrder order) {
+  Rings rings{.runs = std::move(runs), .x_routes = {}, .y_routes = {}, .chain_routes = {}, .order = order};
   const std::vector<Range> column = {{0, extent(site).h}};
   auto add = [&](std::vector<int>& routes, const std::string& suffix, Axis axis, std::vector<Path> paths) {
     if (!paths.empty()) routes.push_back(add_route(site.program, name + suffix, site.phase, site.region, axis, std::move(paths)));
   };
-  add(rings.x_routes, ".x.down", Axis::x, ring_paths(rings.runs, true));
-  add(rings.x_routes, ".x.up", Axis::x, ring_paths(rings.runs, false));
-  add(rings.y_routes, ".y.down", Axis::y, ring_paths(column, true));
+  add(rings.x_routes, ".x.down", Axis::x, ring_paths(rings.runs, true, order));
+  add(rings.x_routes, ".x.up", Axis::x, ring_paths(rings.runs, false, order));
+  add(rings.y_routes, ".y.down", Axis::y, ring_paths(column, true, order));
   if (gemm_t) {
-    add(rings.y_routes, ".y.up", Axis::y, ring_paths(column, false));
+    add(rings.y_routes, ".y.up", Axis::y, ring_paths(column, false, order));
     add(rings.chain_routes, ".chain.low", Axis::x, neighbour_paths(rings.runs, true));
     add(rings.chain_routes, ".chain.high", Axis::x, neighbour_paths(rings.runs, false));
   }
@@ -61,7 +63,8 @@ Step mesh_gemm(const Site& site, std::string name, const Rings& rings, const Gem
   step.body.push_back(shift(site, name + ".shift_a", ShiftKind::ring_down, Axis::x, o.a, rings));
   step.body.push_back(shift(site, name + ".shift_b", ShiftKind::ring_down, Axis::y, o.b, rings));
   body.push_back(ring_loop(site, name + ".steps", L,
-                           o.overlap ? Steps{{.name = name + ".step", .phase = site.phase, .what = std::move(step)}} : step.body));
+                           o.overlap ? Steps{{.name = name + ".step", .phase = site.phase, .what = std::move(step)}} : step.body,
+                           o.together));
   Group group{.kind = GroupKind::gemm,
               .body = std::move(body),
               .a = o.a,

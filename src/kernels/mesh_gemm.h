@@ -19,10 +19,12 @@ struct Rings {
   std::vector<mesh::Range> runs;        // columns of each rectangle
   std::vector<int> x_routes, y_routes;  // one ring position down, and up for the alignment
   std::vector<int> chain_routes;        // neighbour to neighbour along x, for the row sums of GEMM-T
+  mesh::LineOrder order = mesh::LineOrder::interleaved;
 };
 
-// `gemm_t`: also the routes of row sums.
-Rings add_rings(const Site& site, const std::string& name, std::vector<mesh::Range> runs, bool gemm_t);
+// `gemm_t`: also the routes of row sums. In natural order a ring is Cannon's: one hop a step, and from the first core to the last.
+Rings add_rings(const Site& site, const std::string& name, std::vector<mesh::Range> runs, bool gemm_t,
+                mesh::LineOrder order = mesh::LineOrder::interleaved);
 
 enum class AlignB { placed, shifted };  // weights lie aligned already; K and V tiles are aligned by shifts along y
 
@@ -32,8 +34,9 @@ struct GemmOperands {
   int c = 0;               // [rows][n]
   bool a_aligned = false;  // by an earlier product on the same A
   AlignB align_b = AlignB::placed;
-  int heads = 0;        // attention: a product for each KV head, in its own run
-  bool overlap = true;  // the next tiles arrive during the product of the current ones; else after it
+  int heads = 0;          // attention: a product for each KV head, in its own run
+  bool together = false;  // Cannon: all cores start a step at the same time
+  bool overlap = true;    // the next tiles arrive during the product of the current ones; else after it
 };
 
 mesh::Step mesh_gemm(const Site& site, std::string name, const Rings& rings, const GemmOperands& operands);

@@ -29,15 +29,47 @@ Step fold(const Site& site, std::string name, Steps locals, const ReduceLine& li
   return {.name = std::move(name), .phase = site.phase, .what = std::move(group)};
 }
 
-Step mesh_gemv(const Site& site, std::string name, int x, const std::vector<Product>& products, const ReduceLine& line) {
+RingLine add_ring_line(const Site& site, const std::string& name, Axis axis, std::vector<Range> runs) {
+  RingLine line{.axis = axis, .runs = std::move(runs), .routes = {}};
+  std::vector<Path> paths = ring_paths(line.runs, true);
+  if (!paths.empty()) line.routes.push_back(add_route(site.program, name, site.phase, site.region, axis, std::move(paths)));
+  return line;
+}
+
+Step ring_reduce(const Site& site, std::string name, const RingLine& line, ReduceOp op, std::vector<int> payload) {
+  return {.name = std::move(name),
+          .phase = site.phase,
+          .what = RingReduce{.op = op, .axis = line.axis, .payload = std::move(payload), .runs = line.runs},
+          .routes = line.routes};
+}
+
+namespace {
+
+Steps products_of(const Site& site, const std::string& name, int x, const std::vector<Product>& products) {
   Steps locals;
-  std::vector<int> payload;
-  for (const Product& p : products) {
+  for (const Product& p : products)
     locals.push_back(
         {.name = name + ".product", .phase = site.phase, .what = Local{.op = LocalOp::mat_vec, .in = {p.weights, x}, .out = {p.out}}});
-    payload.push_back(p.out);
-  }
-  return fold(site, std::move(name), std::move(locals), line, ReduceOp::add, std::move(payload));
+  return locals;
+}
+
+std::vector<int> results_of(const std::vector<Product>& products) {
+  std::vector<int> out;
+  for (const Product& p : products) out.push_back(p.out);
+  return out;
+}
+
+}  // namespace
+
+Step mesh_gemv(const Site& site, std::string name, int x, const std::vector<Product>& products, const ReduceLine& line) {
+  Steps locals = products_of(site, name, x, products);
+  return fold(site, std::move(name), std::move(locals), line, ReduceOp::add, results_of(products));
+}
+
+Step ring_gemv(const Site& site, std::string name, int x, const std::vector<Product>& products, const RingLine& line) {
+  Group group{.kind = GroupKind::fold, .body = products_of(site, name, x, products)};
+  group.body.push_back(ring_reduce(site, name + ".reduce", line, ReduceOp::add, results_of(products)));
+  return {.name = std::move(name), .phase = site.phase, .what = std::move(group)};
 }
 
 }  // namespace wafer::kernels

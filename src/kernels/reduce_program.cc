@@ -59,7 +59,7 @@ Tree binary_tree(int size) {
 }
 
 int64_t harness_cycles(const std::string& algorithm) {
-  if (algorithm == "ktree") return 0;
+  if (algorithm == "ktree" || algorithm == "ring") return 0;
   return algorithm == "tree" ? 58 : 52;
 }
 
@@ -79,7 +79,7 @@ int single_group(const ReduceShape& s) {
 Program reduce_program(const ReduceShape& s, Extent device_mesh) {
   Reduce way;
   Tree tree;
-  if ((s.algorithm == "chain" || s.algorithm == "tree") && !s.groups.empty())
+  if ((s.algorithm == "chain" || s.algorithm == "tree" || s.algorithm == "ring") && !s.groups.empty())
     throw Error{{.where = "--groups",
                  .found = fmt::format("{}", fmt::join(s.groups, ",")),
                  .expected = "none with " + s.algorithm,
@@ -98,8 +98,9 @@ Program reduce_program(const ReduceShape& s, Extent device_mesh) {
         throw Error{
             {.where = "--groups", .found = std::to_string(g), .expected = "groups of a level, at least 1", .fix = "give positive numbers"}};
     tree = k_tree(s.size, s.groups.empty() ? even_groups(s.size, 2) : s.groups);
-  } else {
-    throw Error{{.where = "--algorithm", .found = s.algorithm, .expected = "chain, two-phase, tree or ktree", .fix = "choose one of them"}};
+  } else if (s.algorithm != "ring") {
+    throw Error{
+        {.where = "--algorithm", .found = s.algorithm, .expected = "chain, two-phase, tree, ktree or ring", .fix = "choose one of them"}};
   }
   Program p;
   p.name = "reduce";
@@ -111,12 +112,18 @@ Program reduce_program(const ReduceShape& s, Extent device_mesh) {
   const int tensor = add_tensor(p, {.name = "v", .dtype = s.dtype, .dims = {dim("n", s.words)}});
   const int buffer = add_buffer(p, {.name = "v", .tensor = tensor, .region = region, .kind = BufferKind::partials, .phases = {phase}});
   const Site site{p, region, phase};
-  const ReduceLine line = add_reduce_line(site, "tree", along_x ? Axis::x : Axis::y, {.runs = {{0, s.size}}, .trees = {tree}});
-  Step step = reduce(site, "reduce", line, ReduceOp::add, {buffer});
-  Reduce& r = std::get<Reduce>(step.what);
-  r.broadcast = s.broadcast;
-  r.first = way.first;
-  r.later = way.later;
+  const Axis axis = along_x ? Axis::x : Axis::y;
+  Step step;
+  if (s.algorithm == "ring") {
+    step = ring_reduce(site, "reduce", add_ring_line(site, "ring", axis, {{0, s.size}}), ReduceOp::add, {buffer});
+    std::get<RingReduce>(step.what).broadcast = s.broadcast;
+  } else {
+    step = reduce(site, "reduce", add_reduce_line(site, "tree", axis, {.runs = {{0, s.size}}, .trees = {tree}}), ReduceOp::add, {buffer});
+    Reduce& r = std::get<Reduce>(step.what);
+    r.broadcast = s.broadcast;
+    r.first = way.first;
+    r.later = way.later;
+  }
   p.entries = {{.name = "reduce", .lists = {{.region = region, .steps = {std::move(step)}}}}};
   return p;
 }

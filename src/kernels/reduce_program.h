@@ -17,9 +17,9 @@ struct ReduceShape {
   int size = 1;       // cores of the line
   int64_t words = 1;  // elements of every core
   mesh::Dtype dtype = mesh::Dtype::f32;
-  std::string algorithm = "ktree";  // chain, two-phase, tree: as the vendor's benchmarks do them; ktree: as our kernels do
+  std::string algorithm = "ktree";  // chain, two-phase, tree: as the vendor's benchmarks do them; ktree, ring: as our kernels do
   std::vector<int> groups;          // two-phase: cores of a group; ktree: groups of each level, as k_tree() takes them; empty: about even
-  bool broadcast = false;
+  bool broadcast = false;           // ring: without, part j of the vector is left at ring position j
 };
 
 // Entry "reduce" on one row of cores, or on one column where the device is not so wide. Throws Error for an unknown algorithm and for
@@ -28,7 +28,7 @@ mesh::Program reduce_program(const ReduceShape& shape, mesh::Extent device_mesh)
 
 // What the vendor's benchmark counts beside a reduction by chain, two-phase or tree: the task that starts it and two time stamps. Its
 // constant is 61 cycles where ours is the first operation less one (rows reduce_2colors_static). The tree's program takes 6 more, the issue
-// of one more operation, by its longest row (reduce_2colors_low_depth, 1,024 words). 0 for ktree.
+// of one more operation, by its longest row (reduce_2colors_low_depth, 1,024 words). 0 for ktree and ring.
 int64_t harness_cycles(const std::string& algorithm);
 
 }  // namespace wafer::kernels

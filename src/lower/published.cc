@@ -78,18 +78,20 @@ struct Writer {
     return add_buffer(p, {.name = name, .tensor = tensor, .region = region, .kind = BufferKind::partials, .phases = {phase}});
   }
   // Every operation is synchronous. The compiler loads the descriptors that the source gives directly: two an operation, on the average.
-  void allreduce(const std::string& name, const ReduceLine& line, int64_t n, ReduceOp op = ReduceOp::add) {
+  void allreduce(const std::string& name, const ReduceLine& line, int64_t n, ReduceOp op = ReduceOp::add, int broadcast_operations = 2) {
     Step step = reduce(site(), name, line, op, {vector(name, n)});
     Reduce& r = std::get<Reduce>(step.what);
     r.first = {.tasks = 0, .descriptor_loads = 3, .descriptor_edits = 1};
     r.later = {.tasks = 0, .descriptor_loads = 2, .descriptor_edits = 0};
-    r.broadcast_operations = 2;
+    r.broadcast_operations = broadcast_operations;
     steps.push_back(std::move(step));
   }
 };
 
 VectorWork each(int64_t count, int64_t n, VectorUnit unit) { return {.count = count, .elements = n, .unit = unit}; }
 VectorWork map(int64_t count, int64_t n, VectorUnit unit) { return {.count = count, .elements = n, .unit = unit, .map = true}; }
+
+constexpr int64_t kWse3Colours = 5;  // rewritten one after the other at each change of axis
 
 constexpr VectorUnit kFma = VectorUnit::multiply_add, kAdd = VectorUnit::add, kMul = VectorUnit::multiply, kMove = VectorUnit::move,
                      kMax = VectorUnit::max;
@@ -105,44 +107,59 @@ Work rotate(int64_t d) { return {.descriptor_loads = 18, .descriptor_edits = 5, 
 
 }  // namespace
 
-Program published_decode(const ModelConfig& c, int P, int groups, int64_t context, Extent device_mesh) {
+PublishedKernels published_kernels(const Device& device) { return device.name == "wse3" ? PublishedKernels::wse3 : PublishedKernels::wse2; }
+
+Program published_decode(const ModelConfig& c, int P, int groups, int64_t context, Extent device_mesh, PublishedKernels kernels) {
   const int64_t d = padded(c.dim, P) / P, s = padded(context, P) / P, f = padded(c.ffn, P) / P;
   Writer w("published decode", P, device_mesh);
   const Tree tree = published_tree(P, groups);
   const ReduceLine x = add_reduce_line(w.site(), "x", Axis::x, {.runs = {{0, P}}, .trees = {tree}});
   const ReduceLine y = add_reduce_line(w.site(), "y", Axis::y, {.runs = {{0, P}}, .trees = {tree}});
+  const bool wse3 = kernels == PublishedKernels::wse3;
+  auto sum = [&](const std::string& name, const ReduceLine& line, int64_t n, ReduceOp op = ReduceOp::add) {
+    w.allreduce(name, line, n, op, wse3 ? 1 : 2);
+  };
+  auto change_axis = [&](const std::string& name) {
+    if (wse3) w.counted(name, {.route_changes = kWse3Colours});
+  };
   w.counted("attn_norm.square", rms_norm_before(d));
-  w.allreduce("attn_norm.sum", y, 1);
+  sum("attn_norm.sum", y, 1);
   w.counted("attn_norm", rms_norm_after(d));
   for (const char* name : {"q", "k", "v"}) w.counted(name, gemv(d, d));
-  w.allreduce("qkv.sum", y, 3 * d);
+  sum("qkv.sum", y, 3 * d);
+  change_axis("routes_scores");
   for (const char* name : {"rope_q", "rope_k"}) w.counted(name, rotate(d));
   w.counted("scores", gemv(d, s));
-  w.allreduce("scores.sum", x, s);
+  sum("scores.sum", x, s);
   w.counted("scores.scale", {.descriptor_loads = 2, .vectors = {each(1, s, kMul)}});
+  change_axis("routes_softmax");
   w.counted("softmax.max", {.descriptor_loads = 2, .descriptor_edits = 2, .vectors = {each(1, s, kMax)}});
-  w.allreduce("max", y, 2, ReduceOp::max);  // unpacked: a wavelet an element
+  sum("max", y, wse3 ? 1 : 2, ReduceOp::max);  // on WSE-2 unpacked: a wavelet an element
   w.counted("softmax.exp", {.descriptor_loads = 2,
                             .descriptor_edits = 2,
                             .reciprocals = s,
                             .vectors = {map(1, s, kAdd), map(3 * s, 1, kMul), each(1, s, kAdd)}});
-  w.allreduce("softmax.sum", y, 1);
+  sum("softmax.sum", y, 1);
   w.counted("softmax.scale", {.descriptor_loads = 2, .descriptor_edits = 1, .reciprocals = 1, .vectors = {map(1, s, kMul)}});
   w.counted("values", gemv(s, d));
-  w.allreduce("values.sum", y, d);
+  sum("values.sum", y, d);
+  change_axis("routes_out");
   w.counted("out", gemv(d, d));
-  w.allreduce("out.sum", x, d);
+  sum("out.sum", x, d);
   w.counted("residual_1", {.descriptor_loads = 3, .vectors = {each(1, d, kAdd)}});
+  change_axis("routes_ffn");
   w.counted("ffn_norm.square", rms_norm_before(d));
-  w.allreduce("ffn_norm.sum", y, 1);
+  sum("ffn_norm.sum", y, 1);
   w.counted("ffn_norm", rms_norm_after(d));
   for (const char* name : {"up", "gate"}) w.counted(name, gemv(d, f));
-  w.allreduce("up_gate.sum", y, 2 * f);
+  sum("up_gate.sum", y, 2 * f);
   w.counted("silu",
             {.descriptor_loads = 3, .reciprocals = 2 * d, .vectors = {map(6 * d, 1, kMul), each(1, f, kMul)}});  // d elements, as published
+  change_axis("routes_down");
   w.counted("down", gemv(f, d));
-  w.allreduce("down.sum", x, d);
+  sum("down.sum", x, d);
   w.counted("residual_2", {.descriptor_loads = 3, .vectors = {each(1, d, kAdd)}});
+  change_axis("routes_next_layer");
   w.p.entries = {{.name = "layer", .lists = {{.region = w.region, .steps = std::move(w.steps)}}}};
   return w.p;
 }

@@ -81,16 +81,22 @@ std::vector<Path> broadcast_paths(const Forest& forest) {
   return paths;
 }
 
-std::vector<Path> ring_paths(const std::vector<Range>& runs, bool down) {
+std::vector<Path> ring_paths(const std::vector<Range>& runs, bool down, LineOrder order) {
   std::vector<Path> paths;
   for (const Range& run : runs) {
     const int n = static_cast<int>(run.size()), base = static_cast<int>(run.begin);
     if (n < 2) continue;
     for (int c = 0; c < n; c++) {
       const int next = (c + (down ? n - 1 : 1)) % n;
-      paths.push_back(straight(base + ring_to_position(c, n), base + ring_to_position(next, n)));
+      paths.push_back(straight(base + ring_to_position(order, c, n), base + ring_to_position(order, next, n)));
     }
   }
+  return paths;
+}
+
+std::vector<Path> cast_paths(int positions) {
+  std::vector<Path> paths;
+  for (int p = 0; p < positions && positions > 1; p++) paths.push_back(multicast(p, 0, positions - 1));
   return paths;
 }
 

@@ -25,7 +25,9 @@ int add_route(Program& program, std::string name, int phase, int region, Axis ax
 std::vector<std::vector<Path>> forest_paths(const Forest& forest);
 std::vector<Path> broadcast_paths(const Forest& forest);
 // The ring of each run: every core to the next lower ring position.
-std::vector<Path> ring_paths(const std::vector<Range>& runs, bool down);
+std::vector<Path> ring_paths(const std::vector<Range>& runs, bool down, LineOrder order = LineOrder::interleaved);
+// From every position of a line to all others.
+std::vector<Path> cast_paths(int positions);
 // Neighbour to neighbour: towards lower positions, or higher.
 std::vector<Path> neighbour_paths(const std::vector<Range>& runs, bool to_lower);
 

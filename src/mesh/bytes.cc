@@ -1,5 +1,7 @@
 #include "mesh/bytes.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <map>
 #include <numeric>
@@ -239,6 +241,21 @@ PhaseBytes fullest(const std::vector<PhaseBytes>& rows) {
   CHECK(!rows.empty(), "a program without buffers");
   return *std::max_element(rows.begin(), rows.end(),
                            [](const PhaseBytes& a, const PhaseBytes& b) { return a.fullest.total() < b.fullest.total(); });
+}
+
+std::string with_commas(int64_t n) {
+  std::string s = std::to_string(n);
+  for (int at = static_cast<int>(s.size()) - 3; at > 0; at -= 3) s.insert(static_cast<size_t>(at), ",");
+  return s;
+}
+
+std::string describe(const PhaseBytes& row, int64_t sram_bytes, const std::string& when) {
+  std::string text = fmt::format("core ({},{}) needs {} of {} bytes{}: code and system {}", row.x, row.y, with_commas(row.fullest.total()),
+                                 with_commas(sram_bytes), when, with_commas(row.fullest.code));
+  for (int k = 0; k < kBufferKinds; k++)
+    if (const int64_t n = row.fullest.by_kind[static_cast<size_t>(k)]; n > 0)
+      text += fmt::format(", {} {}", name(static_cast<BufferKind>(k)), with_commas(n));
+  return text;
 }
 
 }  // namespace wafer::mesh

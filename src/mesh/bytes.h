@@ -5,6 +5,7 @@
 #pragma once
 #include <array>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "mesh/program.h"
@@ -39,5 +40,8 @@ CoreBytes core_bytes(const Program& program, int region, int phase, int x, int y
 std::vector<PhaseBytes> phase_bytes(const Program& program, int64_t code_bytes, int only_phase = -1);
 // The row with the fullest core. Requires: the program has buffers.
 PhaseBytes fullest(const std::vector<PhaseBytes>& rows);
+// "core (3,7) needs 49,812 of 49,152 bytes: code and system 8,528, weights 38,400, ..."; `when`: more words before the colon.
+std::string describe(const PhaseBytes& row, int64_t sram_bytes, const std::string& when = "");
+std::string with_commas(int64_t n);
 
 }  // namespace wafer::mesh

@@ -32,4 +32,11 @@ inline Extent extent(const Rect& r) { return {r.w, r.h}; }
 inline int ring_to_position(int ring, int n) { return 2 * ring < n ? 2 * ring : 2 * (n - ring) - 1; }
 inline int position_to_ring(int position, int n) { return position % 2 == 0 ? position / 2 : n - (position + 1) / 2; }
 
+// How a ring lies on its line: interleaved, or in the order of the line, where all neighbours are one apart but the two ends n - 1.
+enum class LineOrder : uint8_t { interleaved, natural };
+inline int ring_to_position(LineOrder order, int ring, int n) { return order == LineOrder::natural ? ring : ring_to_position(ring, n); }
+inline int position_to_ring(LineOrder order, int position, int n) {
+  return order == LineOrder::natural ? position : position_to_ring(position, n);
+}
+
 }  // namespace wafer::mesh

@@ -38,6 +38,7 @@ std::vector<std::vector<Range>> split(const std::vector<Range>& ranges, int piec
 Cut whole_cut() { return {}; }
 Cut parts_cut(int positions) { return {.kind = CutKind::parts, .positions = positions}; }
 Cut ring_cut(int positions, int logical) { return {.kind = CutKind::ring, .positions = positions, .logical = logical}; }
+Cut line_cut(int positions, int logical) { return {.kind = CutKind::line, .positions = positions, .logical = logical}; }
 Cut chunks_cut(int positions, int logical, int64_t chunk) {
   return {.kind = CutKind::chunks, .positions = positions, .logical = logical, .chunk = chunk};
 }
@@ -60,10 +61,11 @@ Range shift_range(int64_t n, int i, int H) {
 
 namespace {
 
-Range ring_range(int64_t n, int position, int positions, int L) {
-  const Range l = logical_positions(position_to_ring(position, positions), positions, L);
+Range ring_range(int64_t n, int position, int positions, int L, LineOrder order = LineOrder::interleaved) {
+  const Range l = logical_positions(position_to_ring(order, position, positions), positions, L);
   return {n * l.begin / L, n * l.end / L};
 }
+Range ring_range(const Cut& c, int64_t n, int position) { return ring_range(n, position, c.positions, c.logical, order_of(c)); }
 
 // Tile l of L2 where n indices lie as a ring cut with L logical positions over S cores: the holding of the core that owns l, cut evenly.
 Range ring_tile(int64_t n, int S, int L, int L2, int64_t l) {
@@ -94,7 +96,8 @@ std::vector<Range> ranges_at(const Cut& cut, int64_t n, int position) {
     case CutKind::whole: append(out, {0, n}); break;
     case CutKind::table: out = (*cut.table)[static_cast<size_t>(position)]; break;
     case CutKind::parts: append(out, part(n, position, cut.positions)); break;
-    case CutKind::ring: append(out, ring_range(n, position, cut.positions, cut.logical)); break;
+    case CutKind::ring:
+    case CutKind::line: append(out, ring_range(cut, n, position)); break;
     case CutKind::chunks:
       for (int64_t begin = 0; begin < n; begin += cut.chunk) {
         const Range r = ring_range(std::min(cut.chunk, n - begin), position, cut.positions, cut.logical);
@@ -111,7 +114,8 @@ int64_t count_at(const Cut& cut, int64_t n, int position) {
   switch (cut.kind) {
     case CutKind::whole: return n;
     case CutKind::parts: return part(n, position, cut.positions).size();
-    case CutKind::ring: return ring_range(n, position, cut.positions, cut.logical).size();
+    case CutKind::ring:
+    case CutKind::line: return ring_range(cut, n, position).size();
     case CutKind::shift: return shift_rows(n, position, cut.positions);
     case CutKind::table: return count((*cut.table)[static_cast<size_t>(position)]);
     case CutKind::runs: return key_block_of_run(cut, n, position).size();
@@ -125,10 +129,13 @@ int64_t count_at(const Cut& cut, int64_t n, int position) {
 
 int64_t most_at(const Cut& cut, int64_t n, int position) {
   const auto ceiling = [](int64_t rows, int64_t owned, int64_t logical) { return (rows * owned + logical - 1) / logical; };
-  const auto owned = [&] { return logical_positions(position_to_ring(position, cut.positions), cut.positions, cut.logical).size(); };
+  const auto owned = [&] {
+    return logical_positions(position_to_ring(order_of(cut), position, cut.positions), cut.positions, cut.logical).size();
+  };
   switch (cut.kind) {
     case CutKind::parts: return ceiling(n, 1, cut.positions);
-    case CutKind::ring: return ceiling(n, owned(), cut.logical);
+    case CutKind::ring:
+    case CutKind::line: return ceiling(n, owned(), cut.logical);
     // Full chunks, and one that is not: of what it may hold in a longer list, only its own rows count.
     case CutKind::chunks:
       return std::min(n / cut.chunk * count_at(ring_cut(cut.positions, cut.logical), cut.chunk, position) +
@@ -147,14 +154,16 @@ std::vector<std::vector<Range>> logical_tiles(const Cut& cut, int64_t n, int L, 
   std::vector<std::vector<Range>> out(static_cast<size_t>(L));
   const int S = static_cast<int>(run.size());
   CHECK(L >= S && S >= 1, "L = {}, S = {}", L, S);
-  const bool natural = cut.kind == CutKind::ring && cut.logical == L && S == cut.positions && within == Range{0, n};
+  const LineOrder order = order_of(cut);
+  const bool parts =
+      (cut.kind == CutKind::ring || cut.kind == CutKind::line) && cut.logical == L && S == cut.positions && within == Range{0, n};
   for (int c = 0; c < S; c++) {
     const Range mine = logical_positions(c, S, L);
-    if (natural) {
+    if (parts) {
       for (int64_t l = mine.begin; l < mine.end; l++) append(out[static_cast<size_t>(l)], part(n, l, L));
       continue;
     }
-    const int position = static_cast<int>(run.begin) + ring_to_position(c, S);
+    const int position = static_cast<int>(run.begin) + ring_to_position(order, c, S);
     std::vector<Range> held;
     for (const Range& r : ranges_at(cut, n, position)) append(held, {std::max(r.begin, within.begin), std::min(r.end, within.end)});
     auto tiles = split(held, static_cast<int>(mine.size()));

@@ -31,6 +31,7 @@ enum class CutKind : uint8_t {
   table,   // a fixed list of ranges for each position: heads that own runs of columns, permuted parts
   parts,   // the part rule, in natural order: position p holds part p
   ring,    // the L logical parts, in ring order
+  line,    // the L logical parts, in the order of the line
   chunks,  // as `ring`, separately for each chunk of `chunk` indices: KV rows of a chunked prefill
   shift,   // KV cache by shift: row i of H holds floor((n+i)/H) indices, ascending from the top
   runs     // inside each run of positions separately: the key blocks of the run's rectangle, in the run's ring order
@@ -39,7 +40,7 @@ enum class CutKind : uint8_t {
 struct Cut {
   CutKind kind = CutKind::whole;
   int positions = 1;                                               // cores along the axis
-  int logical = 1;                                                 // ring, chunks: L
+  int logical = 1;                                                 // ring, line, chunks: L
   int64_t chunk = 0;                                               // chunks: indices in a full chunk
   int other_side = 1;                                              // runs: cores along the other axis, where the same indices lie as rows
   int other_logical = 1;                                           // runs: L of the other axis
@@ -50,9 +51,13 @@ struct Cut {
 Cut whole_cut();
 Cut parts_cut(int positions);
 Cut ring_cut(int positions, int logical);
+Cut line_cut(int positions, int logical);
 Cut chunks_cut(int positions, int logical, int64_t chunk);
 Cut shift_cut(int positions);
 Cut table_cut(std::vector<std::vector<Range>> table);
+
+// How the logical positions of a cut lie on its axis.
+inline LineOrder order_of(const Cut& c) { return c.kind == CutKind::line ? LineOrder::natural : LineOrder::interleaved; }
 
 // The indices that `position` holds of a dimension of n, in the core's order.
 std::vector<Range> ranges_at(const Cut& cut, int64_t n, int position);

@@ -60,6 +60,7 @@ std::string cut_text(const Cut& c) {
     case CutKind::table: return "table";
     case CutKind::parts: return "parts";
     case CutKind::ring: return "ring" + logical;
+    case CutKind::line: return "line" + logical;
     case CutKind::chunks: return fmt::format("ring{} in chunks of {}", logical, c.chunk);
     case CutKind::shift: return "shift";
     case CutKind::runs: return fmt::format("ring in {} runs", c.run_positions.size());
@@ -291,14 +292,24 @@ struct Printer {
     if (const auto* s = std::get_if<Reduce>(&step.what))
       return fmt::format("{} along {}  {}: {}, {}{}", name(s->op), name(s->axis), operands(s->payload), words_of(s->payload),
                          tree_text(s->forest), s->broadcast ? ", cast to all" : "");
+    if (const auto* s = std::get_if<RingReduce>(&step.what))
+      return fmt::format("{} round the ring along {}  {}: {}{}{}", name(s->op), name(s->axis), operands(s->payload), words_of(s->payload),
+                         runs_text(s->runs), s->broadcast ? ", round again to all" : ", each part to its place");
     if (const auto* s = std::get_if<Multicast>(&step.what))
       return fmt::format("multicast along {}  {}: {}", name(s->axis), operand(s->buffer), words_of({s->buffer}));
     if (const auto* s = std::get_if<Shift>(&step.what)) {
       const char* kinds[] = {"ring shift", "row alignment", "column alignment"};
+      const char* order = s->order == LineOrder::natural ? ", ring in the order of the line" : "";
       const std::string runs = s->axis == Axis::x ? runs_text(s->runs) : "";
-      return fmt::format("{} along {}  {}: tile of {}{}", kinds[static_cast<size_t>(s->kind)], name(s->axis), operand(s->buffer),
-                         tile_words(*s), runs);
+      return fmt::format("{} along {}  {}: tile of {}{}{}", kinds[static_cast<size_t>(s->kind)], name(s->axis), operand(s->buffer),
+                         tile_words(*s), runs, order);
     }
+    if (const auto* s = std::get_if<TileCast>(&step.what))
+      return fmt::format("cast {} along {}  {} -> {}",
+                         s->all          ? "all tiles"
+                         : s->ahead == 0 ? "the block"
+                                         : fmt::format("block +{}", s->ahead),
+                         name(s->axis), operand(s->buffer), operand(s->out));
     if (const auto* s = std::get_if<RowShift>(&step.what))
       return "oldest row up where rows below are fuller, along y  " + operands(s->buffers);
     if (const auto* s = std::get_if<RootReduce>(&step.what))
@@ -312,12 +323,12 @@ struct Printer {
   }
 
   static std::string count_text(const Loop& l) {
-    if (l.count == CountKind::fixed) return span_text(l.begin, l.begin + l.fixed - 1);
+    if (l.count == CountKind::fixed) return span_text(l.begin, l.begin + l.fixed - 1) + (l.together ? ", all cores together" : "");
     return l.count == CountKind::chunks ? "0 to the current chunk" : "0 to rows-1";
   }
 
   std::string group_text(const Group& g) const {
-    const char* kinds[] = {"fold", "gemm", "gemm_t", "overlap", "block"};
+    const char* kinds[] = {"fold", "gemm", "gemm_t", "gemm_cast", "gemm_gather", "overlap", "block"};
     const std::string kind = kinds[static_cast<size_t>(g.kind)];
     if (g.a < 0) return kind;
     return fmt::format("{}  {} = {} {}{}{}{}{}", kind, operand(g.c), operand(g.a), operand(g.b), g.kind == GroupKind::gemm_t ? "^T" : "",

@@ -68,6 +68,7 @@ Program every_kind() {
       step("make_room", RowShift{.buffers = {keys}}),
       step("root", RootReduce{.partial = c, .out = c, .runs = {{0, 2}, {2, 3}}}),
       step("rows", Loop{.var = LoopVar::row, .count = CountKind::rows, .body = {step("clear", Local{.op = LocalOp::clear, .out = {y}})}}),
+      step("round", RingReduce{.axis = Axis::x, .payload = {c}, .runs = {{0, 3}}}, {down}),
   };
   steps.push_back({.name = "give", .phase = hand_over, .what = Send{m}});
   p.entries = {{.name = "go",
@@ -119,8 +120,9 @@ entry go  region left
     9   root                              add along x to the step's root  c[2-5 x 1-2] -> c[2-5 x 1-2], 2 runs of 1-2
         rows: for row 0 to rows-1
    10     clear                           clear -> y[2-3]
+   11   round                             add round the ring along x  c[2-5 x 1-2]: 2-10 words, round again to all  colours 2-4
         -- phase hand over
-   11   give                              send result  y[2-3]: 2-3 words
+   12   give                              send result  y[2-3]: 2-3 words
 
 entry go  region right
         -- phase hand over

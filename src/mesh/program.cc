@@ -52,7 +52,7 @@ const char* name(ReduceOp op) {
 }
 
 const char* name(LoopVar v) {
-  static constexpr const char* kNames[] = {"layer", "member", "chunk", "row", "ring_step"};
+  static constexpr const char* kNames[] = {"layer", "member", "chunk", "row", "ring_step", "repeat"};
   return kNames[static_cast<size_t>(v)];
 }
 

@@ -58,11 +58,12 @@ struct Dim {
 };
 
 enum class LoopVar : uint8_t {
-  layer,     // layers of a region
-  member,    // query heads of a group, one after the other
-  chunk,     // chunks of keys, from the first to the current one
-  row,       // rows of the chunk
-  ring_step  // compute-shift steps of a product, steps of an alignment
+  layer,      // layers of a region
+  member,     // query heads of a group, one after the other
+  chunk,      // chunks of keys, from the first to the current one
+  row,        // rows of the chunk
+  ring_step,  // compute-shift steps of a product, steps of an alignment
+  repeat      // the same again, as a benchmark does
 };
 const char* name(LoopVar v);
 
@@ -175,7 +176,7 @@ struct VectorWork {
 };
 // What every core does in a counted step.
 struct Work {
-  int64_t tasks = 0, descriptor_loads = 0, descriptor_edits = 0;
+  int64_t tasks = 0, descriptor_loads = 0, descriptor_edits = 0, route_changes = 0;
   int64_t reciprocals = 0, square_roots = 0, exponentials = 0;
   std::vector<VectorWork> vectors;
 };
@@ -215,6 +216,19 @@ struct Reduce {
   int broadcast_operations = 1;      // 2: the root sends to each side by an operation of its own, the lower side first
 };
 
+// The same on the interleaved ring of each run, as reduce-scatter and allgather. What a core has of a payload buffer is cut in as many
+// parts as the ring has positions (part rule). Part j passes a running value down the ring from position j-1 to j-2, ..., j+1, j, each core
+// adding its own (ring_chain() in tree.h): all parts at the same time, one neighbour a step. With broadcast the parts then go round once
+// more, and all cores have all of them; else part j stays at ring position j alone.
+struct RingReduce {
+  ReduceOp op = ReduceOp::add;
+  Axis axis = Axis::x;
+  std::vector<int> payload;
+  std::vector<Range> runs;
+  bool broadcast = true;
+  BeforeOperation before{};  // every send and every receive
+};
+
 // x along an axis from the cores that hold it (data-dependent: the owner of the token's row) to all cores of the line.
 struct Multicast {
   Axis axis = Axis::x;
@@ -233,6 +247,17 @@ struct Shift {
   Axis axis = Axis::x;
   int buffer = 0;
   std::vector<Range> runs;  // positions along x of the rings' rectangles; a single run = the region
+  LineOrder order = LineOrder::interleaved;
+};
+
+// Tiles of a product's operand, from the cores that own them to all others of their line: the one that holds block `turn + ahead` of the
+// inner dimension (turn: of the innermost loop; none past the last block), or every core's, one after the other.
+struct TileCast {
+  Axis axis = Axis::x;
+  int buffer = 0;
+  int out = 0;  // where it arrives: buffer
+  int64_t ahead = 0;
+  bool all = false;
 };
 
 // KV cache by shift: with n = params.cached positions stored, every row i > H-1-(n mod H) passes its oldest entry to row i-1.
@@ -287,20 +312,30 @@ struct Loop {
   int64_t begin = 0;
   int64_t fixed = 1;
   Steps body;
+  // Of a product's steps: a turn starts on all cores when the one before has ended on all of them. Else a core goes on when it has what it
+  // needs.
+  bool together = false;
 };
 
 enum class GroupKind : uint8_t {
-  fold,     // local partial sums and the reduction that joins them
-  gemm,     // MeshGEMM: alignment, then L steps of product and shifts
-  gemm_t,   // GEMM-T: L steps of product, row sum to the rotating root, shift
-  overlap,  // steps that may run at the same time
-  block     // a named part of the program, for reports: no meaning of its own
+  fold,         // local partial sums and the reduction that joins them (on a ring: of mat_vec alone)
+  gemm,         // MeshGEMM: alignment, then L steps of product and shifts
+  gemm_t,       // GEMM-T: L steps of product, row sum to the rotating root, shift
+  gemm_cast,    // a product whose L blocks of the inner dimension are multicast one after the other, while the one before is multiplied
+  gemm_gather,  // a product after every core has gathered the tiles of its row and of its column
+  overlap,      // steps that may run at the same time
+  block         // a named part of the program, for reports: no meaning of its own
 };
+
+// Whole products, which a reader may do at once.
+inline bool is_product(GroupKind k) {
+  return k == GroupKind::gemm || k == GroupKind::gemm_t || k == GroupKind::gemm_cast || k == GroupKind::gemm_gather;
+}
 
 struct Group {
   GroupKind kind = GroupKind::block;
   Steps body;
-  // gemm, gemm_t: the operands of the whole product, C = A B or C = A B^T, and the runs of columns of its rectangles
+  // Of a product: the operands of the whole product, C = A B or C = A B^T, and the runs of columns of its rectangles
   int a = -1;
   int b = -1;
   int c = -1;
@@ -314,7 +349,7 @@ struct Group {
 struct Step {
   std::string name;
   int phase = 0;
-  std::variant<Local, Reduce, Multicast, Shift, RowShift, RootReduce, Send, Receive, Host, Loop, Group> what;
+  std::variant<Local, Reduce, RingReduce, Multicast, Shift, TileCast, RowShift, RootReduce, Send, Receive, Host, Loop, Group> what;
   std::vector<int> routes{};  // the routes that the step's transfers use
 };
 

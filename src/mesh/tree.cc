@@ -67,6 +67,12 @@ Tree two_sided_chain(int size, int root) {
   return tree;
 }
 
+Chain ring_chain(int size, int j) {
+  Chain chain;
+  for (int step = 1; step <= size; step++) chain.push_back(ring_to_position((j + size - step) % size, size));
+  return chain;
+}
+
 Forest line_forest(int size, const std::vector<int>& groups) { return {.runs = {{0, size}}, .trees = {k_tree(size, groups)}}; }
 
 Forest run_forest(const std::vector<Range>& runs, int K) {

@@ -30,6 +30,9 @@ std::vector<int> even_groups(int size, int K);
 // One chain from both ends to `root`.
 Tree two_sided_chain(int size, int root);
 
+// The order in which the ring reduction of `size` cores sums part j: positions from ring position j-1 down to j. Requires: 0 <= j < size.
+Chain ring_chain(int size, int j);
+
 // One tree for each run of positions along an axis (a whole line is one run). Positions in the trees count from the run's begin.
 struct Forest {
   std::vector<Range> runs;

@@ -125,6 +125,19 @@ TEST(TwoSidedChain, ToAnyRoot) {
     }
 }
 
+TEST(RingChain, VisitsEveryCoreOnTheRingAndEndsAtItsPart) {
+  for (int n = 1; n <= 30; n++)
+    for (int j = 0; j < n; j++) {
+      const Chain chain = ring_chain(n, j);
+      EXPECT_EQ(std::set<int>(chain.begin(), chain.end()).size(), static_cast<size_t>(n));
+      EXPECT_EQ(chain.back(), ring_to_position(j, n));
+      for (size_t q = 1; q < chain.size(); q++) {
+        EXPECT_LE(std::abs(chain[q] - chain[q - 1]), 2);
+        EXPECT_EQ(position_to_ring(chain[q], n), (position_to_ring(chain[q - 1], n) + n - 1) % n);
+      }
+    }
+}
+
 TEST(Forest, OneTreeForEachRun) {
   const Forest f = run_forest({{0, 3}, {3, 4}, {4, 9}}, 2);
   ASSERT_EQ(f.trees.size(), 3u);

@@ -14,12 +14,6 @@ namespace {
 
 const Region& region_of(const Program& p, int region) { return p.regions[static_cast<size_t>(region)]; }
 
-std::string with_commas(int64_t n) {
-  std::string s = std::to_string(n);
-  for (int at = static_cast<int>(s.size()) - 3; at > 0; at -= 3) s.insert(static_cast<size_t>(at), ",");
-  return s;
-}
-
 // The core at `position` along `axis` of a region, on the region's first line.
 std::pair<int, int> core_at(const Program& p, int region, Axis axis, int position) {
   const Rect r = region_of(p, region).rect;
@@ -39,15 +33,10 @@ void check_mesh(const Program& p, const Limits& limits, std::vector<Diagnostic>&
 
 void check_bytes(const Program& p, const Limits& limits, std::vector<Diagnostic>& out) {
   for (const PhaseBytes& row : phase_bytes(p, limits.code_bytes)) {
-    const int64_t total = row.fullest.total();
-    if (total <= limits.sram_bytes) continue;
-    std::string text = fmt::format("core ({},{}) needs {} of {} bytes: code and system {}", row.x, row.y, with_commas(total),
-                                   with_commas(limits.sram_bytes), with_commas(row.fullest.code));
-    for (int k = 0; k < kBufferKinds; k++)
-      if (row.fullest.by_kind[static_cast<size_t>(k)] > 0)
-        text += fmt::format(", {} {}", name(static_cast<BufferKind>(k)), with_commas(row.fullest.by_kind[static_cast<size_t>(k)]));
+    if (row.fullest.total() <= limits.sram_bytes) continue;
     out.push_back({Rule::bytes, row.x, row.y,
-                   fmt::format("phase {}, region {}", p.phases[static_cast<size_t>(row.phase)].name, region_of(p, row.region).name), text});
+                   fmt::format("phase {}, region {}", p.phases[static_cast<size_t>(row.phase)].name, region_of(p, row.region).name),
+                   describe(row, limits.sram_bytes)});
   }
 }
 
@@ -99,29 +88,32 @@ void check_paths(const Program& p, std::vector<Diagnostic>& out) {
 }
 
 void check_inputs(const Program& p, std::vector<Diagnostic>& out) {
-  // (phase, region, axis, colour, position) -> the side on which the colour enters there, and the route that says so
+  // (phase, region, axis, colour) -> by position: the side on which the colour enters there, and the route that says so
   struct Entrance {
-    Side side;
-    size_t route;
-    int from;
+    Side side = Side::ramp;
+    size_t route = 0;
+    int from = -1;  // nobody
   };
-  std::map<std::tuple<int, int, Axis, int, int>, Entrance> entrances;
+  std::map<std::tuple<int, int, Axis, int>, std::vector<Entrance>> entrances;
   std::set<size_t> reported;
   for (size_t i = 0; i < p.routes.size(); i++) {
     const Route& route = p.routes[i];
     for (size_t k = 0; k < route.paths.size(); k++) {
       const Path& path = route.paths[k];
-      for (int at = path.lo; at <= path.hi; at++) {
+      std::vector<Entrance>& line = entrances[{route.phase, route.region, route.axis, route.colours[k]}];
+      for (int at = std::max(0, path.lo); at <= path.hi; at++) {
+        if (static_cast<int>(line.size()) <= at) line.resize(static_cast<size_t>(path.hi) + 1);
+        Entrance& there = line[static_cast<size_t>(at)];
         const Entrance now{side_at(path, at), i, path.from};
-        const auto [it, fresh] = entrances.try_emplace({route.phase, route.region, route.axis, route.colours[k], at}, now);
-        const bool merges = !fresh && (it->second.side != now.side || it->second.from != now.from);
+        const bool merges = there.from >= 0 && (there.side != now.side || there.from != now.from);
+        if (there.from < 0) there = now;
         if (!merges || !reported.insert(i).second) continue;
         const auto [x, y] = core_at(p, route.region, route.axis, at);
         out.push_back(
             {Rule::two_inputs, x, y, fmt::format("phase {}, route {}", p.phases[static_cast<size_t>(route.phase)].name, route.name),
              fmt::format(
                  "colour {} enters the router of core ({},{}) from two sides: sent by position {} (route {}) and by {} (route {}) along {}",
-                 route.colours[k], x, y, it->second.from, p.routes[it->second.route].name, path.from, route.name, name(route.axis))});
+                 route.colours[k], x, y, there.from, p.routes[there.route].name, path.from, route.name, name(route.axis))});
       }
     }
   }
@@ -171,6 +163,11 @@ std::vector<Transfers> transfers_of(const Program& p, const Region& region, cons
     if (reduce->broadcast) add_paths(t, broadcast_paths(reduce->forest));
     return {t};
   }
+  if (const auto* ring = std::get_if<RingReduce>(&step.what)) {
+    Transfers t{.axis = ring->axis, .list = {}};
+    add_paths(t, ring_paths(ring->runs, true));
+    return {t};
+  }
   if (const auto* cast = std::get_if<Multicast>(&step.what)) {
     // The owner is known at run time only: every core must be able to reach all others.
     Transfers t{.axis = cast->axis, .list = {}};
@@ -182,8 +179,14 @@ std::vector<Transfers> transfers_of(const Program& p, const Region& region, cons
   if (const auto* shift = std::get_if<Shift>(&step.what)) {
     Transfers t{.axis = shift->axis, .list = {}};
     const std::vector<Range> rings = shift->axis == Axis::x ? shift->runs : std::vector<Range>{{0, region.rect.h}};
-    add_paths(t, ring_paths(rings, true));
-    if (shift->kind != ShiftKind::ring_down) add_paths(t, ring_paths(rings, false));
+    add_paths(t, ring_paths(rings, true, shift->order));
+    if (shift->kind != ShiftKind::ring_down) add_paths(t, ring_paths(rings, false, shift->order));
+    return {t};
+  }
+  if (const auto* cast = std::get_if<TileCast>(&step.what)) {
+    // Every position owns a block, as a line is no longer than the blocks are many.
+    Transfers t{.axis = cast->axis, .list = {}};
+    add_paths(t, cast_paths(side(extent(region.rect), cast->axis)));
     return {t};
   }
   if (std::get_if<RowShift>(&step.what)) {
@@ -238,16 +241,17 @@ struct StepChecker {
   }
 
   void check_covered(const Step& step, int region, const Transfers& wanted) {
-    std::set<std::pair<int, int>> have;
+    std::vector<std::pair<int, int>> have;
     for (int r : step.routes) {
       const Route& route = p.routes[static_cast<size_t>(r)];
       if (route.axis != wanted.axis) continue;
       Transfers t;
       add_paths(t, route.paths);
-      for (const Transfer& x : t.list) have.insert({x.from, x.to});
+      for (const Transfer& x : t.list) have.emplace_back(x.from, x.to);
     }
+    std::sort(have.begin(), have.end());
     for (const Transfer& x : wanted.list) {
-      if (have.count({x.from, x.to})) continue;
+      if (std::binary_search(have.begin(), have.end(), std::pair{x.from, x.to})) continue;
       const auto [cx, cy] = core_at(p, region, wanted.axis, x.to);
       out.push_back({Rule::receive_without_send, cx, cy, where(step.name, region),
                      fmt::format("core ({},{}) receives from position {} along {}, but no route of the step carries what that core sends",

@@ -9,6 +9,7 @@
 #include <iterator>
 
 #include "base/check.h"
+#include "base/data_folder.h"
 #include "base/error.h"
 #include "base/mmap.h"
 
@@ -101,7 +102,7 @@ T read(const toml::table& table, const std::string& path, const char* key, const
   if constexpr (std::is_same_v<T, double>)
     if (node->is_integer()) return static_cast<double>(**node->as_integer());
   if (const auto* value = node->as<T>()) return value->get();
-  throw Error{{.where = at(path, *node), .found = fmt::format("{} of another type", key), .expected = kind, .fix = ""}};
+  throw Error{{.where = at(path, *node), .found = fmt::format("{} of another type", key), .expected = kind, .fix = "correct the value"}};
 }
 
 toml::table parse(std::string_view text, const std::string& path) {
@@ -136,8 +137,10 @@ std::vector<float> read_factors(const toml::table& table, const std::string& pat
     for (const toml::node& item : *array)
       if (const auto number = item.value<double>()) factors.push_back(static_cast<float>(*number));
   if (!array || factors.size() != array->size() || factors.empty())
-    throw Error{
-        {.where = at(path, *node), .found = "rope_factors of another type", .expected = "an array of head_dim / 2 numbers", .fix = ""}};
+    throw Error{{.where = at(path, *node),
+                 .found = "rope_factors of another type",
+                 .expected = "an array of head_dim / 2 numbers",
+                 .fix = "correct the value"}};
   return factors;
 }
 
@@ -173,6 +176,18 @@ ModelConfig load_shape(const std::string& path) {
   if (table.contains("weights")) c.weights = tensor_type_of(read<std::string>(table, path, "weights", "a string"));
   validate(c, path);
   return c;
+}
+
+std::string shape_path(const std::string& name) {
+  for (const std::string& folder : data_folders("models", "WAFERLLM_MODELS")) {
+    const std::filesystem::path path = std::filesystem::path(folder) / (name + ".toml");
+    std::error_code ec;
+    if (std::filesystem::is_regular_file(path, ec)) return path.string();
+  }
+  throw Error({.where = "models",
+               .found = "no " + name + ".toml",
+               .expected = "the shapes that come with the program",
+               .fix = "set WAFERLLM_MODELS to their folder"});
 }
 
 }  // namespace wafer

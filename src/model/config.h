@@ -48,4 +48,7 @@ double rope_frequency(const ModelConfig& c, int64_t pair);
 // ("llama"), tied_embedding (false), rope_factors (none), weights ("f16"). Any other key is an Error.
 ModelConfig load_shape(const std::string& path);
 
+// The file of a shape that comes with the program: models/NAME.toml in one of data_folders(). WAFERLLM_MODELS replaces them. Throws Error.
+std::string shape_path(const std::string& name);
+
 }  // namespace wafer

@@ -73,17 +73,14 @@ struct Planner {
     return fits(plan);
   }
 
-  // Bytes of all weights and of the KV of the context: a bound below what any placement needs.
-  struct Totals {
-    double weights = 0, cache = 0;
-  };
-  Totals totals() const {
+  WholeBytes totals() const {
     Plan plan = base_plan();
     plan.decode = single_region({1, 1}, layers());
     const Placement p = place(config, types, plan, device_mesh());
     const CoreBytes all = core_bytes(p.program, p.decode_regions.front(), p.decode_phases.layer, 0, 0, 0);
-    return {static_cast<double>(all.by_kind[static_cast<size_t>(BufferKind::weights)]),
-            static_cast<double>(all.by_kind[static_cast<size_t>(BufferKind::cache)])};
+    return {.weights = all.by_kind[static_cast<size_t>(BufferKind::weights)],
+            .kv_cache = all.by_kind[static_cast<size_t>(BufferKind::cache)],
+            .device = device.mesh_width * device.mesh_height * usable()};
   }
 
   // The most layers that a region of this size holds; 0: not even one, or not the head.
@@ -157,8 +154,8 @@ struct Planner {
 
   // The planner's own mesh for one phase. Returns false if the device cannot hold the model.
   bool choose(Plan& plan, Part which) const {
-    const Totals t = totals();
-    const double bytes = t.weights + t.cache;
+    const WholeBytes t = totals();
+    const auto bytes = static_cast<double>(t.weights + t.kv_cache);
     // No prompt fits where not even one token does.
     Plan least = plan;
     least.chunk = least.max_prompt = 1;
@@ -208,14 +205,15 @@ struct Planner {
         plan = *larger;
         return true;
       }
-    const Totals t = totals();
+    const WholeBytes t = totals();
+    const auto bytes = static_cast<double>(t.weights + t.kv_cache);
     Plan least = plan;
     least.chunk = least.max_prompt = 1;
     for (int p = largest_side(); p >= 1; p--) {
       const Extent e{p, p};
       Plan next = plan;
-      if (!may_be_dealt(p, t.weights + t.cache) || !regions_of_size(least, Part::prefill, e) ||
-          !use_dealt_regions(next, Part::prefill, e) || !use_dealt_regions(next, Part::decode, e))
+      if (!may_be_dealt(p, bytes) || !regions_of_size(least, Part::prefill, e) || !use_dealt_regions(next, Part::prefill, e) ||
+          !use_dealt_regions(next, Part::decode, e))
         continue;
       const PhasePlan& more = next.prefill.regions.size() > next.decode.regions.size() ? next.prefill : next.decode;
       next.prefill = next.decode = PhasePlan(more);
@@ -253,17 +251,16 @@ struct Planner {
     take(plan, which, choice, places >= 2 ? dealt_regions(device_mesh(), e, layers(), places - 1) : single_region(e, layers()));
   }
 
-  std::string no_plan_reason() const {
-    const Totals t = totals();
-    const double cores = static_cast<double>(device.mesh_width) * static_cast<double>(device.mesh_height);
-    const double have = cores * static_cast<double>(usable()), need = t.weights + t.cache;
+  std::string no_plan_reason(const WholeBytes& t) const {
+    const auto gb = [](int64_t bytes) { return static_cast<double>(bytes) / 1e9; };
+    const int64_t need = t.weights + t.kv_cache;
     std::string text = fmt::format(
         "{} needs {:.2f} GB (weights {:.2f} GB, KV of {} positions {:.2f} GB); {} has {:.2f} GB ({} x {} cores with {} of {} bytes for "
         "data)",
-        config.name, need / 1e9, t.weights / 1e9, request.context, t.cache / 1e9, device.name, have / 1e9, device.mesh_width,
+        config.name, gb(need), gb(t.weights), request.context, gb(t.kv_cache), device.name, gb(t.device), device.mesh_width,
         device.mesh_height, usable(), sram());
-    text += need > have ? fmt::format(": {:.2f} GB too much", (need - have) / 1e9)
-                        : ": it would fit as a whole, but no equal square regions hold whole layers, their activations and the head";
+    text += need > t.device ? fmt::format(": {:.2f} GB too much", gb(need - t.device))
+                            : ": it would fit as a whole, but no equal square regions hold whole layers, their activations and the head";
     return text;
   }
 };
@@ -301,13 +298,9 @@ void check_groups(const Plan& plan) {
                    .fix = "give fewer groups or a larger mesh"});
 }
 
-std::string describe(const PhaseBytes& row, const Program& program, int64_t sram) {
-  std::string text = fmt::format("core ({},{}) needs {} of {} bytes in phase {}: code and system {}", row.x, row.y, row.fullest.total(),
-                                 sram, program.phases[static_cast<size_t>(row.phase)].name, row.fullest.code);
-  for (int k = 0; k < kBufferKinds; k++)
-    if (row.fullest.by_kind[static_cast<size_t>(k)] > 0)
-      text += fmt::format(", {} {}", mesh::name(static_cast<BufferKind>(k)), row.fullest.by_kind[static_cast<size_t>(k)]);
-  return text + fmt::format("; {} too many", row.fullest.total() - sram);
+std::string too_full(const PhaseBytes& row, const Program& program, int64_t sram) {
+  return mesh::describe(row, sram, " in phase " + program.phases[static_cast<size_t>(row.phase)].name) +
+         fmt::format("; {} too many", with_commas(row.fullest.total() - sram));
 }
 
 }  // namespace
@@ -375,7 +368,8 @@ PlanResult make_plan(const ModelConfig& config, const WeightTypes& types, const 
                                  : arrange(Part::prefill, request.prefill_mesh) && arrange(Part::decode, request.decode_mesh);
   if (!placed) {
     out.fits = out.fits_measured_code = false;
-    out.reason = planner.no_plan_reason();
+    out.whole = planner.totals();
+    out.reason = planner.no_plan_reason(*out.whole);
     return out;
   }
   check_groups(out.plan);
@@ -408,7 +402,7 @@ void judge_bytes(PlanResult& result, const Program& program, const Device& devic
   const int64_t total = result.fullest.fullest.total(), sram = device.sram_bytes_per_core;
   result.fits = total <= sram;
   result.fits_measured_code = total - device.code_and_system_bytes + device.code_and_system_bytes_measured <= sram;
-  result.reason = result.fits ? "" : describe(result.fullest, program, sram);
+  result.reason = result.fits ? "" : too_full(result.fullest, program, sram);
 }
 
 }  // namespace wafer

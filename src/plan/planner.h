@@ -30,9 +30,16 @@ struct PlanRequest {
   bool host_choice = false;
 };
 
+// A model as a whole beside the device: below what any placement needs, so more than the device has is proof that none fits.
+struct WholeBytes {
+  int64_t weights = 0, kv_cache = 0;
+  int64_t device = 0;  // of all cores, without code and system
+};
+
 struct PlanResult {
   Plan plan;
-  bool fits = true;                     // bytes of every core; false only where the user gave the mesh, else plan_for throws
+  bool fits = true;                     // bytes of every core
+  std::optional<WholeBytes> whole;      // where no regions hold the model: there are none in `plan`, and no bytes by core
   std::string reason;                   // why it does not fit: the fullest core, its bytes by kind
   bool fits_measured_code = true;       // also with code_and_system_bytes_measured
   std::vector<mesh::PhaseBytes> bytes;  // by phase and region

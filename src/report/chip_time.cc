@@ -27,7 +27,9 @@ StepKind kind_of(const Step& s) {
       case mesh::LocalOp::tile_fma_t: return StepKind::product;
       default: return StepKind::vector;
     }
-  if (std::holds_alternative<mesh::Reduce>(s.what) || std::holds_alternative<mesh::RootReduce>(s.what)) return StepKind::reduction;
+  if (std::holds_alternative<mesh::Reduce>(s.what) || std::holds_alternative<mesh::RingReduce>(s.what) ||
+      std::holds_alternative<mesh::RootReduce>(s.what))
+    return StepKind::reduction;
   if (std::holds_alternative<mesh::Multicast>(s.what)) return StepKind::multicast;
   if (std::holds_alternative<mesh::RowShift>(s.what)) return StepKind::cache_shift;
   if (std::holds_alternative<mesh::Host>(s.what)) return StepKind::host;
@@ -40,7 +42,7 @@ void add_kinds(const Steps& steps, std::map<std::string, StepKind>& kinds) {
     const auto* group = std::get_if<mesh::Group>(&s.what);
     if (const auto* loop = std::get_if<mesh::Loop>(&s.what))
       add_kinds(loop->body, kinds);
-    else if (group != nullptr && group->kind != mesh::GroupKind::gemm && group->kind != mesh::GroupKind::gemm_t)
+    else if (group != nullptr && !mesh::is_product(group->kind))
       add_kinds(group->body, kinds);
     else
       kinds.try_emplace(s.name, kind_of(s));

@@ -24,7 +24,52 @@ int longest_hops(const mesh::Program& program) {
 int64_t all_cycles(const KernelReport& r) { return r.time.cycles + r.harness_cycles; }
 double seconds(const KernelReport& r) { return static_cast<double>(all_cycles(r)) / r.device.clock_hz; }
 
+std::string letters(const mesh::Compliance& c) {
+  std::string out;
+  for (const std::string& b : c.breaks) out += (out.empty() ? "" : ", ") + b;
+  return out;
+}
+
+void add_compliance(const KernelReport& r, std::vector<Row>& rows) {
+  const mesh::Compliance& c = *r.compliance;
+  auto is = [](bool broken) { return broken ? " (broken)" : ""; };
+  rows.push_back({"steps", fmt::format("{} cycles if each core goes on when it can, {} if all cores start a step together",
+                                       grouped(r.cycles_apart), grouped(r.cycles_together))});
+  rows.push_back({"breaks", c.breaks.empty() ? "no limit" : letters(c) + ": timed as if the device allowed it"});
+  rows.push_back(
+      {"  P cores", fmt::format("{}, {} of them without a part of C{}", grouped(c.cores), grouped(c.idle_cores), is(c.breaks_p))});
+  rows.push_back({"  L longest hop", fmt::format("{} in a step, {} where it does not grow with the side{}", grouped(c.longest_hops),
+                                                 mesh::kNearHops, is(c.breaks_l))});
+  rows.push_back({"  M bytes", fmt::format("{} on the fullest core, {} free beside code and system{}", grouped(c.bytes),
+                                           grouped(c.bytes_limit), is(c.breaks_m))});
+  rows.push_back(
+      {"  R paths", fmt::format("{} colours of the busiest core, {} free{}", grouped(c.colours), c.colours_limit, is(c.breaks_r))});
+}
+
+nlohmann::ordered_json compliance_json(const mesh::Compliance& c) {
+  return {{"breaks", c.breaks},
+          {"cores", c.cores},
+          {"idle_cores", c.idle_cores},
+          {"longest_hops", c.longest_hops},
+          {"near_hops", mesh::kNearHops},
+          {"bytes_per_core", c.bytes},
+          {"bytes_limit", c.bytes_limit},
+          {"paths_per_core", c.colours},
+          {"paths_limit", c.colours_limit}};
+}
+
 }  // namespace
+
+CoreShares core_shares(const KernelReport& r) {
+  double compute = 0, communicate = 0, wait = 0;
+  for (const sim::StepTime& s : r.time.steps) {
+    compute += s.compute;
+    communicate += s.communicate;
+    wait += s.wait;
+  }
+  const double all = std::max(1.0, compute + communicate + wait);
+  return {.compute = compute / all, .communicate = communicate / all, .wait = wait / all};
+}
 
 KernelReport kernel_report(const std::string& kernel, const mesh::Program& program, const std::string& entry, const mesh::Params& params,
                            const Device& device) {
@@ -41,6 +86,25 @@ KernelReport kernel_report(const std::string& kernel, const mesh::Program& progr
   return r;
 }
 
+KernelReport gemm_report(const kernels::GemmShape& shape, const Device& device) {
+  const mesh::Limits limits = limits_of(device);
+  const mesh::Program program = kernels::gemm_program(shape, limits.mesh);
+  const mesh::Params params{.rows = shape.m};
+  KernelReport r = kernel_report("gemm", program, "gemm", params, device);
+  r.compliance = mesh::compliance(program, "gemm", params, limits);
+  r.longest_step_hops = r.compliance->longest_hops;
+  r.cycles_apart = sim::time_entry(program, device, "gemm", params, {.step_start = sim::StepStart::apart}).cycles;
+  r.cycles_together = sim::time_entry(program, device, "gemm", params, {.step_start = sim::StepStart::together}).cycles;
+  const std::string mesh = fmt::format("{}x{}", shape.mesh.w, shape.mesh.h);
+  r.settings = {{"algorithm", kernels::name(shape.algorithm)},
+                {"m", std::to_string(shape.m)},
+                {"k", std::to_string(shape.k)},
+                {"n", std::to_string(shape.n)},
+                {"mesh", mesh},
+                {"numerics", std::string(name_of(shape.numerics))}};
+  return r;
+}
+
 std::string kernel_text(const KernelReport& r) {
   std::vector<Row> rows = {{"kernel", r.kernel}};
   for (const auto& [name, value] : r.settings) rows.push_back({name, value});
@@ -49,20 +113,19 @@ std::string kernel_text(const KernelReport& r) {
       {"cycles",
        grouped(all_cycles(r)) +
            (r.harness_cycles == 0 ? "" : fmt::format(", {} of them the benchmark's start task and time stamps", r.harness_cycles))});
+  if (r.repeated_cycles > 0) rows.push_back({"repeated", fmt::format("{:.1f} cycles each, 100 back to back", r.repeated_cycles)});
   rows.push_back({"time", fmt::format("{} us at {:.2f} GHz", significant(seconds(r) * 1e6), r.device.clock_hz / 1e9)});
-  double compute = 0, communicate = 0, wait = 0;
-  for (const sim::StepTime& s : r.time.steps) {
-    compute += s.compute;
-    communicate += s.communicate;
-    wait += s.wait;
+  const CoreShares shares = core_shares(r);
+  rows.push_back({"cores", fmt::format("compute {:.0f} %, communicate {:.0f} %, wait {:.0f} %", 100 * shares.compute,
+                                       100 * shares.communicate, 100 * shares.wait)});
+  if (r.compliance) {
+    add_compliance(r, rows);
+  } else {
+    rows.push_back({"routes", fmt::format("{} colours, longest path {}", r.colours, counted(r.longest_step_hops, "hop"))});
+    rows.push_back(
+        {"bytes", fmt::format("{} on the fullest core, code and system apart{}", grouped(r.bytes_max), r.fits ? "" : ": does not fit")});
   }
-  const double all = std::max(1.0, compute + communicate + wait);
-  rows.push_back({"cores", fmt::format("compute {:.0f} %, communicate {:.0f} %, wait {:.0f} %", 100 * compute / all,
-                                       100 * communicate / all, 100 * wait / all)});
-  rows.push_back({"routes", fmt::format("{} colours, longest path {}", r.colours, counted(r.longest_step_hops, "hop"))});
-  rows.push_back(
-      {"bytes", fmt::format("{} on the fullest core, code and system apart{}", grouped(r.bytes_max), r.fits ? "" : ": does not fit")});
-  for (const std::string& f : r.faults) rows.push_back({"breaks", f});
+  for (const std::string& f : r.faults) rows.push_back({r.compliance ? "verify()" : "breaks", f});
   std::vector<Row> steps = {{"step", "times", "cycles"}};
   if (r.harness_cycles > 0) steps.push_back({"harness", "1", grouped(r.harness_cycles)});
   for (const sim::StepTime& s : r.time.steps) steps.push_back({s.name, grouped(s.count), grouped(s.cycles)});
@@ -74,6 +137,7 @@ std::string kernel_json(const KernelReport& r) {
   for (const auto& [name, value] : r.settings) json[name] = value;
   json["device"] = r.device.name;
   json["cycles"] = all_cycles(r);
+  if (r.repeated_cycles > 0) json["repeated_cycles"] = r.repeated_cycles;
   json["seconds"] = seconds(r);
   json["steps"] = nlohmann::ordered_json::array();
   if (r.harness_cycles > 0) json["steps"].push_back({{"name", "harness"}, {"cycles", r.harness_cycles}, {"count", 1}});
@@ -86,6 +150,13 @@ std::string kernel_json(const KernelReport& r) {
                              {"compute_core_cycles", s.compute},
                              {"communicate_core_cycles", s.communicate},
                              {"wait_core_cycles", s.wait}});
+  const CoreShares shares = core_shares(r);
+  json["shares"] = {{"compute", shares.compute}, {"communicate", shares.communicate}, {"wait", shares.wait}};
+  if (r.compliance) {
+    json["cycles_apart"] = r.cycles_apart;
+    json["cycles_together"] = r.cycles_together;
+    json["compliance"] = compliance_json(*r.compliance);
+  }
   json["colours_max"] = r.colours;
   json["longest_hops"] = r.longest_step_hops;
   json["memory"] = {{"fits", r.fits}, {"data_bytes_per_core_max", r.bytes_max}};

@@ -47,7 +47,8 @@ PlacementReport placement_report(const ModelConfig& model, const Device& device,
                          .plan = result.plan,
                          .fits = result.fits,
                          .fits_with_measured_code = result.fits_measured_code,
-                         .reason = result.reason};
+                         .reason = result.reason,
+                         .whole = result.whole};
   if (program == nullptr) return report;
   for (const std::string_view part : kParts) report.parts.push_back(part_report(*program, result.bytes, part));
   report.excess_bytes = std::max<int64_t>(0, fullest_part(report)->fullest.fullest.total() - device.sram_bytes_per_core);

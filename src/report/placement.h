@@ -31,6 +31,7 @@ struct PlacementReport {
   bool fits_with_measured_code = false;
   std::string reason;               // why it does not fit; empty if it does
   int64_t excess_bytes = 0;         // of the fullest core over sram_limit; 0 if it fits
+  std::optional<WholeBytes> whole;  // where no regions hold the model
   std::vector<PartReport> parts;    // in the order of an inference; empty where there is no placement to report
   std::vector<std::string> faults;  // rules broken beside the bytes of a core, as verify() says them
 };

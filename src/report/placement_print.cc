@@ -203,6 +203,14 @@ Json memory_json(const PlacementReport& r) {
     json["excess_bytes"] = part ? Json(r.excess_bytes) : Json(nullptr);
     json["reason"] = to_valid_utf8(r.reason);
   }
+  if (r.whole) {
+    const int64_t need = r.whole->weights + r.whole->kv_cache;
+    json["whole"] = {{"weights", r.whole->weights},
+                     {"kv_cache", r.whole->kv_cache},
+                     {"needed", need},
+                     {"device", r.whole->device},
+                     {"excess", std::max<int64_t>(0, need - r.whole->device)}};
+  }
   return json;
 }
 

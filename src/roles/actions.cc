@@ -75,6 +75,17 @@ struct Maker {
     for (int b : r.payload) at.cast == Cast::root ? send(dtype_name(program, b)) : receive(dtype_name(program, b));
   }
 
+  void ring_reduce(const RingReduce& r, const Place& at) {
+    if (at.kind == PlaceKind::none) return;
+    task("reduce");
+    for (int b : r.payload) {
+      const std::string t = dtype_name(program, b);
+      send(t);
+      join(name(r.op), t);
+      if (r.broadcast) receive(t);
+    }
+  }
+
   // The owner sends, the others receive; a middle passes on what it received. Who owns is known at run time.
   void relay(const char* what, const std::string& t, const Place& at) {
     if (at.kind == PlaceKind::none) return;
@@ -89,6 +100,13 @@ struct Maker {
     task(s.kind == ShiftKind::ring_down ? "ring" : "align");
     send(dtype_name(program, s.buffer));
     receive(dtype_name(program, s.buffer));
+  }
+
+  void cast(const TileCast& s, const Place& at) {
+    if (at.kind == PlaceKind::none) return;
+    task("cast");
+    send(dtype_name(program, s.buffer));
+    receive(dtype_name(program, s.out));
   }
 
   void row_shift(const RowShift& s, const Place& at) {
@@ -152,9 +170,12 @@ std::string kind_text(const Program& p, const Step& step) {
     return fmt::format("local {} {} -> {}", name(s->op), dtype_names(p, s->in), dtype_names(p, s->out));
   if (const auto* s = std::get_if<Reduce>(&step.what))
     return fmt::format("reduce {} {} {}", name(s->op), name(s->axis), dtype_names(p, s->payload));
+  if (const auto* s = std::get_if<RingReduce>(&step.what))
+    return fmt::format("ring {} {} {}", name(s->op), name(s->axis), dtype_names(p, s->payload));
   if (const auto* s = std::get_if<Multicast>(&step.what)) return fmt::format("cast {} {}", name(s->axis), dtype_name(p, s->buffer));
   if (const auto* s = std::get_if<Shift>(&step.what))
     return fmt::format("shift {} {} {}", s->kind == ShiftKind::ring_down ? "ring" : "align", name(s->axis), dtype_name(p, s->buffer));
+  if (const auto* s = std::get_if<TileCast>(&step.what)) return fmt::format("tile cast {} {}", name(s->axis), dtype_name(p, s->buffer));
   if (const auto* s = std::get_if<RowShift>(&step.what)) return "row shift " + dtype_names(p, s->buffers);
   if (const auto* s = std::get_if<RootReduce>(&step.what)) return fmt::format("root {}", dtype_names(p, {s->partial, s->out}));
   if (const auto* s = std::get_if<Send>(&step.what)) return "send " + dtype_name(p, p.moves[static_cast<size_t>(s->move)].source);
@@ -170,8 +191,10 @@ std::vector<RoleAction> actions(const Program& program, const Step& step, const 
   const auto along = [&](Axis a) -> const Place& { return a == Axis::x ? x : y; };
   if (const auto* s = std::get_if<Local>(&step.what)) m.local(*s, y);
   if (const auto* s = std::get_if<Reduce>(&step.what)) m.reduce(*s, along(s->axis));
+  if (const auto* s = std::get_if<RingReduce>(&step.what)) m.ring_reduce(*s, along(s->axis));
   if (const auto* s = std::get_if<Multicast>(&step.what)) m.relay("relay", dtype_name(program, s->buffer), along(s->axis));
   if (const auto* s = std::get_if<Shift>(&step.what)) m.shift(*s, along(s->axis));
+  if (const auto* s = std::get_if<TileCast>(&step.what)) m.cast(*s, along(s->axis));
   if (const auto* s = std::get_if<RowShift>(&step.what)) m.row_shift(*s, y);
   if (const auto* s = std::get_if<RootReduce>(&step.what)) m.root_reduce(*s, x);
   if (const auto* s = std::get_if<Send>(&step.what))

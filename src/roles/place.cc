@@ -91,7 +91,9 @@ std::vector<Place> places(const Program& program, const Step& step, int region, 
     return all;
   }
   if (const auto* s = std::get_if<Reduce>(&step.what)) return s->axis == axis ? tree_places(*s, n) : all;
+  if (const auto* s = std::get_if<RingReduce>(&step.what)) return s->axis == axis ? ring_places(s->runs, n) : all;
   if (const auto* s = std::get_if<Multicast>(&step.what)) return s->axis == axis ? line_places(line, n) : all;
+  if (const auto* s = std::get_if<TileCast>(&step.what)) return s->axis == axis ? ring_places(line, n) : all;
   if (const auto* s = std::get_if<Shift>(&step.what)) {
     if (s->axis != axis) return all;
     return ring_places(axis == Axis::x ? s->runs : line, n);

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/rng.h"
+#include "kernels/gemv_program.h"
 #include "lower/lower.h"
 
 namespace wafer::roles {
@@ -105,6 +106,15 @@ TEST(Roles, LayersShareTheirCode) {
                   many = roles(lowered(shape(9, 2, 2, 6), {9, 9}, {9, 9}).program());
   EXPECT_EQ(one.whole.size(), many.whole.size());
   EXPECT_EQ(code_estimate(one, 8528).code_bytes_max, code_estimate(many, 8528).code_bytes_max);
+}
+
+TEST(Roles, AllCoresOfARingDoTheSame) {
+  for (int h : {1, 2, 7, 40}) {
+    const Program p = kernels::gemv_program({.k = 50, .n = 30, .mesh = {3, h}, .allreduce = "ring", .groups = {}}, {750, 994});
+    const RoleTable t = roles(p);
+    ASSERT_EQ(t.whole.size(), 1u) << h;
+    EXPECT_EQ(t.whole[0].cores, 3 * h);
+  }
 }
 
 TEST(Roles, AnEstimateSaysWhetherItFits) {

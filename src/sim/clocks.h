@@ -45,6 +45,10 @@ Clocks transposed(const Clocks& c);
 void time_reduce(Clocks& c, const Device& d, const mesh::Reduce& reduce, const std::vector<std::vector<int64_t>>& words, bool fp16,
                  Tally& tally);
 
+// A reduction on rings along y: held[run][x] elements of each payload buffer on the cores of a column, types[buffer].
+void time_ring_reduce(Clocks& c, const Device& d, const mesh::RingReduce& reduce, const std::vector<mesh::Dtype>& types,
+                      const std::vector<std::vector<std::vector<int64_t>>>& held, Tally& tally);
+
 // Sizes of a product on a rectangle of the region.
 struct ProductSizes {
   mesh::Range columns;              // of the region
@@ -52,13 +56,21 @@ struct ProductSizes {
   mesh::Dtype a = mesh::Dtype::f16, b = mesh::Dtype::f16, sum = mesh::Dtype::f32;
   int64_t heads = 1;  // products one after the other on the same tiles
   bool align_a = false, align_b = false;
+  mesh::LineOrder order = mesh::LineOrder::interleaved;  // of the logical positions on both axes
+  bool together = false;                                 // all cores start a step at the same time
   bool overlap = true;  // MeshGEMM: a step's product and exchange at the same time, else one after the other
 };
 
 void append_key(std::vector<int64_t>& key, const ProductSizes& sizes);  // all numbers of it
 
+// Books the machine actions of `exchanges` core-steps, each with so many stream operations and tasks, and of `k_turns` turns over k.
+void book_step_actions(const Device& d, int64_t exchanges, int64_t operations, int64_t tasks, int64_t k_turns, Tally& tally);
+
 // sampled_steps: 0, or how many of the compute-shift steps are timed before the others are taken to be like them.
 void time_gemm(Clocks& c, const Device& d, Numerics numerics, const ProductSizes& sizes, int64_t sampled_steps, Tally& tally);
 void time_gemm_t(Clocks& c, const Device& d, Numerics numerics, const ProductSizes& sizes, int64_t sampled_steps, Tally& tally);
+// Of a whole region, in the order of the line.
+void time_gemm_cast(Clocks& c, const Device& d, Numerics numerics, const ProductSizes& sizes, Tally& tally);
+void time_gemm_gather(Clocks& c, const Device& d, Numerics numerics, const ProductSizes& sizes, Tally& tally);
 
 }  // namespace wafer::sim

@@ -1,6 +1,7 @@
 // MeshGEMM and GEMM-T on the clocks of a rectangle: what the steps need is set up here, product_steps.cc advances the clocks.
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <map>
 
 #include "base/check.h"
@@ -12,6 +13,25 @@ namespace wafer::sim {
 
 using namespace mesh;
 
+Packing packing(const Device& d, Dtype type, int64_t rate) {
+  const int64_t bits = d.wavelet_bits * rate;
+  int64_t shift = 0;
+  while ((int64_t{1} << shift) < bits) shift++;
+  CHECK((int64_t{1} << shift) == bits, "{} wavelets of {} bits a cycle", rate, d.wavelet_bits);
+  return {.bits = 8 * bytes(type, 1), .round = bits - 1, .shift = shift};
+}
+
+int64_t background_steal(const Device& d) { return std::llround(std::ldexp(d.background_wavelet_cycles, kStealShift)); }
+
+void book_step_actions(const Device& d, int64_t exchanges, int64_t operations, int64_t tasks, int64_t k_turns, Tally& tally) {
+  tally.actions = tally.actions + Actions{.stream_ops = exchanges * operations,
+                                          .descriptor_loads = exchanges * operations + 3 * k_turns,
+                                          .descriptor_edits = exchanges * operations + 3 * k_turns,
+                                          .tasks = exchanges * tasks};
+  const int64_t step = tasks > 1 ? d.exchange_step_cycles : 0;  // an alignment is no compute-shift step
+  tally.communicate += static_cast<double>(exchanges * (operations * stream_issue_cycles(d) + tasks * d.task_activation_cycles + step));
+}
+
 namespace {
 
 // The clocks of a rectangle, in ring order along both axes.
@@ -21,11 +41,11 @@ struct Rectangle {
   std::vector<uint32_t> t;  // [h][w]
 };
 
-Rectangle gather(Clocks& c, Range columns) {
+Rectangle gather(Clocks& c, Range columns, LineOrder order = LineOrder::interleaved) {
   Rectangle r{.columns = columns, .x = {}, .y = {}, .t = {}};
   const int w = static_cast<int>(columns.size());
-  for (int j = 0; j < w; j++) r.x.push_back(static_cast<int>(columns.begin) + ring_to_position(j, w));
-  for (int i = 0; i < c.h; i++) r.y.push_back(ring_to_position(i, c.h));
+  for (int j = 0; j < w; j++) r.x.push_back(static_cast<int>(columns.begin) + ring_to_position(order, j, w));
+  for (int i = 0; i < c.h; i++) r.y.push_back(ring_to_position(order, i, c.h));
   r.t.reserve(r.x.size() * r.y.size());
   for (int y : r.y) {
     const uint32_t* row = c.row(y);
@@ -42,20 +62,12 @@ void scatter(const Rectangle& r, Clocks& c) {
   }
 }
 
-std::vector<int64_t> ring_hops(int n) {
+std::vector<int64_t> ring_hops(LineOrder order, int n) {
   std::vector<int64_t> hops;
-  for (int c = 0; c < n; c++) hops.push_back(std::abs(ring_to_position((c + 1) % n, n) - ring_to_position(c, n)));
+  for (int c = 0; c < n; c++) hops.push_back(std::abs(ring_to_position(order, (c + 1) % n, n) - ring_to_position(order, c, n)));
   return hops;
 }
 
-// Of a stream of `rate` wavelets a cycle.
-Packing packing(const Device& d, Dtype type, int64_t rate) {
-  const int64_t bits = d.wavelet_bits * rate;
-  int64_t shift = 0;
-  while ((int64_t{1} << shift) < bits) shift++;
-  CHECK((int64_t{1} << shift) == bits, "{} wavelets of {} bits a cycle", rate, d.wavelet_bits);
-  return {.bits = 8 * bytes(type, 1), .round = bits - 1, .shift = shift};
-}
 // The same elements by the wavelet.
 Packing counted(const Device& d, Packing p) {
   for (int64_t rate = stream_rate(d); rate > 1; rate /= 2) p.shift--;
@@ -66,12 +78,12 @@ Packing counted(const Device& d, Packing p) {
 ProductSteps steps_of(const Clocks& c, const Device& d, Numerics numerics, const ProductSizes& z) {
   ProductSteps p{.w = static_cast<int>(z.columns.size()), .h = c.h};
   p.L = std::max(p.w, p.h);
-  p.x_hops = ring_hops(p.w);
-  p.y_hops = ring_hops(p.h);
+  p.x_hops = ring_hops(z.order, p.w);
+  p.y_hops = ring_hops(z.order, p.h);
   for (int i = 0; i < p.h; i++) p.own_rows.push_back(logical_positions(i, p.h, p.L));
   for (int j = 0; j < p.w; j++) {
     p.own_cols.push_back(logical_positions(j, p.w, p.L));
-    p.ring_of.push_back(position_to_ring(j, p.w));
+    p.ring_of.push_back(position_to_ring(z.order, j, p.w));
   }
   p.rows = z.rows;
   p.n = z.n;
@@ -86,7 +98,7 @@ ProductSteps steps_of(const Clocks& c, const Device& d, Numerics numerics, const
   p.issue = 4 * stream_issue_cycles(d);
   p.finish = 4 * d.task_activation_cycles + d.exchange_step_cycles;
   p.latency = 2 * d.ramp_cycles;
-  p.steal = std::llround(std::ldexp(d.background_wavelet_cycles, kStealShift));
+  p.steal = background_steal(d);
   p.reduce_issue = stream_issue_cycles(d);
   p.ramp = d.ramp_cycles;
   p.hop = d.hop_cycles;
@@ -125,15 +137,6 @@ int64_t cycles_per_k(const ProductSteps& p) {
 
 int64_t tiles_with_work(const ProductSteps& p) {
   return (p.L - std::count(p.rows.begin(), p.rows.end(), 0)) * (p.L - std::count(p.n.begin(), p.n.end(), 0));
-}
-
-void book_step_actions(const Device& d, int64_t exchanges, int64_t operations, int64_t tasks, int64_t k_turns, Tally& tally) {
-  tally.actions = tally.actions + Actions{.stream_ops = exchanges * operations,
-                                          .descriptor_loads = exchanges * operations + 3 * k_turns,
-                                          .descriptor_edits = exchanges * operations + 3 * k_turns,
-                                          .tasks = exchanges * tasks};
-  const int64_t step = tasks > 1 ? d.exchange_step_cycles : 0;  // an alignment is no compute-shift step
-  tally.communicate += static_cast<double>(exchanges * (operations * stream_issue_cycles(d) + tasks * d.task_activation_cycles + step));
 }
 
 // Row tiles (or column tiles) move to their place, at most half a ring in the shorter sense; a core with nothing to move waits for nobody.
@@ -186,7 +189,7 @@ bool fits_32_bits(const ProductSteps& p, const std::vector<uint32_t>& t, int64_t
   double per_k = 0;
   for (const TileRate& rate : p.rate) per_k = std::max(per_k, static_cast<double>(rate.per_k) + n * static_cast<double>(rate.per_kn));
   const double bits = 32 * k * std::max({rows * tiles_y, n * tiles_x, 1.0}) + 32 * rows * n * tiles_y;
-  const double step = k * per_k * tiles_x * tiles_y + bits / 8 + static_cast<double>(p.issue + p.finish) + 8.0 * p.w;
+  const double step = k * per_k * tiles_x * tiles_y + bits / 8 + static_cast<double>(p.issue + p.finish) + 8.0 * p.w + 2.0 * p.h;
   const double limit = 2147483648.0;
   return bits < limit && step * p.L + static_cast<double>(*std::max_element(t.begin(), t.end())) < limit;
 }
@@ -213,9 +216,37 @@ void apart_steps(const ProductSteps& p, std::vector<uint32_t>& t, int64_t first,
   }
 }
 
+// Whether every step of a product costs every core the same: equal tiles, and so equal words, everywhere.
+bool equal_steps(const ProductSteps& p) {
+  auto all_equal = [](const std::vector<int64_t>& v) { return std::adjacent_find(v.begin(), v.end(), std::not_equal_to<>()) == v.end(); };
+  return all_equal(p.k) && all_equal(p.rows) && all_equal(p.n);
+}
+
+// The steps of a product whose steps are equal. Clocks are a max-plus system: once a few steps leave the pattern of clocks as they found
+// it, so do all later ones, exactly.
+template <class Advance>
+void repeated_steps(std::vector<uint32_t>& t, const ProductSteps& p, Advance advance) {
+  constexpr int64_t kTurn = 16;
+  int64_t done = 0;
+  for (std::vector<uint32_t> before; done + 2 * kTurn <= p.L; done += kTurn) {
+    before = t;
+    advance(p, t, done, kTurn);
+    const uint32_t shift = t[0] - before[0];
+    bool same = true;
+    for (size_t q = 0; same && q < t.size(); q++) same = t[q] - before[q] == shift;
+    if (!same) continue;
+    const int64_t turns = (p.L - done - kTurn) / kTurn;
+    for (uint32_t& v : t) v += static_cast<uint32_t>(turns) * shift;
+    done += (turns + 1) * kTurn;
+    break;
+  }
+  advance(p, t, done, p.L - done);
+}
+
 // All steps of the ring, or the first `sampled` and the others at the mean rate of the second half of those.
 template <class Advance, class Advance64>
-void all_steps(Clocks& c, Rectangle& r, const ProductSteps& p, int64_t k_most, int64_t sampled, Advance advance, Advance64 advance_64) {
+void all_steps(Clocks& c, Rectangle& r, const ProductSteps& p, int64_t k_most, int64_t sampled, bool repeats, Advance advance,
+               Advance64 advance_64) {
   if (!fits_32_bits(p, r.t, k_most)) {
     std::vector<uint64_t> t(r.t.begin(), r.t.end());
     advance_64(p, t, 0, p.L);
@@ -229,6 +260,7 @@ void all_steps(Clocks& c, Rectangle& r, const ProductSteps& p, int64_t k_most, i
     c.base += shift;
     return;
   }
+  if (repeats) return repeated_steps(r.t, p, advance);
   if (sampled < 2 || 2 * sampled >= p.L) return advance(p, r.t, 0, p.L);
   auto sum = [&] {
     double all = 0;
@@ -263,7 +295,7 @@ ProductSteps gemm_t_setup(const Clocks& c, const Device& d, Numerics numerics, c
 
 void append_key(std::vector<int64_t>& key, const ProductSizes& z) {
   key.insert(key.end(), {z.columns.begin, z.columns.end, static_cast<int64_t>(z.a), static_cast<int64_t>(z.b), static_cast<int64_t>(z.sum),
-                         z.heads, z.align_a, z.align_b, z.overlap});
+                         z.heads, z.align_a, z.align_b, z.overlap, z.together, static_cast<int64_t>(z.order)});
   for (const std::vector<int64_t>* list : {&z.rows, &z.k, &z.n}) {
     key.push_back(static_cast<int64_t>(list->size()));
     key.insert(key.end(), list->begin(), list->end());
@@ -271,17 +303,25 @@ void append_key(std::vector<int64_t>& key, const ProductSizes& z) {
 }
 
 void time_gemm(Clocks& c, const Device& d, Numerics numerics, const ProductSizes& z, int64_t sampled_steps, Tally& tally) {
-  Rectangle r = gather(c, z.columns);
+  Rectangle r = gather(c, z.columns, z.order);
   const ProductSteps p = gemm_setup(c, d, numerics, z);
   if (z.align_a) align(r, p, d, z, true, tally);
   if (z.align_b) align(r, p, d, z, false, tally);
-  const int64_t k_most = *std::max_element(p.k.begin(), p.k.end());
-  if (z.overlap)
-    all_steps(c, r, p, k_most, sampled_steps, gemm_steps, gemm_steps_64);
-  else
-    all_steps(c, r, p, k_most, sampled_steps, apart_steps, [](const ProductSteps&, std::vector<uint64_t>&, int64_t, int64_t) {
-      CHECK(false, "a product of such size without overlap");
-    });
+  if (z.together) {
+    const uint64_t end = *std::max_element(r.t.begin(), r.t.end()) + gemm_cycles_together(p);
+    const bool all = r.t.size() == c.t.size();
+    CHECK(all || end < (uint64_t{1} << 31), "clocks of a product are too large");
+    std::fill(r.t.begin(), r.t.end(), all ? 0 : static_cast<uint32_t>(end));
+    c.base += all ? end : 0;
+  } else {
+    const int64_t k_most = *std::max_element(p.k.begin(), p.k.end());
+    if (z.overlap)
+      all_steps(c, r, p, k_most, sampled_steps, equal_steps(p), gemm_steps, gemm_steps_64);
+    else
+      all_steps(
+          c, r, p, k_most, sampled_steps, equal_steps(p), apart_steps,
+          [](const ProductSteps&, std::vector<uint64_t>&, int64_t, int64_t) { CHECK(false, "a product of such size without overlap"); });
+  }
   scatter(r, c);
 
   // Over a whole turn every core meets every block of k once, so what the steps do is known without them.
@@ -301,7 +341,7 @@ void time_gemm(Clocks& c, const Device& d, Numerics numerics, const ProductSizes
 void time_gemm_t(Clocks& c, const Device& d, Numerics numerics, const ProductSizes& z, int64_t sampled_steps, Tally& tally) {
   Rectangle r = gather(c, z.columns);
   const ProductSteps p = gemm_t_setup(c, d, numerics, z);
-  all_steps(c, r, p, *std::max_element(p.k.begin(), p.k.end()), sampled_steps, gemm_t_steps, gemm_t_steps_64);
+  all_steps(c, r, p, *std::max_element(p.k.begin(), p.k.end()), sampled_steps, false, gemm_t_steps, gemm_t_steps_64);
   scatter(r, c);
 
   const int64_t k = total(p.k), steps = static_cast<int64_t>(p.L) * p.w * p.h;

@@ -102,9 +102,10 @@ LocalCost counted_cost(const Device& d, const mesh::Work& w) {
     bill.cost.multiply_adds += v.count * v.elements;
     if (!v.map) bill.cost.actions.stream_ops += v.count;
   }
-  bill.cost.cycles +=
-      w.tasks * d.task_activation_cycles + w.descriptor_loads * d.descriptor_load_cycles + w.descriptor_edits * d.descriptor_edit_cycles;
+  bill.cost.cycles += w.tasks * d.task_activation_cycles + w.descriptor_loads * d.descriptor_load_cycles +
+                      w.descriptor_edits * d.descriptor_edit_cycles + w.route_changes * d.route_change_cycles;
   bill.cost.actions.tasks += w.tasks;
+  bill.cost.actions.route_changes += w.route_changes;
   bill.cost.actions.descriptor_loads += w.descriptor_loads;
   bill.cost.actions.descriptor_edits += w.descriptor_edits;
   bill.scalar(w.reciprocals, d.reciprocal_cycles);

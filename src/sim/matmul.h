@@ -36,9 +36,12 @@ struct GemvOrder {
   std::vector<Segment> segments;         // in an order that is good to read and keeps every position's own
   std::vector<int> empty;                // positions without any k: their partial sum is 0
   std::vector<std::vector<int>> chains;  // of all levels, one after the other
+  std::vector<int> ring_part;            // of a ring: [n] the part of each output; then neither chains nor root
 };
 
 GemvOrder make_gemv_order(const Lines& lines, const ReduceTree& tree);
+// For a ring of all lines: output n is summed in the order of mesh::ring_chain(lines, ring_part[n]).
+GemvOrder make_ring_order(const Lines& lines, std::vector<int> ring_part);
 
 // y[b][n] = sum over k of w[k][n] * x[b][k] for b < batch. Position p starts from +0 and runs over its ranges, then the tree adds.
 // Requires: 1 <= batch <= 8; order.k_end <= w.k; fp16 numerics only with f16 and f32 panels. x_stride and y_stride in floats.

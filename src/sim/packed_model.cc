@@ -1,5 +1,7 @@
 #include "sim/packed_model.h"
 
+#include <fmt/format.h>
+
 #include <cmath>
 #include <numbers>
 
@@ -23,7 +25,7 @@ SourceType source_of(TensorType t) {
 
 [[noreturn]] void overflow(const TensorView& t, int64_t count) {
   throw Error({.where = "tensor " + t.name,
-               .found = std::to_string(count) + " values above the largest fp16",
+               .found = fmt::format("{} value{} above the largest fp16", count, count == 1 ? "" : "s"),
                .expected = "weights that fp16 can hold",
                .fix = "use --numerics fp32"});
 }

@@ -20,6 +20,9 @@ struct Packing {
   int64_t wavelets(int64_t n) const { return (n * bits + round) >> shift; }
 };
 
+Packing packing(const Device& d, mesh::Dtype type, int64_t rate = 1);  // of `rate` wavelets a cycle
+int64_t background_steal(const Device& d);                             // ProductSteps::steal
+
 // What the steps of one product need to know. L = max(w, h) logical positions.
 struct ProductSteps {
   int w = 1, h = 1, L = 1;
@@ -41,6 +44,9 @@ ProductSteps gemm_t_setup(const Clocks& c, const Device& d, Numerics numerics, c
 void gemm_steps(const ProductSteps& p, std::vector<uint32_t>& t, int64_t first, int64_t steps);
 void gemm_steps_scalar(const ProductSteps& p, std::vector<uint32_t>& t, int64_t first, int64_t steps);  // one thread, no vectors
 void gemm_steps_64(const ProductSteps& p, std::vector<uint64_t>& t, int64_t first, int64_t steps);      // any size
+
+// Cycles of all L steps where every step starts on all cores when the one before has ended on all of them.
+uint64_t gemm_cycles_together(const ProductSteps& p);
 
 // GEMM-T, likewise. Here k is [w] by ring position of the column: the dims that it holds.
 void gemm_t_steps(const ProductSteps& p, std::vector<uint32_t>& t, int64_t first, int64_t steps);

@@ -259,9 +259,9 @@ TEST(ProductSteps, AProgramSaysWhatOverlaps) {
   for (int run = 0; run < 20; run++) {
     const auto size = [&](uint64_t most) { return 1 + static_cast<int64_t>(next_below(rng, most)); };
     kernels::GemmShape shape{.m = size(90), .k = size(90), .n = size(90), .mesh = {static_cast<int>(size(9)), static_cast<int>(size(9))}};
-    const mesh::Program together = kernels::mesh_gemm_program(shape, {750, 994});
+    const mesh::Program together = kernels::gemm_program(shape, {750, 994});
     shape.overlap = false;
-    const mesh::Program apart = kernels::mesh_gemm_program(shape, {750, 994});
+    const mesh::Program apart = kernels::gemm_program(shape, {750, 994});
     const TimeReport a = time_entry(together, d, "gemm", {.rows = shape.m}), b = time_entry(apart, d, "gemm", {.rows = shape.m});
     EXPECT_EQ(a.wavelets_sent, b.wavelets_sent);
     EXPECT_EQ(a.steps.front().multiply_adds, b.steps.front().multiply_adds);

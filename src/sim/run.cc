@@ -133,6 +133,7 @@ void run_loop(Machine& m, const Loop& loop, Scope scope) {
       case LoopVar::member: scope.member = static_cast<int>(i); break;
       case LoopVar::chunk: scope.chunk = i; break;
       case LoopVar::row: scope.row = i; break;
+      case LoopVar::repeat: break;
       case LoopVar::ring_step: check_failed(__FILE__, __LINE__, "loop.var", "ring steps belong to a product");
     }
     run_steps(m, loop.body, scope);
@@ -144,7 +145,9 @@ void run_loop(Machine& m, const Loop& loop, Scope scope) {
 void run_group(Machine& m, const Step& step, const Group& group, const Scope& scope) {
   switch (group.kind) {
     case GroupKind::fold: run_fold(m, step, group, scope); break;
-    case GroupKind::gemm: run_gemm(m, group, scope); break;
+    case GroupKind::gemm:
+    case GroupKind::gemm_cast:
+    case GroupKind::gemm_gather: run_gemm(m, group, scope); break;
     case GroupKind::gemm_t: run_gemm_t(m, group, scope); break;
     case GroupKind::overlap:
     case GroupKind::block: run_steps(m, group.body, scope); break;

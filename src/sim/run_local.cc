@@ -170,19 +170,50 @@ void fold_square_sum(Machine& m, const Local& op, const Reduce& reduce, const Sc
   finish(m, op.out[0], ss, x.rows, false);
 }
 
-GemvOrder gemv_order(const Machine& m, const Local& op, const Reduce& reduce) {
+Lines input_lines(const Machine& m, const Local& op, Axis axis) {
   const int weights = op.in[0];
-  const Cut cut = cut_of(m, weights, 0, reduce.axis);
+  const Cut cut = cut_of(m, weights, 0, axis);
   Lines lines;
   for (int p = 0; p < cut.positions; p++) lines.parts.push_back(ranges_at(cut, m.tensor_of(weights).dims[0].size.fixed, p));
-  return make_gemv_order(lines, reduce.forest.trees.front());
+  return lines;
 }
 
-void fold_mat_vec(Machine& m, const Step& step, const Group& group, const Reduce& reduce, const Scope& s) {
+// The part of a ring reduction that each output belongs to: what a core has of it is cut anew.
+std::vector<int> ring_parts(const Machine& m, const Local& op, Axis axis, int size) {
+  const int out = op.out[0];
+  const int64_t n = m.tensor_of(out).dims[0].size.fixed;
+  std::vector<int> parts(static_cast<size_t>(n), 0);
+  const Cut cut = cut_of(m, out, 0, other(axis));
+  for (int line = 0; line < cut.positions; line++) {
+    const std::vector<Range> held = ranges_at(cut, n, line);
+    const int64_t elements = count(held);
+    int64_t at = 0;
+    int j = 0;
+    for (const Range& r : held)
+      for (int64_t i = r.begin; i < r.end; i++, at++) {
+        while (part(elements, j, size).end <= at) j++;
+        parts[static_cast<size_t>(i)] = j;
+      }
+  }
+  return parts;
+}
+
+GemvOrder gemv_order(const Machine& m, const Local& op, const Step& join) {
+  if (const auto* ring = std::get_if<RingReduce>(&join.what)) {
+    Lines lines = input_lines(m, op, ring->axis);
+    CHECK(ring->runs.size() == 1, "a product is summed on {} rings of a line", ring->runs.size());
+    const int size = static_cast<int>(lines.parts.size());
+    return make_ring_order(lines, ring_parts(m, op, ring->axis, size));
+  }
+  const Reduce& reduce = std::get<Reduce>(join.what);
+  return make_gemv_order(input_lines(m, op, reduce.axis), reduce.forest.trees.front());
+}
+
+void fold_mat_vec(Machine& m, const Step& step, const Group& group, const Scope& s) {
   std::vector<GemvOrder>& orders = m.gemv_orders[&step];
   for (size_t i = 0; i + 1 < group.body.size(); i++) {
     const Local& op = std::get<Local>(group.body[i].what);
-    if (orders.size() <= i) orders.push_back(gemv_order(m, op, reduce));
+    if (orders.size() <= i) orders.push_back(gemv_order(m, op, group.body.back()));
     const Tensor& w = m.tensor_of(op.in[0]);
     const PanelMatrix& panels = m.weights->matrices.at(w.name)[w.copies > 1 ? static_cast<size_t>(s.layer) : 0];
     float* out = array(m, op.out[0], s);
@@ -343,10 +374,11 @@ void run_local(Machine& m, const Local& op, const Scope& s) {
 
 void run_fold(Machine& m, const Step& step, const Group& group, const Scope& s) {
   const Local& first = std::get<Local>(group.body.front().what);
+  if (first.op == LocalOp::mat_vec) return fold_mat_vec(m, step, group, s);
+  CHECK(std::holds_alternative<Reduce>(group.body.back().what), "{} on a ring", name(first.op));
   const Reduce& reduce = std::get<Reduce>(group.body.back().what);
   switch (first.op) {
     case LocalOp::square_sum: return fold_square_sum(m, first, reduce, s);
-    case LocalOp::mat_vec: return fold_mat_vec(m, step, group, reduce, s);
     case LocalOp::row_dots: return fold_row_dots(m, first, reduce, s);
     case LocalOp::row_max: return fold_row_max(m, first, s);
     case LocalOp::exp_sum: return fold_exp_sum(m, first, reduce, s);

@@ -31,8 +31,12 @@ void gemm_with_weights(Machine& m, const Group& g, const Scope& s) {
   const int L = std::max(e.w, e.h);
   const int64_t rows = s.params.rows;
   const GemmOrder order{.parts = logical_tiles(cut_of(m, g.a, 1, Axis::x), panels.k, L)};
-  const std::vector<int> row_part = tile_of(logical_tiles(cut_of(m, g.c, 0, Axis::y), rows, L), {0, rows});
-  const std::vector<int> col_part = tile_of(logical_tiles(cut_of(m, g.c, 1, Axis::x), panels.n, L), {0, panels.n});
+  // Tiles that travel are met in a circle, from a place that depends on the core; those that are cast or gathered, from the first.
+  std::vector<int> row_part(static_cast<size_t>(rows), 0), col_part(static_cast<size_t>(panels.n), 0);
+  if (g.kind == GroupKind::gemm) {
+    row_part = tile_of(logical_tiles(cut_of(m, g.c, 0, Axis::y), rows, L), {0, rows});
+    col_part = tile_of(logical_tiles(cut_of(m, g.c, 1, Axis::x), panels.n, L), {0, panels.n});
+  }
   float* c = array(m, g.c, s);
   gemm(array(m, g.a, s), panels.k, panels, order, row_part, col_part, m.program().numerics, c, panels.n);
   finish(m, g.c, c, rows * panels.n, false);

@@ -109,6 +109,7 @@ ProductSizes StepSizes::product_sizes(const Group& g, const Scope& s, Range colu
   };
   const Cut& rows_y = *cut_of(g.a, tensor(g.a).dims.size() == 3 ? 1 : 0, Axis::y);
   z.rows = counts(logical_tiles(rows_y, s.params.rows, L));
+  z.order = order_of(rows_y);
   if (g.heads == 0) {
     z.k = counts(logical_tiles(*cut_of(g.a, 1, Axis::x), size_of(g.a, 1, s), L));
     z.n = counts(logical_tiles(*cut_of(g.c, 1, Axis::x), size_of(g.c, 1, s), L));
@@ -181,6 +182,10 @@ std::string StepSizes::signature(const Steps& steps) const {
     } else if (const auto* r = std::get_if<Reduce>(&s.what)) {
       for (int id : r->payload) operand(id);
       add_number(out, static_cast<int64_t>(r->axis));
+    } else if (const auto* ring = std::get_if<RingReduce>(&s.what)) {
+      for (int id : ring->payload) operand(id);
+      add_number(out, static_cast<int64_t>(ring->axis));
+      add_number(out, ring->broadcast);
     } else if (const auto* m = std::get_if<Multicast>(&s.what)) {
       operand(m->buffer);
     } else if (const auto* shift = std::get_if<RowShift>(&s.what)) {

@@ -53,6 +53,7 @@ struct Timer {
   std::vector<ClockStats> known_stats;           // [regions] of clocks with their floor
   std::map<int, int64_t> sent;                   // [moves]
   std::vector<int> routes_of;                    // [regions] the phase whose routes are set; -1: not known yet
+  std::map<int, uint64_t> receiver_free;         // [regions] when the links of a region have carried the relayouts sent to it so far
   std::map<int, std::deque<uint64_t>> arrivals;  // [moves] times at which a sent value is at its place
 
   // ---- steps -----------------------------------------------------------------------------------------------------------------------
@@ -103,6 +104,23 @@ struct Timer {
     if (r.axis == Axis::y) return time_reduce(c, device, r, words, fp16, tally);
     Clocks turned = transposed(c);
     time_reduce(turned, device, r, words, fp16, tally);
+    c = transposed(turned);
+  }
+
+  void ring_reduce(Clocks& c, const RingReduce& r, const Scope& s, Tally& tally) const {
+    std::vector<Dtype> types;
+    for (int id : r.payload) types.push_back(sizes.tensor(id).dtype);
+    std::vector<std::vector<std::vector<int64_t>>> held(r.runs.size());
+    for (size_t i = 0; i < r.runs.size(); i++)
+      for (int l = 0; l < (r.axis == Axis::y ? c.w : c.h); l++) {
+        const int p = static_cast<int>(r.runs[i].begin);
+        std::vector<int64_t> n;
+        for (int id : r.payload) n.push_back(r.axis == Axis::y ? sizes.held(id, s, l, p) : sizes.held(id, s, p, l));
+        held[i].push_back(std::move(n));
+      }
+    if (r.axis == Axis::y) return time_ring_reduce(c, device, r, types, held, tally);
+    Clocks turned = transposed(c);
+    time_ring_reduce(turned, device, r, types, held, tally);
     c = transposed(turned);
   }
 
@@ -173,30 +191,52 @@ struct Timer {
       z.heads = heads;
       z.align_a = g.kind == GroupKind::gemm && !g.aligned;
       z.overlap = any_overlap(g.body);
+      z.together = options.step_start == StepStart::as_written ? steps_together(g.body) : options.step_start == StepStart::together;
       all.push_back(std::move(z));
     }
-    const bool gemm = g.kind == GroupKind::gemm;
+    const auto one = [&](const ProductSizes& z, Tally& into) {
+      if (g.kind == GroupKind::gemm)
+        time_gemm(c, device, program.numerics, z, options.ring_steps, into);
+      else if (g.kind == GroupKind::gemm_t)
+        time_gemm_t(c, device, program.numerics, z, options.ring_steps, into);
+      else if (g.kind == GroupKind::gemm_cast)
+        time_gemm_cast(c, device, program.numerics, z, into);
+      else
+        time_gemm_gather(c, device, program.numerics, z, into);
+    };
     // The runs have different columns, so that they do not touch each other's clocks.
     const auto time = [&](Tally& into) {
       std::vector<Tally> tallies(all.size());
       parallel_for(0, static_cast<int64_t>(all.size()), 1, [&](int64_t begin, int64_t end) {
-        for (size_t r = static_cast<size_t>(begin); r < static_cast<size_t>(end); r++)
-          (gemm ? time_gemm : time_gemm_t)(c, device, program.numerics, all[r], options.ring_steps, tallies[r]);
+        for (size_t r = static_cast<size_t>(begin); r < static_cast<size_t>(end); r++) one(all[r], tallies[r]);
       });
       for (const Tally& t : tallies) sim::add(into, t);
     };
     if (options.products == nullptr || int64_t{c.w} * c.h * std::max(c.w, c.h) < options.products->core_steps) return time(tally);
-    std::vector<int64_t> key = {c.w, c.h, gemm, options.ring_steps};
+    std::vector<int64_t> key = {c.w, c.h, static_cast<int64_t>(g.kind), options.ring_steps};
     for (const ProductSizes& z : all) append_key(key, z);
     remembered(*options.products, c, std::move(key), tally, time);
   }
 
+  static bool steps_together(const Steps& body) {
+    return std::any_of(body.begin(), body.end(), [](const Step& st) {
+      const auto* l = std::get_if<Loop>(&st.what);
+      return l != nullptr && l->together;
+    });
+  }
+
   // ---- moves -----------------------------------------------------------------------------------------------------------------------
 
+  struct MoveCycles {
+    int64_t sending = 0;  // until the sender's links are free for its next move
+    int64_t latency = 0;  // of the last wavelet, from when its way is free
+    int64_t filling = 0;  // during which the receiver's links carry this move alone
+  };
+
   // A value of one region for another: issued by all cores at once, over the distance between the two regions, then spread over the lines
-  // of the destination. A relayout within reach of the bisection: a line of S cores with n wavelets a core needs S n / 4 cycles a
-  // direction.
-  int64_t move_cycles(const Move& m, const Scope& s, Tally& tally) const {
+  // of the destination. A relayout is within reach of the bisections: a line of S cores with n wavelets a core needs S n / 4 cycles a
+  // direction, on the sender's side and on the receiver's, each of which its other moves wait for.
+  MoveCycles move_cycles(const Move& m, const Scope& s, Tally& tally) const {
     const Rect from = program.regions[static_cast<size_t>(sizes.buffer(m.source).region)].rect,
                to = program.regions[static_cast<size_t>(sizes.buffer(m.destination).region)].rect;
     int64_t most = 0;
@@ -210,12 +250,16 @@ struct Timer {
     const int64_t distance = std::abs(from.x - to.x) + std::abs(from.y - to.y);
     const bool same_place = from == to && !row && sizes.buffer(m.source).cuts.size() == sizes.buffer(m.destination).cuts.size() &&
                             sizes.tensor(m.source).dims.size() == sizes.tensor(m.destination).dims.size();
-    const int64_t per_leg = stream_issue_cycles(device) + 2 * device.ramp_cycles;
-    tally.wavelets += n * to.w * to.h;
-    tally.received += n * to.w * to.h;
-    tally.hops += n * to.w * to.h * std::max<int64_t>(1, distance);
-    if (same_place && from == to) return 2 * per_leg + n;
-    return 2 * per_leg + n + (distance + to.w + to.h) * device.hop_cycles + (row ? 0 : n * (to.w + to.h) / 4);
+    const int64_t cores = int64_t{to.w} * to.h;
+    tally.wavelets += n * cores;
+    tally.received += n * cores;
+    tally.hops += n * cores * std::max<int64_t>(1, distance);
+    const int64_t issue = stream_issue_cycles(device), latency = 2 * (issue + 2 * device.ramp_cycles) + n;
+    if (same_place) return {.sending = issue + n, .latency = latency, .filling = 0};
+    const int64_t across = latency + (distance + to.w + to.h) * device.hop_cycles;
+    if (row) return {.sending = issue + n, .latency = across, .filling = 0};
+    const int64_t senders = int64_t{from.w} * from.h, sent_by_each = (n * cores + senders - 1) / senders;
+    return {.sending = issue + sent_by_each * (from.w + from.h) / 4, .latency = across, .filling = n * (to.w + to.h) / 4};
   }
 
   // ---- the walk ----------------------------------------------------------------------------------------------------------------------
@@ -263,9 +307,15 @@ struct Timer {
     Tally tally;
     if (const auto* send = std::get_if<Send>(&step.what)) {
       const Move& move = program.moves[static_cast<size_t>(send->move)];
-      arrivals[send->move].push_back(known.latest + static_cast<uint64_t>(move_cycles(move, s, tally)));
+      const MoveCycles cycles = move_cycles(move, s, tally);
+      uint64_t& links_free = receiver_free[sizes.buffer(move.destination).region];
+      const uint64_t begin = cycles.filling == 0 ? known.latest : std::max(known.latest, links_free);
+      if (cycles.filling > 0) links_free = begin + static_cast<uint64_t>(cycles.filling);
+      arrivals[send->move].push_back(
+          std::max(begin + static_cast<uint64_t>(cycles.filling), known.latest + static_cast<uint64_t>(cycles.sending)) +
+          static_cast<uint64_t>(cycles.latency));
       sent[send->move]++;
-      hold(c, known, known.latest + static_cast<uint64_t>(stream_issue_cycles(device)));
+      hold(c, known, known.latest + static_cast<uint64_t>(cycles.sending));
     } else if (const auto* receive = std::get_if<Receive>(&step.what)) {
       std::deque<uint64_t>& queue = arrivals[receive->move];
       CHECK(!queue.empty(), "nothing has been sent for {}", step.name);
@@ -279,6 +329,8 @@ struct Timer {
         local(c, *op, s, tally);
       else if (const auto* r = std::get_if<Reduce>(&step.what))
         reduce(c, *r, s, tally);
+      else if (const auto* ring = std::get_if<RingReduce>(&step.what))
+        ring_reduce(c, *ring, s, tally);
       else if (const auto* m = std::get_if<Multicast>(&step.what))
         multicast(c, *m, s, tally);
       else if (const auto* shift = std::get_if<RowShift>(&step.what))
@@ -338,7 +390,7 @@ struct Timer {
     return std::any_of(steps.begin(), steps.end(), [&](const Step& st) {
       if (const auto* l = std::get_if<Loop>(&st.what)) return large_product(l->body, region, core_steps);
       const auto* g = std::get_if<Group>(&st.what);
-      return g != nullptr && (g->kind == GroupKind::gemm || g->kind == GroupKind::gemm_t);
+      return g != nullptr && is_product(g->kind);
     });
   }
 
@@ -518,8 +570,7 @@ struct Timer {
 
   void step(const Step& st, int region, const Scope& s) {
     if (const auto* l = std::get_if<Loop>(&st.what)) return loop(*l, region, s);
-    if (const auto* g = std::get_if<Group>(&st.what); g != nullptr && g->kind != GroupKind::gemm && g->kind != GroupKind::gemm_t)
-      return steps(g->body, region, s);
+    if (const auto* g = std::get_if<Group>(&st.what); g != nullptr && !is_product(g->kind)) return steps(g->body, region, s);
     leaf(st, region, s);
   }
 };

@@ -39,13 +39,21 @@ struct StepClocks {
 
 struct ProductMemo;
 
+// When the cores of a product start its next step.
+enum class StepStart : uint8_t {
+  as_written,  // Loop::together
+  apart,       // each when it has what it needs
+  together     // all of them when the step before has ended on all; MeshGEMM, Cannon and SUMMA
+};
+
 struct TimeOptions {
   // 0: every compute-shift step of a product is timed. Else the first few only, the others at their mean rate: for a search.
   int64_t ring_steps = 0;
   // Turns of a loop with equal sizes that are timed one by one before the rest is taken to last as long as the latest of them; the pattern
   // of clocks repeating ends it earlier, and exactly. 0: never.
   int64_t turns = 2;
-  ProductMemo* products = nullptr;               // where given, takes over what it knows of large products: exact
+  ProductMemo* products = nullptr;  // where given, takes over what it knows of large products: exact
+  StepStart step_start = StepStart::as_written;
   std::function<void(const StepClocks&)> watch;  // sees every step that is timed
 };
 

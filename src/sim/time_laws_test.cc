@@ -312,7 +312,7 @@ TEST(TimeLaws, MovingTilesNeverMakesAProductFaster) {
                                    .k = 1 + static_cast<int64_t>(next_below(rng, 80)),
                                    .n = 1 + static_cast<int64_t>(next_below(rng, 80)),
                                    .mesh = {w, h}};
-    const Program p = kernels::mesh_gemm_program(shape, {750, 994});
+    const Program p = kernels::gemm_program(shape, {750, 994});
     EXPECT_TRUE(verify(p, {.mesh = p.mesh, .sram_bytes = 1 << 24, .colours = 24}).empty());
     const int64_t both = time_entry(p, d, "gemm", {.rows = shape.m}).cycles;
     Device free = d;  // no cycles but the product's, and none of them

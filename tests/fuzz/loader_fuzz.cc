@@ -1,7 +1,7 @@
 // libFuzzer target: whatever the bytes, the loaders give a model and a tokenizer or throw Error; nothing else escapes.
 // Seeds: the first 30,000 bytes of a small GGUF. Build (any clang with libFuzzer), beside the library's sources:
 //   clang++ -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -ffp-contract=off -Isrc tests/fuzz/loader_fuzz.cc
-//     src/base/*.cc src/model/*.cc src/text/*.cc (no _test.cc) -lfmt -ltomlplusplus -o loader_fuzz
+//     src/base/*.cc src/model/*.cc src/text/*.cc (no _test.cc) -lfmt -ltomlplusplus -ltbb -o loader_fuzz
 //   ./loader_fuzz -max_total_time=20 -max_len=65536 SEEDS
 #include <cstddef>
 #include <cstdint>

@@ -68,6 +68,45 @@ void run_reduce(State& s, const Reduce& op, int region, const Context& context) 
       }
 }
 
+// Step by step, every core with what its neighbour has sent: in step t the core at ring position c sends part c+1+t and receives c+2+t.
+// After size-1 steps part c is summed at position c; the other steps hand the sums round.
+void run_ring_reduce(State& s, const RingReduce& op, int region, const Context& context) {
+  const Extent e = extent(s.rect(region));
+  for (int buffer : op.payload)
+    for (int line = 0; line < side(e, other(op.axis)); line++)
+      for (const Range& run : op.runs) {
+        const int size = static_cast<int>(run.size());
+        std::vector<Holding*> ring;
+        for (int c = 0; c < size; c++)
+          ring.push_back(
+              &on_line(s, buffer, s.copy_of(buffer, context), op.axis, line, static_cast<int>(run.begin) + ring_to_position(c, size)));
+        const std::vector<int64_t> indices = ring[0]->indices();
+        for (const Holding* h : ring)
+          if (h->indices() != indices) s.fail(fmt::format("cores of one ring hold different elements of buffer {}", s.buffer(buffer).name));
+        const auto part_of = [&](int j) { return part(static_cast<int64_t>(indices.size()), j % size, size); };
+        for (int t = 0; t < (op.broadcast ? 2 : 1) * (size - 1); t++) {
+          std::vector<std::vector<Element>> sent(ring.size());
+          for (int c = 0; c < size; c++)
+            for (int64_t i = part_of(c + 1 + t).begin; i < part_of(c + 1 + t).end; i++)
+              sent[static_cast<size_t>(c)].push_back(*ring[static_cast<size_t>(c)]->find(indices[static_cast<size_t>(i)]));
+          for (int c = 0; c < size; c++) {
+            const Range r = part_of(c + 2 + t);
+            const std::vector<Element>& got = sent[static_cast<size_t>((c + 1) % size)];
+            for (int64_t i = r.begin; i < r.end; i++) {
+              const int64_t at = indices[static_cast<size_t>(i)];
+              const Element& v = got[static_cast<size_t>(i - r.begin)];
+              Holding& own = *ring[static_cast<size_t>(c)];
+              own.put(at, t < size - 1 ? join(op.op, s.tensor(buffer).dtype, *own.find(at), v) : v);
+            }
+          }
+        }
+        if (op.broadcast) continue;
+        for (int c = 0; c < size; c++)
+          for (int64_t i = 0; i < static_cast<int64_t>(indices.size()); i++)
+            if (i < part_of(c).begin || i >= part_of(c).end) ring[static_cast<size_t>(c)]->erase(indices[static_cast<size_t>(i)]);
+      }
+}
+
 void run_multicast(State& s, const Multicast& op, int region, const Context& context) {
   const Extent e = extent(s.rect(region));
   const int copy = s.copy_of(op.buffer, context);
@@ -221,6 +260,7 @@ void expand(const Steps& steps, Context context, std::vector<Leaf>& out) {
           case LoopVar::member: inner.member = i; break;
           case LoopVar::chunk: inner.chunk = i; break;
           case LoopVar::row: inner.row = i; break;
+          case LoopVar::repeat: break;
           case LoopVar::ring_step: throw std::logic_error("a ring step outside a product");
         }
         expand(loop->body, inner, out);
@@ -228,7 +268,7 @@ void expand(const Steps& steps, Context context, std::vector<Leaf>& out) {
       continue;
     }
     const auto* group = std::get_if<Group>(&step.what);
-    if (group && group->kind != GroupKind::gemm && group->kind != GroupKind::gemm_t)
+    if (group && !is_product(group->kind))
       expand(group->body, context, out);
     else
       out.push_back({&step, context});
@@ -243,6 +283,8 @@ std::vector<int> buffers_of(const Step& step) {
     out.insert(out.end(), op->out.begin(), op->out.end());
   } else if (const auto* reduce = std::get_if<Reduce>(&step.what)) {
     out = reduce->payload;
+  } else if (const auto* ring = std::get_if<RingReduce>(&step.what)) {
+    out = ring->payload;
   } else if (const auto* cast = std::get_if<Multicast>(&step.what)) {
     out = {cast->buffer};
   } else if (const auto* shift = std::get_if<RowShift>(&step.what)) {
@@ -307,6 +349,8 @@ bool run_leaf(State& s, const Leaf& leaf, int region) {
     run_local(s, *local, region, c);
   } else if (const auto* reduce = std::get_if<Reduce>(&step.what)) {
     run_reduce(s, *reduce, region, c);
+  } else if (const auto* ring = std::get_if<RingReduce>(&step.what)) {
+    run_ring_reduce(s, *ring, region, c);
   } else if (const auto* cast = std::get_if<Multicast>(&step.what)) {
     run_multicast(s, *cast, region, c);
   } else if (const auto* shift = std::get_if<RowShift>(&step.what)) {
@@ -318,7 +362,12 @@ bool run_leaf(State& s, const Leaf& leaf, int region) {
   } else if (const auto* h = std::get_if<Host>(&step.what)) {
     host(s, *h, region, c);
   } else if (const auto* group = std::get_if<Group>(&step.what)) {
-    group->kind == GroupKind::gemm ? run_gemm(s, *group, region, c) : run_gemm_t(s, *group, region, c);
+    if (group->kind == GroupKind::gemm)
+      run_gemm(s, *group, region, c);
+    else if (group->kind == GroupKind::gemm_t)
+      run_gemm_t(s, *group, region, c);
+    else
+      run_cast_gemm(s, *group, region, c);
   } else {
     s.fail("a step that only makes sense inside a product");
   }
@@ -365,6 +414,22 @@ NaiveExecutor::NaiveExecutor(const Lowered& lowered, const Model& model, Start s
 }
 
 NaiveExecutor::~NaiveExecutor() = default;
+
+void NaiveExecutor::put(const std::string& tensor, std::span<const float> values, const Params& params) {
+  State& s = *state_;
+  for (size_t b = 0; b < s.program.buffers.size(); b++) {
+    const int id = static_cast<int>(b);
+    if (s.tensor(id).name != tensor || s.buffer(id).kind == BufferKind::staging) continue;
+    const Rect r = s.rect(s.buffer(id).region);
+    for (int y = 0; y < r.h; y++)
+      for (int x = 0; x < r.w; x++) {
+        CoreTile core = core_tile(s, id, x, y, {.params = params});
+        for (int64_t i : core.own[0])
+          for (int64_t j : core.own[1]) core.write({i, j}, values[static_cast<size_t>(i * core.sizes[1] + j)]);
+      }
+    s.region_phase[static_cast<size_t>(s.buffer(id).region)] = s.buffer(id).phases.front();
+  }
+}
 
 void NaiveExecutor::run(const std::string& entry_name, const Params& params, std::span<const int32_t> tokens) {
   State& s = *state_;

@@ -30,6 +30,9 @@ class NaiveExecutor {
   // As sim::run.
   void run(const std::string& entry, const mesh::Params& params, std::span<const int32_t> tokens);
 
+  // Puts a matrix where its buffers say, before an entry that reads it; for programs of one kernel, which no host loads.
+  void put(const std::string& tensor, std::span<const float> values, const mesh::Params& params);
+
   // Of the entry that ran last, "row" or "decode".
   std::vector<float> logits() const;
   int32_t chosen() const;

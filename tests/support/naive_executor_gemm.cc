@@ -37,10 +37,10 @@ Tiles tiles_of_head(const Cut& cut, int64_t n, int L, Range run, Range dims) {
 }
 
 // The physical position of the core that owns a logical position on a side of S cores.
-int owner(int logical, int S, int L) {
+int owner(int logical, int S, int L, LineOrder order = LineOrder::interleaved) {
   for (int ring = 0; ring < S; ring++) {
     const Range own = logical_positions(ring, S, L);
-    if (logical >= own.begin && logical < own.end) return ring_to_position(ring, S);
+    if (logical >= own.begin && logical < own.end) return ring_to_position(order, ring, S);
   }
   return -1;
 }
@@ -55,11 +55,11 @@ struct Rectangle {
   int row(int logical) const { return rows[static_cast<size_t>(logical)]; }
 };
 
-Rectangle rectangle(Range run, int h) {
+Rectangle rectangle(Range run, int h, LineOrder order = LineOrder::interleaved) {
   Rectangle at{.run = run, .h = h, .L = std::max(static_cast<int>(run.size()), h), .columns = {}, .rows = {}};
   for (int l = 0; l < at.L; l++) {
-    at.columns.push_back(static_cast<int>(run.begin) + owner(l, at.w(), at.L));
-    at.rows.push_back(owner(l, h, at.L));
+    at.columns.push_back(static_cast<int>(run.begin) + owner(l, at.w(), at.L, order));
+    at.rows.push_back(owner(l, h, at.L, order));
   }
   return at;
 }
@@ -92,9 +92,11 @@ struct Product {
   int wrap(int i) const { return (i % L() + L()) % L(); }
 
   // The tile of slot (i, j) of `to` is the one of slot (from_i, from_j): the transfer between their cores.
-  void take(Slots& to, int i, int j, const Slots& from, int from_i, int from_j, Axis axis) const {
+  void take(Slots& to, int i, int j, const Slots& from, int from_i, int from_j, Axis axis, LineOrder order) const {
     const int dx = std::abs(at.column(j) - at.column(from_j)), dy = std::abs(at.row(i) - at.row(from_i));
-    if ((axis == Axis::x ? dy : dx) != 0 || dx + dy > 2)
+    // In the order of the line neighbours are one hop apart, and its ends are neighbours too.
+    const bool far = order == LineOrder::interleaved ? dx + dy > 2 : dx + dy > 1 && dx + dy != (axis == Axis::x ? at.w() : at.h) - 1;
+    if ((axis == Axis::x ? dy : dx) != 0 || far)
       state.fail(fmt::format("a tile goes from core ({},{}) to ({},{}), which are no ring neighbours along {}", at.column(from_j),
                              at.row(from_i), at.column(j), at.row(i), name(axis)));
     to[static_cast<size_t>(i)][static_cast<size_t>(j)] = from[static_cast<size_t>(from_i)][static_cast<size_t>(from_j)];
@@ -116,9 +118,9 @@ struct Product {
           step = left <= L() - left ? 1 : -1;
         }
         if (s.axis == Axis::x)
-          take(slots, i, j, before, i, wrap(j + step), s.axis);
+          take(slots, i, j, before, i, wrap(j + step), s.axis, s.order);
         else
-          take(slots, i, j, before, wrap(i + step), j, s.axis);
+          take(slots, i, j, before, wrap(i + step), j, s.axis, s.order);
       }
   }
 };
@@ -270,7 +272,7 @@ void run_gemm(State& s, const Group& g, int region, const Context& context) {
     for (int x = 0; x < r.w; x++) core_tile(s, g.c, x, y, context).holding.clear();
   s.aligned[static_cast<size_t>(g.c)] = false;
   for (const Range& run : g.runs) {
-    const Rectangle at = rectangle(run, r.h);
+    const Rectangle at = rectangle(run, r.h, order_of(cut_of(s.buffer(g.a), rows_dim).cut));
     for (int head : heads_in(g, at, r.w)) {
       Product p{.state = s, .group = g, .context = context, .at = at, .head = head, .rows = {}, .inner = {}, .columns = {}};
       p.rows = tiles_of(cut_of(s.buffer(g.a), rows_dim).cut, rows, at.L, {0, r.h});

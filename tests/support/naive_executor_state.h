@@ -119,12 +119,14 @@ void load_weights(State& state, const std::vector<int>& regions);
 void run_entry(State& state, const Entry& entry, const Params& params);
 void run_local(State& state, const Local& op, int region, const Context& context);
 void run_reduce(State& state, const Reduce& op, int region, const Context& context);
+void run_ring_reduce(State& state, const RingReduce& op, int region, const Context& context);
 void run_multicast(State& state, const Multicast& op, int region, const Context& context);
 void run_row_shift(State& state, const RowShift& op, int region, const Context& context);
 void run_send(State& state, int move, const Context& context);
 void run_receive(State& state, int move, const Context& context);
 void run_gemm(State& state, const Group& group, int region, const Context& context);
 void run_gemm_t(State& state, const Group& group, int region, const Context& context);
+void run_cast_gemm(State& state, const Group& group, int region, const Context& context);
 
 template <class Weight, class Input>
 float dot(const State& state, const std::vector<int64_t>& ks, Weight weight, Input input, float acc) {

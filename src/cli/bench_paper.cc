@@ -1,0 +1,64 @@
+// waferllm bench paper, calibrate: the paper's evaluation beside ours, and the constants fitted on it.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "base/error.h"
+#include "cli/commands.h"
+#include "cli/output.h"
+#include "cli/plan_request.h"
+#include "paper/calibrate.h"
+#include "paper/paper_report.h"
+
+namespace wafer::cli {
+namespace {
+
+Device device_of(const PaperArguments& a) {
+  PlanArguments plan;
+  plan.device = a.device;
+  plan.clock = a.clock;
+  return device_of(plan);
+}
+
+// "2,figure 9" as names of tables.
+std::vector<std::string> tables_of(const PaperArguments& a) {
+  std::vector<std::string> names;
+  if (!a.tables) return names;
+  const std::vector<std::string> known = paper_table_names();
+  for (size_t begin = 0; begin <= a.tables->size();) {
+    const size_t end = std::min(a.tables->find(',', begin), a.tables->size());
+    names.push_back(a.tables->substr(begin, end - begin));
+    if (std::find(known.begin(), known.end(), names.back()) == known.end())
+      throw Error{{.where = "--tables",
+                   .found = wafer::quoted(names.back()),
+                   .expected = fmt::format("some of {}, with commas between them", fmt::join(known, ", ")),
+                   .fix = "correct the option"}};
+    begin = end + 1;
+  }
+  return names;
+}
+
+}  // namespace
+
+void bench_paper_command(const PaperArguments& a) {
+  if (a.json && a.markdown)
+    throw Error{{.where = "--markdown", .found = "--json beside it", .expected = "one of them", .fix = "leave one of them out"}};
+  const Device device = device_of(a);
+  const std::vector<std::string> only = tables_of(a);
+  const auto start = std::chrono::steady_clock::now();
+  Progress progress;
+  PaperTables tables = paper_tables(device, only, [&](const std::string& what, double share) { progress.show(what, share); });
+  progress.clear();
+  tables.host_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  write_out(a.json ? paper_json(tables) + "\n" : a.markdown ? paper_markdown(tables) : paper_text(tables));
+}
+
+void bench_calibrate_command(const PaperArguments& a) {
+  const Device device = device_of(a);
+  const std::vector<CalibrationGroup> groups = calibrate(device);
+  write_out(a.json ? calibration_json(groups, device) + "\n" : calibration_text(groups, device));
+}
+
+}  // namespace wafer::cli

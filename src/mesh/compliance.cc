@@ -1,0 +1,72 @@
+#include "mesh/compliance.h"
+
+#include <algorithm>
+
+#include "mesh/bytes.h"
+
+namespace wafer::mesh {
+namespace {
+
+// Calls see(step) for every leaf, and every group before its leaves.
+template <class See>
+void walk(const Steps& steps, const See& see) {
+  for (const Step& s : steps) {
+    if (const auto* loop = std::get_if<Loop>(&s.what)) {
+      walk(loop->body, see);
+      continue;
+    }
+    see(s);
+    if (const auto* group = std::get_if<Group>(&s.what)) walk(group->body, see);
+  }
+}
+
+int64_t farthest(const Program& p, const Step& s) {
+  int64_t hops = 0;
+  for (int r : s.routes)
+    for (const Path& path : p.routes[static_cast<size_t>(r)].paths)
+      hops = std::max<int64_t>({hops, path.hi - path.from, path.from - path.lo});
+  return hops;
+}
+
+// Cores of a buffer's region that hold none of it.
+int64_t idle(const Program& p, int id, const Params& params) {
+  const Buffer& b = p.buffers[static_cast<size_t>(id)];
+  const Extent e = extent(p.regions[static_cast<size_t>(b.region)].rect);
+  int64_t busy = 1;
+  for (const Axis axis : {Axis::x, Axis::y}) {
+    int64_t positions = 0;
+    for (int at = 0; at < side(e, axis); at++)
+      positions += std::all_of(b.cuts.begin(), b.cuts.end(), [&](const DimCut& c) {
+        return c.axis != axis ||
+               count_at(c.cut, value(p.tensors[static_cast<size_t>(b.tensor)].dims[static_cast<size_t>(c.dim)].size, params), at) > 0;
+      });
+    busy *= positions;
+  }
+  return static_cast<int64_t>(e.w) * e.h - busy;
+}
+
+}  // namespace
+
+Compliance compliance(const Program& program, const std::string& entry_name, const Params& params, const Limits& limits) {
+  Compliance c{.bytes_limit = limits.sram_bytes - limits.code_bytes, .colours = colours_max(program), .colours_limit = limits.colours};
+  for (const RegionSteps& list : entry(program, entry_name).lists)
+    walk(list.steps, [&](const Step& s) {
+      if (std::holds_alternative<Shift>(s.what) || std::holds_alternative<TileCast>(s.what))
+        c.longest_hops = std::max(c.longest_hops, farthest(program, s));
+      const auto* group = std::get_if<Group>(&s.what);
+      if (group == nullptr || !is_product(group->kind)) return;
+      const Rect r = program.regions[static_cast<size_t>(list.region)].rect;
+      c.cores += static_cast<int64_t>(r.w) * r.h;
+      c.idle_cores += idle(program, group->c, params);
+    });
+  c.bytes = fullest(phase_bytes(program, 0)).fullest.total();
+  c.breaks_p = c.idle_cores > 0;
+  c.breaks_l = c.longest_hops > kNearHops;
+  c.breaks_m = c.bytes > c.bytes_limit;
+  c.breaks_r = c.colours > c.colours_limit;
+  for (const auto& [broken, letter] : {std::pair{c.breaks_p, "P"}, {c.breaks_l, "L"}, {c.breaks_m, "M"}, {c.breaks_r, "R"}})
+    if (broken) c.breaks.emplace_back(letter);
+  return c;
+}
+
+}  // namespace wafer::mesh
