@@ -222,6 +222,14 @@ void check_together(const Device& d, const std::string& where) {
   };
   below_sram("code_and_system_bytes", d.code_and_system_bytes);
   below_sram("code_and_system_bytes_measured", d.code_and_system_bytes_measured);
+  // Clocks count words by shifts.
+  const auto power_of_two = [&](std::string_view key, int64_t value) {
+    if ((value & (value - 1)) == 0) return;
+    throw Error({.where = where, .found = fmt::format("{} = {}", key, value), .expected = "a power of two", .fix = "correct the value"});
+  };
+  power_of_two("wavelet_bits", d.wavelet_bits);
+  power_of_two("wavelets_per_cycle_per_link", d.wavelets_per_cycle_per_link);
+  power_of_two("wavelets_per_cycle_per_ramp", d.wavelets_per_cycle_per_ramp);
   std::set<int64_t> seen;
   for (const int64_t colour : d.free_colours) {
     if (colour < d.routable_colours && seen.insert(colour).second) continue;

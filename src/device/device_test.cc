@@ -174,6 +174,9 @@ TEST(Device, ValuesHaveTheRightTypeAndSense) {
   EXPECT_HAS(with_value("free_colours", "[1, 2, 1]", "colour ids"), "colour 1 twice");
   EXPECT_HAS(with_value("free_colours", "[24]", "colour ids"), "below routable_colours = 24");
   EXPECT_HAS(with_value("free_colours", "[-1]", "colour ids"), "found -1");
+  EXPECT_HAS(with_value("wavelet_bits", "48", "bits"), "a power of two");
+  EXPECT_HAS(with_value("wavelets_per_cycle_per_link", "3", "wavelets/cycle"), "a power of two");
+  EXPECT_EQ(with_value("wavelets_per_cycle_per_ramp", "4", "wavelets/cycle"), "no error");
   EXPECT_HAS(with_value("code_and_system_bytes", "49152", "bytes"), "less than sram_bytes_per_core = 49152");
 }
 

@@ -21,6 +21,7 @@ struct GemmShape {
   mesh::Extent mesh;
   Numerics numerics = Numerics::fp16;
   GemmAlgorithm algorithm = GemmAlgorithm::meshgemm;
+  bool overlap = true;  // MeshGEMM and Cannon: of product and exchange in a step
 };
 
 // Entry "gemm"; its parameter rows is m. MeshGEMM: A and C lie as activations of a prefill, B as its weights, placed aligned. Cannon: the

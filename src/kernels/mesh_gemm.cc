@@ -62,7 +62,9 @@ Step mesh_gemm(const Site& site, std::string name, const Rings& rings, const Gem
       {.name = name + ".product", .phase = site.phase, .what = Local{.op = LocalOp::tile_fma, .in = {o.a, o.b}, .out = {o.c}}});
   step.body.push_back(shift(site, name + ".shift_a", ShiftKind::ring_down, Axis::x, o.a, rings));
   step.body.push_back(shift(site, name + ".shift_b", ShiftKind::ring_down, Axis::y, o.b, rings));
-  body.push_back(ring_loop(site, name + ".steps", L, {{.name = name + ".step", .phase = site.phase, .what = std::move(step)}}, o.together));
+  body.push_back(ring_loop(site, name + ".steps", L,
+                           o.overlap ? Steps{{.name = name + ".step", .phase = site.phase, .what = std::move(step)}} : step.body,
+                           o.together));
   Group group{.kind = GroupKind::gemm,
               .body = std::move(body),
               .a = o.a,

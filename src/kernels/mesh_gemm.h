@@ -36,6 +36,7 @@ struct GemmOperands {
   AlignB align_b = AlignB::placed;
   int heads = 0;          // attention: a product for each KV head, in its own run
   bool together = false;  // Cannon: all cores start a step at the same time
+  bool overlap = true;    // the next tiles arrive during the product of the current ones; else after it
 };
 
 mesh::Step mesh_gemm(const Site& site, std::string name, const Rings& rings, const GemmOperands& operands);

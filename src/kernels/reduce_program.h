@@ -27,7 +27,8 @@ struct ReduceShape {
 mesh::Program reduce_program(const ReduceShape& shape, mesh::Extent device_mesh);
 
 // What the vendor's benchmark counts beside a reduction by chain, two-phase or tree: the task that starts it and two time stamps. Its
-// constant is 61 cycles where ours is the first operation less one (rows reduce_2colors_static). 0 for ktree and ring.
+// constant is 61 cycles where ours is the first operation less one (rows reduce_2colors_static). The tree's program takes 6 more, the issue
+// of one more operation, by its longest row (reduce_2colors_low_depth, 1,024 words). 0 for ktree and ring.
 int64_t harness_cycles(const std::string& algorithm);
 
 }  // namespace wafer::kernels

@@ -130,12 +130,17 @@ struct Classes {
 };
 
 Classes classes(const std::vector<Separable>& parts, bool along_x, int positions) {
+  std::vector<const std::vector<int64_t>*> different;  // most buffers are cut alike
+  for (const Separable& s : parts) {
+    const std::vector<int64_t>& f = along_x ? s.fx : s.fy;
+    if (std::none_of(different.begin(), different.end(), [&](const auto* known) { return *known == f; })) different.push_back(&f);
+  }
   std::map<std::vector<int64_t>, size_t> seen;
   Classes c;
+  std::vector<int64_t> key(different.size());
   for (int p = 0; p < positions; p++) {
-    std::vector<int64_t> key;
-    for (const Separable& s : parts) key.push_back((along_x ? s.fx : s.fy)[static_cast<size_t>(p)]);
-    const auto [it, fresh] = seen.try_emplace(std::move(key), c.first.size());
+    for (size_t i = 0; i < key.size(); i++) key[i] = (*different[i])[static_cast<size_t>(p)];
+    const auto [it, fresh] = seen.try_emplace(key, c.first.size());
     if (fresh) {
       c.first.push_back(p);
       c.members.push_back(0);

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "base/parallel.h"
 
 namespace wafer {
 
@@ -136,6 +137,21 @@ struct Planner {
 
   int largest_side() const { return static_cast<int>(std::min({device.mesh_width, device.mesh_height, config.dim})); }
 
+  // What the first side of first..last gives for which it works; the sides are tried on all threads.
+  template <class Try>
+  static std::optional<Plan> first_that_works(int first, int last, const Try& works) {
+    const int batch = thread_count();
+    for (int from = first; from <= last; from += batch) {
+      std::vector<std::optional<Plan>> found(static_cast<size_t>(std::min(batch, last + 1 - from)));
+      parallel_for(0, static_cast<int64_t>(found.size()), 1, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; i++) found[static_cast<size_t>(i)] = works(from + static_cast<int>(i));
+      });
+      for (auto& plan : found)
+        if (plan) return std::move(plan);
+    }
+    return std::nullopt;
+  }
+
   // The planner's own mesh for one phase. Returns false if the device cannot hold the model.
   bool choose(Plan& plan, Part which) const {
     const WholeBytes t = totals();
@@ -145,8 +161,15 @@ struct Planner {
     least.chunk = least.max_prompt = 1;
     int p = std::max(1, static_cast<int>(std::floor(std::sqrt(bytes / static_cast<double>(usable())))));
     while (p <= largest_side() && !fits(least, which, single_region({p, p}, layers()))) p++;
-    for (; p <= largest_side(); p++)
-      if (use_single_region(plan, which, {p, p})) return true;
+    const auto single = first_that_works(p, largest_side(), [&](int side) -> std::optional<Plan> {
+      Plan next = plan;
+      if (!use_single_region(next, which, {side, side})) return std::nullopt;
+      return next;
+    });
+    if (single) {
+      plan = *single;
+      return true;
+    }
     for (p = largest_side(); p >= 1; p--)
       if (may_be_dealt(p, bytes) && regions_of_size(least, which, {p, p}) && use_dealt_regions(plan, which, {p, p})) return true;
     return false;
@@ -171,11 +194,15 @@ struct Planner {
     if (transition_fits(plan)) return true;
     const auto single_side = [](const PhasePlan& p) { return p.regions.size() == 1 ? p.regions.front().rect.w : 0; };
     if (single_side(plan.prefill) > 0 && single_side(plan.decode) > 0)
-      for (int p = std::max(single_side(plan.prefill), single_side(plan.decode)) + 1; p <= largest_side(); p++) {
-        Plan next = plan;
-        if (!use_single_region(next, Part::prefill, {p, p}) || !use_single_region(next, Part::decode, {p, p}) || !transition_fits(next))
-          continue;
-        plan = next;
+      if (const auto larger = first_that_works(std::max(single_side(plan.prefill), single_side(plan.decode)) + 1, largest_side(),
+                                               [&](int p) -> std::optional<Plan> {
+                                                 Plan next = plan;
+                                                 if (!use_single_region(next, Part::prefill, {p, p}) ||
+                                                     !use_single_region(next, Part::decode, {p, p}) || !transition_fits(next))
+                                                   return std::nullopt;
+                                                 return next;
+                                               })) {
+        plan = *larger;
         return true;
       }
     const WholeBytes t = totals();

@@ -29,10 +29,11 @@ BenchSetup bench_setup(const ModelConfig& model, const WeightTypes& types, const
 struct BenchReport {
   std::string what;  // "decode", "prefill"
   PlacementReport placement;
-  int64_t tokens = 0;  // decode: 1, at position context - 1; prefill: of the prompt
-  TimedPart layer;     // one of all layers; all chunks of a prefill together
-  TimedPart whole;     // all layers, embedding, hand-overs, LM head, choice
-  double host_seconds = 0;
+  int64_t tokens = 0;         // decode: 1, at position context - 1; prefill: of the prompt
+  TimedPart layer;            // one of all layers; all chunks of a prefill together
+  TimedPart whole;            // all layers, embedding, hand-overs, LM head, choice
+  double timing_seconds = 0;  // of the host, for the cycles alone
+  double host_seconds = 0;    // and to plan, place and check
 };
 BenchReport bench_decode(const BenchSetup& setup);
 BenchReport bench_prefill(const BenchSetup& setup, int64_t tokens);

@@ -9,6 +9,7 @@
 #include "base/parallel.h"
 #include "base/rng.h"
 #include "search/request_time.h"
+#include "sim/product_memo.h"
 
 namespace wafer {
 namespace {
@@ -174,16 +175,19 @@ struct Timer {
   }
 };
 
-// All at once: the samples of a prefill are few and long, those of a decode many and short.
+// All at once, but for those that learn from each other: the chunks of a prefill on a large mesh.
 void time_all(const mesh::Program& program, const Device& device, const std::vector<std::vector<Sample>*>& lists) {
-  std::vector<Sample*> all;
+  sim::ProductMemo memo;
+  const auto time = [&](Sample& s) { s.report = sim::time_entry(program, device, s.entry, s.params, {.products = &memo}); };
+  std::vector<Sample*> others;
   for (std::vector<Sample>* list : lists)
-    for (Sample& s : *list) all.push_back(&s);
-  parallel_for(0, static_cast<int64_t>(all.size()), 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; i++) {
-      Sample& s = *all[static_cast<size_t>(i)];
-      s.report = sim::time_entry(program, device, s.entry, s.params);
-    }
+    for (Sample& s : *list)
+      if (sim::worth_a_memo(memo, program, mesh::entry(program, s.entry)))
+        time(s);
+      else
+        others.push_back(&s);
+  parallel_for(0, static_cast<int64_t>(others.size()), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i++) time(*others[static_cast<size_t>(i)]);
   });
 }
 

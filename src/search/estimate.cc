@@ -40,7 +40,8 @@ struct Costs {
   Numerics numerics;
   double local(LocalOp op, const sim::LocalSize& z) const { return static_cast<double>(sim::local_cost(device, numerics, op, z).cycles); }
   double words(int64_t elements) const {
-    return static_cast<double>(sim::wavelets(device, numerics == Numerics::fp16 ? Dtype::f16 : Dtype::f32, elements));
+    return static_cast<double>(
+        sim::stream_cycles(device, sim::wavelets(device, numerics == Numerics::fp16 ? Dtype::f16 : Dtype::f32, elements)));
   }
   double operand_words(double elements) const { return numerics == Numerics::fp32 ? elements : std::ceil(elements / 2); }
 };

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/parallel.h"
+#include "sim/product_memo.h"
 
 namespace wafer {
 
@@ -79,12 +80,22 @@ struct Start {
   double weight = 1;
 };
 
-// All starts at the same time on the host, added up in their order.
+// All starts at the same time on the host, but for those that learn from each other; added up in their order.
 TimedPart time_starts(const RequestTimer& timer, const std::vector<Start>& starts) {
+  const Program& program = timer.lowered.program();
+  sim::ProductMemo memo;
+  sim::TimeOptions options = timer.options;
+  if (options.ring_steps == 0) options.products = &memo;  // first steps alone are short
   std::vector<sim::TimeReport> reports(starts.size());
-  parallel_for(0, static_cast<int64_t>(starts.size()), 1, [&](int64_t begin, int64_t end) {
-    for (size_t i = static_cast<size_t>(begin); i < static_cast<size_t>(end); i++)
-      reports[i] = sim::time_entry(timer.lowered.program(), timer.device, starts[i].entry, starts[i].params, timer.options);
+  const auto time = [&](size_t i) { reports[i] = sim::time_entry(program, timer.device, starts[i].entry, starts[i].params, options); };
+  std::vector<size_t> others;
+  for (size_t i = 0; i < starts.size(); i++)
+    if (timer.options.ring_steps == 0 && sim::worth_a_memo(memo, program, entry(program, starts[i].entry)))
+      time(i);
+    else
+      others.push_back(i);
+  parallel_for(0, static_cast<int64_t>(others.size()), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i++) time(others[static_cast<size_t>(i)]);
   });
   Sum sum;
   for (size_t i = 0; i < starts.size(); i++) sum.add(reports[i], starts[i].weight);

@@ -91,10 +91,12 @@ void time_reduce(Clocks& c, const Device& d, const Reduce& reduce, const std::ve
                   .ramp = static_cast<uint32_t>(d.ramp_cycles),
                   .hop = static_cast<uint32_t>(d.hop_cycles),
                   .forward = static_cast<uint32_t>(fp16 ? d.forward_f16_cycles : 0)};
-    int64_t all = 0;
+    int64_t all = 0, cycles = 0;
     for (int64_t w : words[r]) {
-      s.words.push_back(static_cast<uint32_t>(w));
+      const int64_t each = stream_cycles(d, w);
+      s.words.push_back(static_cast<uint32_t>(each));
       all += w;
+      cycles += each;
     }
     if (all == 0) continue;
     const Tree& tree = reduce.forest.trees[r];
@@ -106,7 +108,7 @@ void time_reduce(Clocks& c, const Device& d, const Reduce& reduce, const std::ve
     const int64_t lines = c.w, first = n.cores * lines, later = (n.operations - n.cores) * lines;
     tally.actions = tally.actions + first * actions_of(reduce.first) + later * actions_of(reduce.later);
     tally.communicate += static_cast<double>(first) * s.first_issue + static_cast<double>(later) * s.later_issue +
-                         static_cast<double>(n.operations) * static_cast<double>(all);
+                         static_cast<double>(n.operations) * static_cast<double>(cycles);
   }
 }
 

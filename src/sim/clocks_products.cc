@@ -13,11 +13,12 @@ namespace wafer::sim {
 
 using namespace mesh;
 
-Packing packing(const Device& d, Dtype type) {
+Packing packing(const Device& d, Dtype type, int64_t rate) {
+  const int64_t bits = d.wavelet_bits * rate;
   int64_t shift = 0;
-  while ((int64_t{1} << shift) < d.wavelet_bits) shift++;
-  CHECK((int64_t{1} << shift) == d.wavelet_bits, "a wavelet of {} bits", d.wavelet_bits);
-  return {.bits = 8 * bytes(type, 1), .round = d.wavelet_bits - 1, .shift = shift};
+  while ((int64_t{1} << shift) < bits) shift++;
+  CHECK((int64_t{1} << shift) == bits, "{} wavelets of {} bits a cycle", rate, d.wavelet_bits);
+  return {.bits = 8 * bytes(type, 1), .round = bits - 1, .shift = shift};
 }
 
 int64_t background_steal(const Device& d) { return std::llround(std::ldexp(d.background_wavelet_cycles, kStealShift)); }
@@ -67,6 +68,13 @@ std::vector<int64_t> ring_hops(LineOrder order, int n) {
   return hops;
 }
 
+// The same elements by the wavelet.
+Packing counted(const Device& d, Packing p) {
+  for (int64_t rate = stream_rate(d); rate > 1; rate /= 2) p.shift--;
+  p.round = (int64_t{1} << p.shift) - 1;
+  return p;
+}
+
 ProductSteps steps_of(const Clocks& c, const Device& d, Numerics numerics, const ProductSizes& z) {
   ProductSteps p{.w = static_cast<int>(z.columns.size()), .h = c.h};
   p.L = std::max(p.w, p.h);
@@ -80,9 +88,9 @@ ProductSteps steps_of(const Clocks& c, const Device& d, Numerics numerics, const
   p.rows = z.rows;
   p.n = z.n;
   for (int64_t rows : z.rows) p.rate.push_back(tile_rate(d, numerics, rows));
-  p.a = packing(d, z.a);
-  p.b = packing(d, z.b);
-  p.sum = packing(d, z.sum);
+  p.a = packing(d, z.a, stream_rate(d));
+  p.b = packing(d, z.b, stream_rate(d));
+  p.sum = packing(d, z.sum, stream_rate(d));
   if (p.w == 1) p.a.bits = 0;
   if (p.h == 1) p.b.bits = 0;
   // Machine actions around one compute-shift step (published-actions.md, 1.1): four edits, loads and stream operations issue the exchange;
@@ -151,8 +159,9 @@ void align(Rectangle& r, const ProductSteps& p, const Device& d, const ProductSi
       moves[static_cast<size_t>(line)] = std::max(moves[static_cast<size_t>(line)], std::min<int64_t>(l, p.L - l));
       size += rows ? z.rows[static_cast<size_t>(l)] : z.n[static_cast<size_t>(l)];
     }
-    words[static_cast<size_t>(line)] = std::max<int64_t>(1, packing.wavelets(size * k_most * (rows ? z.heads : 1)));
-    const int64_t sent = words[static_cast<size_t>(line)] * moves[static_cast<size_t>(line)];
+    const int64_t elements = size * k_most * (rows ? z.heads : 1);
+    words[static_cast<size_t>(line)] = std::max<int64_t>(1, packing.wavelets(elements));
+    const int64_t sent = std::max<int64_t>(1, counted(d, packing).wavelets(elements)) * moves[static_cast<size_t>(line)];
     tally.wavelets += sent * length;
     tally.received += sent * length;
     tally.hops += sent * total(hops);
@@ -183,6 +192,28 @@ bool fits_32_bits(const ProductSteps& p, const std::vector<uint32_t>& t, int64_t
   const double step = k * per_k * tiles_x * tiles_y + bits / 8 + static_cast<double>(p.issue + p.finish) + 8.0 * p.w + 2.0 * p.h;
   const double limit = 2147483648.0;
   return bits < limit && step * p.L + static_cast<double>(*std::max_element(t.begin(), t.end())) < limit;
+}
+
+// Steps without overlap: every core's product, then the exchange, from which the product is taken out.
+void apart_steps(const ProductSteps& p, std::vector<uint32_t>& t, int64_t first, int64_t steps) {
+  ProductSteps exchange = p;
+  exchange.rate.assign(p.rate.size(), {});
+  exchange.steal = 0;
+  for (int64_t s = first; s < first + steps; s++) {
+    parallel_for(0, p.h, 16, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; i++)
+        for (int j = 0; j < p.w; j++) {
+          int64_t cycles = 0;
+          const Range rows = p.own_rows[static_cast<size_t>(i)], cols = p.own_cols[static_cast<size_t>(j)];
+          for (int64_t l = rows.begin; l < rows.end; l++)
+            for (int64_t c = cols.begin; c < cols.end; c++)
+              cycles += p.k[static_cast<size_t>((l + c + s) % p.L)] *
+                        tile_cycles_per_k(p.rate[static_cast<size_t>(l)], p.n[static_cast<size_t>(c)]);
+          t[static_cast<size_t>(i) * static_cast<size_t>(p.w) + static_cast<size_t>(j)] += static_cast<uint32_t>(cycles);
+        }
+    });
+    gemm_steps(exchange, t, s, 1);
+  }
 }
 
 // Whether every step of a product costs every core the same: equal tiles, and so equal words, everywhere.
@@ -262,6 +293,15 @@ ProductSteps gemm_t_setup(const Clocks& c, const Device& d, Numerics numerics, c
   return p;
 }
 
+void append_key(std::vector<int64_t>& key, const ProductSizes& z) {
+  key.insert(key.end(), {z.columns.begin, z.columns.end, static_cast<int64_t>(z.a), static_cast<int64_t>(z.b), static_cast<int64_t>(z.sum),
+                         z.heads, z.align_a, z.align_b, z.overlap, z.together, static_cast<int64_t>(z.order)});
+  for (const std::vector<int64_t>* list : {&z.rows, &z.k, &z.n}) {
+    key.push_back(static_cast<int64_t>(list->size()));
+    key.insert(key.end(), list->begin(), list->end());
+  }
+}
+
 void time_gemm(Clocks& c, const Device& d, Numerics numerics, const ProductSizes& z, int64_t sampled_steps, Tally& tally) {
   Rectangle r = gather(c, z.columns, z.order);
   const ProductSteps p = gemm_setup(c, d, numerics, z);
@@ -274,7 +314,13 @@ void time_gemm(Clocks& c, const Device& d, Numerics numerics, const ProductSizes
     std::fill(r.t.begin(), r.t.end(), all ? 0 : static_cast<uint32_t>(end));
     c.base += all ? end : 0;
   } else {
-    all_steps(c, r, p, *std::max_element(p.k.begin(), p.k.end()), sampled_steps, equal_steps(p), gemm_steps, gemm_steps_64);
+    const int64_t k_most = *std::max_element(p.k.begin(), p.k.end());
+    if (z.overlap)
+      all_steps(c, r, p, k_most, sampled_steps, equal_steps(p), gemm_steps, gemm_steps_64);
+    else
+      all_steps(
+          c, r, p, k_most, sampled_steps, equal_steps(p), apart_steps,
+          [](const ProductSteps&, std::vector<uint64_t>&, int64_t, int64_t) { CHECK(false, "a product of such size without overlap"); });
   }
   scatter(r, c);
 
@@ -284,8 +330,8 @@ void time_gemm(Clocks& c, const Device& d, Numerics numerics, const ProductSizes
   tally.multiply_adds += total(p.rows) * k * total(p.n);
   std::map<std::vector<int64_t>, int64_t> known_a, known_b;
   int64_t a = 0, b = 0;
-  for (const Range& own : p.own_rows) a += edge_words(p, p.a, p.rows, own, known_a);
-  for (const Range& own : p.own_cols) b += edge_words(p, p.b, p.n, own, known_b);
+  for (const Range& own : p.own_rows) a += edge_words(p, counted(d, p.a), p.rows, own, known_a);
+  for (const Range& own : p.own_cols) b += edge_words(p, counted(d, p.b), p.n, own, known_b);
   tally.wavelets += a * p.w + b * p.h;
   tally.received += a * p.w + b * p.h;
   tally.hops += a * total(p.x_hops) + b * total(p.y_hops);
@@ -301,9 +347,10 @@ void time_gemm_t(Clocks& c, const Device& d, Numerics numerics, const ProductSiz
   const int64_t k = total(p.k), steps = static_cast<int64_t>(p.L) * p.w * p.h;
   tally.compute += static_cast<double>(k) * static_cast<double>(cycles_per_k(p));
   tally.multiply_adds += total(z.rows) * k * total(p.n);
+  const Packing b = counted(d, p.b), sums = counted(d, p.sum);
   for (int64_t dims : p.k) {
     int64_t words = 0;
-    for (int64_t n : p.n) words += p.b.wavelets(n * dims);
+    for (int64_t n : p.n) words += b.wavelets(n * dims);
     tally.wavelets += words * p.h;
     tally.received += words * p.h;
     tally.hops += words * total(p.y_hops);
@@ -312,7 +359,7 @@ void time_gemm_t(Clocks& c, const Device& d, Numerics numerics, const ProductSiz
     for (int64_t s = 0; s < p.L; s++) {
       int64_t sum = 0;
       for (int64_t l = own.begin; l < own.end; l++) sum += p.rows[static_cast<size_t>(l)] * p.n[static_cast<size_t>((l + s) % p.L)];
-      const int64_t words = std::max<int64_t>(1, p.sum.wavelets(sum)) * (p.w - 1);
+      const int64_t words = std::max<int64_t>(1, sums.wavelets(sum)) * (p.w - 1);
       tally.wavelets += words;
       tally.received += words;
       tally.hops += words;

@@ -1,5 +1,7 @@
 #include "sim/cost.h"
 
+#include <algorithm>
+
 namespace wafer::sim {
 
 using mesh::Dtype;
@@ -74,6 +76,9 @@ int64_t fmac_rate(const Device& d, Numerics n) {
 }
 
 int64_t wavelets(const Device& d, Dtype type, int64_t n) { return ceil_div(8 * mesh::bytes(type, n), d.wavelet_bits); }
+
+int64_t stream_rate(const Device& d) { return std::min(d.wavelets_per_cycle_per_link, d.wavelets_per_cycle_per_ramp); }
+int64_t stream_cycles(const Device& d, int64_t n) { return ceil_div(n, stream_rate(d)); }
 
 TileRate tile_rate(const Device& d, Numerics numerics, int64_t rows) {
   if (rows == 0) return {};

@@ -62,5 +62,9 @@ inline int64_t tile_cycles_per_k(const TileRate& r, int64_t n) { return n == 0 ?
 int64_t fmac_rate(const Device& device, Numerics numerics);
 // Wavelets that carry n elements of a type.
 int64_t wavelets(const Device& device, mesh::Dtype type, int64_t n);
+// Wavelets a cycle of a stream, which passes ramps and links: the slower of the two.
+int64_t stream_rate(const Device& device);
+// Cycles in which n wavelets pass.
+int64_t stream_cycles(const Device& device, int64_t n);
 
 }  // namespace wafer::sim

@@ -13,14 +13,15 @@ namespace wafer::sim {
 
 constexpr int kStealShift = 8;
 
-// Wavelets of n elements: (n * bits + round) >> shift, for a wavelet of 2^shift bits.
+// Cycles for which n elements are on their way through a ramp: (n * bits + round) >> shift, where 2^shift bits pass in a cycle. With one
+// wavelet a cycle they are the number of wavelets.
 struct Packing {
   int64_t bits = 0, round = 0, shift = 0;
   int64_t wavelets(int64_t n) const { return (n * bits + round) >> shift; }
 };
 
-Packing packing(const Device& d, mesh::Dtype type);
-int64_t background_steal(const Device& d);  // ProductSteps::steal
+Packing packing(const Device& d, mesh::Dtype type, int64_t rate = 1);  // of `rate` wavelets a cycle
+int64_t background_steal(const Device& d);                             // ProductSteps::steal
 
 // What the steps of one product need to know. L = max(w, h) logical positions.
 struct ProductSteps {

@@ -3,9 +3,13 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
+
 #include "base/parallel.h"
 #include "base/rng.h"
 #include "device/device.h"
+#include "kernels/gemm_program.h"
+#include "sim/time.h"
 
 namespace wafer::sim {
 namespace {
@@ -164,24 +168,107 @@ TEST(ProductSteps, OneThreadGivesTheSameClocks) {
   EXPECT_EQ(all, one);
 }
 
-// Nothing but the exchange of both axes: 2 w wavelets leave over one ramp and come in over one, two ramps and two hops later. (With one
-// cycle for both ramps together, as in a prototype of the fabric, that would be 2 w + 3; the measured chain says two cycles a ramp.)
+// Cores of 9x9 that do nothing but exchange tiles of `words` wavelets with both neighbours, `steps` steps from step `first` on.
+// both_ramps: cycles of a ramp out and a ramp in together, else the device's.
+void exchange(std::vector<uint32_t>& t, const Device& d, uint32_t words, std::optional<int64_t> both_ramps, int64_t first, int64_t steps) {
+  const std::vector<int64_t> one(9, 1), k(9, 2 * static_cast<int64_t>(words));
+  ProductSteps p = gemm_setup({.w = 9, .h = 9, .t = {}}, d, Numerics::fp16, {.columns = {0, 9}, .rows = one, .k = k, .n = one});
+  for (TileRate& rate : p.rate) rate = {};
+  p.latency = both_ramps.value_or(p.latency);
+  gemm_steps(p, t, first, steps);
+}
+
+// The hand count of the wavelet simulator's prototype, where the two ramps of a way take one cycle together: w of A leave over the ramp,
+// then w of B; the first is two hops and a cycle later at the other core, and its ramp takes one in each cycle: ready at 2 w + 3, no cycle
+// before. At the two ends of a ring the neighbour is one hop away, which saves that cycle where the line of B has such an end.
+TEST(ProductSteps, ATwoHopExchangeOfBothAxesTakesTwiceTheWordsAndThree) {
+  Device d = load_device("wse2");
+  d.stream_op_overhead_cycles = d.descriptor_load_cycles = d.descriptor_edit_cycles = d.task_activation_cycles = d.exchange_step_cycles = 0;
+  for (uint32_t words : {1, 2, 18, 40}) {
+    std::vector<uint32_t> t(81, 0);
+    exchange(t, d, words, 1, 0, 1);
+    for (size_t i = 0; i < 9; i++) {
+      const auto at = [&](size_t c) { return mesh::ring_to_position(static_cast<int>(c % 9), 9); };
+      const uint32_t hops = static_cast<uint32_t>(std::abs(at(i + 1) - at(i)));
+      for (size_t j = 0; j < 9; j++) EXPECT_EQ(t[9 * i + j], 2 * words + 1 + hops) << i << "," << j;
+    }
+    EXPECT_EQ(*std::max_element(t.begin(), t.end()), 2 * words + 3);
+  }
+}
+
+// The same with the two cycles for each ramp that the measured chain says, and with others.
 TEST(ProductSteps, AnExchangeOfBothAxesIsBoundByTheRamp) {
   Device d = load_device("wse2");
   d.stream_op_overhead_cycles = d.descriptor_load_cycles = d.descriptor_edit_cycles = d.task_activation_cycles = d.exchange_step_cycles = 0;
   for (int64_t ramp : {1, 2, 7})
     for (uint32_t words : {3, 18, 40}) {
       d.ramp_cycles = ramp;
-      const std::vector<int64_t> one(9, 1), k(9, 2 * words);
-      ProductSteps p = gemm_setup({.w = 9, .h = 9, .t = {}}, d, Numerics::fp16, {.columns = {0, 9}, .rows = one, .k = k, .n = one});
-      for (TileRate& rate : p.rate) rate = {};
       std::vector<uint32_t> t(81, 0);
-      gemm_steps(p, t, 0, 1);
+      exchange(t, d, words, {}, 0, 1);
       EXPECT_EQ(*std::max_element(t.begin(), t.end()), 2 * words + 2 + 2 * static_cast<uint32_t>(ramp));
       // Nine steps go once round both rings, over 2 * 9 - 2 links: the two ends of a ring are one hop from their neighbours.
-      gemm_steps(p, t, 1, 8);
+      exchange(t, d, words, {}, 1, 8);
       EXPECT_EQ(*std::max_element(t.begin(), t.end()), 9 * (2 * words + 2 * static_cast<uint32_t>(ramp)) + 16);
     }
+}
+
+// On 2x2 cores all is alike on all of them, so a step can be counted out: issue, then product and exchange, then the tasks.
+TEST(ProductSteps, AProductWithAndWithoutOverlap) {
+  const Device d = load_device("wse2");
+  ProductSizes z{.columns = {0, 2}, .rows = {4, 4}, .k = {6, 6}, .n = {2, 2}, .sum = mesh::Dtype::f16};
+  const auto cycles = [&] {
+    Clocks c{.w = 2, .h = 2, .t = std::vector<uint32_t>(4, 0)};
+    Tally tally;
+    time_gemm(c, d, Numerics::fp16, z, 0, tally);
+    EXPECT_EQ(tally.wavelets, 4 * 2 * (12 + 6)) << "4x6 fp16 of A and 6x2 of B, from 4 cores in 2 steps";
+    EXPECT_EQ(tally.wavelets, tally.received);
+    for (uint32_t t : c.t) EXPECT_EQ(t, c.t.front());
+    return c.t.front();
+  };
+  const uint32_t issue = 4 * (6 + 2 + 2), tasks = 4 * 10 + 208;
+  const uint32_t product = 6 * (3 * 2 + 3 * 2 + 2 * (2 + 4 / 2));  // k (3 edits, 3 loads, n (map turn and 4 rows at 2 a cycle))
+  const uint32_t stolen = (12 + 6 + 12 + 6) / 2;                   // half a cycle for each wavelet out and in
+  const uint32_t exchange = 2 * 2 + 1 + 12 + 6;                    // two ramps, one hop, A and B over the ramp
+  z.overlap = true;
+  EXPECT_EQ(cycles(), 2 * (issue + product + stolen + tasks));
+  z.overlap = false;
+  EXPECT_EQ(cycles(), 2 * (product + issue + exchange + tasks));
+  // Where the exchange is the longer of the two, it alone counts.
+  z.rows = {2, 2};
+  z.k = {2, 2};
+  z.n = {1, 1};
+  const auto time = [&] {
+    Clocks c{.w = 2, .h = 2, .t = std::vector<uint32_t>(4, 0)};
+    Device light = d;
+    light.descriptor_edit_cycles = light.descriptor_load_cycles = light.map_iteration_cycles = 0;
+    light.ramp_cycles = 50;
+    Tally tally;
+    time_gemm(c, light, Numerics::fp16, z, 0, tally);
+    return c.t.front();
+  };
+  z.overlap = true;
+  EXPECT_EQ(time(), 2u * (4 * 6 + 2 * 50 + 1 + 2 + 1 + tasks)) << "2x2 of A, 2x1 of B";
+  z.overlap = false;
+  EXPECT_EQ(time(), 2u * (2 * 1 + 4 * 6 + 2 * 50 + 1 + 2 + 1 + tasks)) << "two multiply-adds of two rows more";
+}
+
+// A program says by its overlap group whether they overlap.
+TEST(ProductSteps, AProgramSaysWhatOverlaps) {
+  const Device d = load_device("wse2");
+  Rng rng(14);
+  for (int run = 0; run < 20; run++) {
+    const auto size = [&](uint64_t most) { return 1 + static_cast<int64_t>(next_below(rng, most)); };
+    kernels::GemmShape shape{.m = size(90), .k = size(90), .n = size(90), .mesh = {static_cast<int>(size(9)), static_cast<int>(size(9))}};
+    const mesh::Program together = kernels::gemm_program(shape, {750, 994});
+    shape.overlap = false;
+    const mesh::Program apart = kernels::gemm_program(shape, {750, 994});
+    const TimeReport a = time_entry(together, d, "gemm", {.rows = shape.m}), b = time_entry(apart, d, "gemm", {.rows = shape.m});
+    EXPECT_EQ(a.wavelets_sent, b.wavelets_sent);
+    EXPECT_EQ(a.steps.front().multiply_adds, b.steps.front().multiply_adds);
+    Device free = d;  // where wavelets take nothing from a product, overlap is never slower
+    free.background_wavelet_cycles = 0;
+    EXPECT_LE(time_entry(together, free, "gemm", {.rows = shape.m}).cycles, time_entry(apart, free, "gemm", {.rows = shape.m}).cycles);
+  }
 }
 
 }  // namespace

@@ -10,9 +10,11 @@
 #include <set>
 
 #include "base/check.h"
+#include "base/parallel.h"
 #include "mesh/builder.h"
 #include "mesh/schedule.h"
 #include "sim/clocks.h"
+#include "sim/product_memo.h"
 #include "sim/step_sizes.h"
 
 namespace wafer::sim {
@@ -143,50 +145,77 @@ struct Timer {
     const uint32_t issue = static_cast<uint32_t>(stream_issue_cycles(device)),
                    way = static_cast<uint32_t>(2 * device.ramp_cycles + device.hop_cycles);
     const int64_t n = s.params.cached, first = c.h - n % c.h;  // rows from `first` on pass an entry up
-    std::vector<uint32_t> words(static_cast<size_t>(c.w), 0);
-    for (int x = 0; x < c.w; x++)
-      for (int id : shift.buffers)
-        words[static_cast<size_t>(x)] += static_cast<uint32_t>(wavelets(device, sizes.tensor(id).dtype, sizes.held(id, 1, s, x, 0)));
+    std::vector<uint32_t> words(static_cast<size_t>(c.w), 0), cycles(words);
+    for (int x = 0; x < c.w; x++) {
+      const size_t at = static_cast<size_t>(x);
+      for (int id : shift.buffers) words[at] += static_cast<uint32_t>(wavelets(device, sizes.tensor(id).dtype, sizes.held(id, 1, s, x, 0)));
+      cycles[at] = static_cast<uint32_t>(stream_cycles(device, words[at]));
+    }
     for (int64_t y = std::max<int64_t>(1, first); y < c.h; y++) {
       // Row y sends to y - 1; the rows go on at the same time, so row y's own receive (from y + 1) comes later in this loop.
       uint32_t *from = c.row(static_cast<int>(y)), *to = c.row(static_cast<int>(y) - 1);
       for (int x = 0; x < c.w; x++) {
-        const uint32_t w = words[static_cast<size_t>(x)];
+        const uint32_t w = cycles[static_cast<size_t>(x)];
         const uint32_t done = from[x] + issue + w;
         to[x] = w == 0 ? to[x] : std::max(to[x] + (y == first ? issue : 0), done + way);
         from[x] = w == 0 ? from[x] : done;
       }
     }
     const int64_t rows = c.h - std::max<int64_t>(1, first), all = std::accumulate(words.begin(), words.end(), int64_t{0}),
+                  busy = std::accumulate(cycles.begin(), cycles.end(), int64_t{0}),
                   lines = c.w - std::count(words.begin(), words.end(), 0u);
     tally.wavelets += rows * all;
     tally.received += rows * all;
     tally.hops += rows * all;
-    tally.communicate += 2.0 * static_cast<double>(rows * (all + lines * issue));
+    tally.communicate += 2.0 * static_cast<double>(rows * (busy + lines * issue));
+  }
+
+  static bool any_overlap(const Steps& steps) {
+    return std::any_of(steps.begin(), steps.end(), [](const Step& st) {
+      if (const auto* l = std::get_if<Loop>(&st.what)) return any_overlap(l->body);
+      const auto* g = std::get_if<Group>(&st.what);
+      return g != nullptr && g->kind == GroupKind::overlap;
+    });
   }
 
   void product(Clocks& c, const Group& g, const Scope& s, int region, Tally& tally) const {
-    const int W = c.w;
+    std::vector<ProductSizes> all;
     for (size_t r = 0; r < g.runs.size(); r++) {
       int64_t first_head = static_cast<int64_t>(r), heads = 1;
-      if (g.heads > W) {
-        const Range own = heads_at(g.heads, W, static_cast<int>(g.runs[r].begin));
+      if (g.heads > c.w) {
+        const Range own = heads_at(g.heads, c.w, static_cast<int>(g.runs[r].begin));
         first_head = own.begin;
         heads = own.size();
       }
       ProductSizes z = sizes.product_sizes(g, s, g.runs[r], first_head, region);
       z.heads = heads;
       z.align_a = g.kind == GroupKind::gemm && !g.aligned;
+      z.overlap = any_overlap(g.body);
       z.together = options.step_start == StepStart::as_written ? steps_together(g.body) : options.step_start == StepStart::together;
-      if (g.kind == GroupKind::gemm)
-        time_gemm(c, device, program.numerics, z, options.ring_steps, tally);
-      else if (g.kind == GroupKind::gemm_t)
-        time_gemm_t(c, device, program.numerics, z, options.ring_steps, tally);
-      else if (g.kind == GroupKind::gemm_cast)
-        time_gemm_cast(c, device, program.numerics, z, tally);
-      else
-        time_gemm_gather(c, device, program.numerics, z, tally);
+      all.push_back(std::move(z));
     }
+    const auto one = [&](const ProductSizes& z, Tally& into) {
+      if (g.kind == GroupKind::gemm)
+        time_gemm(c, device, program.numerics, z, options.ring_steps, into);
+      else if (g.kind == GroupKind::gemm_t)
+        time_gemm_t(c, device, program.numerics, z, options.ring_steps, into);
+      else if (g.kind == GroupKind::gemm_cast)
+        time_gemm_cast(c, device, program.numerics, z, into);
+      else
+        time_gemm_gather(c, device, program.numerics, z, into);
+    };
+    // The runs have different columns, so that they do not touch each other's clocks.
+    const auto time = [&](Tally& into) {
+      std::vector<Tally> tallies(all.size());
+      parallel_for(0, static_cast<int64_t>(all.size()), 1, [&](int64_t begin, int64_t end) {
+        for (size_t r = static_cast<size_t>(begin); r < static_cast<size_t>(end); r++) one(all[r], tallies[r]);
+      });
+      for (const Tally& t : tallies) sim::add(into, t);
+    };
+    if (options.products == nullptr || int64_t{c.w} * c.h * std::max(c.w, c.h) < options.products->core_steps) return time(tally);
+    std::vector<int64_t> key = {c.w, c.h, static_cast<int64_t>(g.kind), options.ring_steps};
+    for (const ProductSizes& z : all) append_key(key, z);
+    remembered(*options.products, c, std::move(key), tally, time);
   }
 
   static bool steps_together(const Steps& body) {

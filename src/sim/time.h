@@ -37,6 +37,8 @@ struct StepClocks {
   const std::vector<uint64_t>& end;
 };
 
+struct ProductMemo;
+
 // When the cores of a product start its next step.
 enum class StepStart : uint8_t {
   as_written,  // Loop::together
@@ -50,6 +52,7 @@ struct TimeOptions {
   // Turns of a loop with equal sizes that are timed one by one before the rest is taken to last as long as the latest of them; the pattern
   // of clocks repeating ends it earlier, and exactly. 0: never.
   int64_t turns = 2;
+  ProductMemo* products = nullptr;  // where given, takes over what it knows of large products: exact
   StepStart step_start = StepStart::as_written;
   std::function<void(const StepClocks&)> watch;  // sees every step that is timed
 };

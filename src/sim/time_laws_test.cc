@@ -2,13 +2,17 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <set>
+#include <tuple>
 
 #include "base/parallel.h"
 #include "base/rng.h"
 #include "kernels/gemm_program.h"
+#include "kernels/reduce_program.h"
 #include "lower/lower.h"
 #include "mesh/verify.h"
 #include "model/config.h"
+#include "sim/product_memo.h"
 #include "sim/product_steps.h"
 #include "sim/time.h"
 
@@ -94,10 +98,59 @@ TEST(TimeLaws, FasterActionsAreNeverSlower) {
       EXPECT_LE(prefill_of(m, fast).cycles, prefill);
       EXPECT_LE(decode_of(m, fast).cycles, decode);
     }
-    Device wide = slow;  // twice the bandwidth of links and ramps
-    wide.wavelet_bits *= 2;
-    EXPECT_LE(prefill_of(m, wide).cycles, prefill);
-    EXPECT_LE(decode_of(m, wide).cycles, decode);
+    // Twice the bandwidth of links and ramps: wider wavelets, or two a cycle. Of only one of the two, the other still binds.
+    for (const auto& fields : {std::vector<int64_t Device::*>{&Device::wavelet_bits},
+                               {&Device::wavelets_per_cycle_per_link, &Device::wavelets_per_cycle_per_ramp}}) {
+      Device wide = slow;
+      for (int64_t Device::*field : fields) wide.*field *= 2;
+      EXPECT_LE(prefill_of(m, wide).cycles, prefill);
+      EXPECT_LE(decode_of(m, wide).cycles, decode);
+    }
+    for (int64_t Device::*field : {&Device::wavelets_per_cycle_per_link, &Device::wavelets_per_cycle_per_ramp}) {
+      Device wide = slow;
+      wide.*field *= 2;
+      EXPECT_EQ(prefill_of(m, wide).cycles, prefill);
+    }
+  }
+}
+
+// Trees of all kinds on lines of any length: the program fixes which vector comes first at every core.
+TEST(TimeLaws, FasterPartsAndFewerHopsNeverSlowAReduction) {
+  const Device slow = load_device("wse2");
+  Rng rng(28);
+  const auto below = [&](uint64_t n) { return static_cast<int>(next_below(rng, n)); };
+  for (int run = 0; run < 200; run++) {
+    const std::string algorithm = std::vector<std::string>{"chain", "two-phase", "tree", "ktree"}[static_cast<size_t>(below(4))];
+    kernels::ReduceShape shape{.size = 2 + below(200), .words = 1 + below(300), .algorithm = algorithm, .broadcast = below(2) != 0};
+    if (below(2) != 0) shape.dtype = Dtype::f16;
+    if (algorithm == "two-phase") shape.groups = {1 + below(static_cast<uint64_t>(shape.size))};
+    const auto cycles = [&](const Device& d, const kernels::ReduceShape& s) {
+      const TimeReport r = time_entry(kernels::reduce_program(s, {750, 994}), d, "reduce", {});
+      EXPECT_EQ(r.wavelets_sent, r.wavelets_received);
+      return r.cycles;
+    };
+    const int64_t before = cycles(slow, shape);
+    for (int64_t Device::*field : {&Device::hop_cycles, &Device::ramp_cycles, &Device::stream_op_overhead_cycles,
+                                   &Device::task_activation_cycles, &Device::descriptor_load_cycles, &Device::descriptor_edit_cycles}) {
+      Device fast = slow;
+      fast.*field -= 1;
+      EXPECT_LE(cycles(fast, shape), before);
+    }
+    Device wide = slow;
+    wide.wavelets_per_cycle_per_link = wide.wavelets_per_cycle_per_ramp = 4;
+    EXPECT_LE(cycles(wide, shape), before);
+    // Never below the bound of one core alone: the root takes each vector in, a word a cycle.
+    EXPECT_GE(before, stream_issue_cycles(slow) + (shape.dtype == Dtype::f16 ? (shape.words + 1) / 2 : shape.words));
+    if (shape.words > 1) {
+      kernels::ReduceShape less = shape;
+      less.words--;
+      EXPECT_LE(cycles(slow, less), before);
+    }
+    if (algorithm == "chain" && shape.size > 2) {  // a shorter line is the same program with a hop and a core less
+      kernels::ReduceShape shorter = shape;
+      shorter.size--;
+      EXPECT_LT(cycles(slow, shorter), before);
+    }
   }
 }
 
@@ -127,6 +180,37 @@ TEST(TimeLaws, TwoTurnsOfALoopStandForAll) {
     }
   }
   EXPECT_LE(worst, 0.002);
+}
+
+// What is known of products changes nothing but the host's time: chunk by chunk with one memo, against each by itself.
+TEST(TimeLaws, AMemoOfProductsIsExact) {
+  const Device d = load_device("wse2");
+  Rng rng(30);
+  size_t found = 0;
+  for (int run = 0; run < 20; run++) {
+    const RandomModel m = random_model(rng);
+    ProductMemo memo{.core_steps = 0, .most_bytes = run % 2 == 0 ? int64_t{1} << 20 : 6000};
+    const int64_t prompt = m.decode.cached, chunk = m.prefill.chunk;
+    for (int64_t cached = 0; cached < prompt; cached += chunk) {
+      const Params p{.cached = cached, .rows = std::min(chunk, prompt - cached), .chunk = chunk};
+      const TimeReport with = time_entry(m.lowered.program(), d, "prefill", p, {.products = &memo}),
+                       without = time_entry(m.lowered.program(), d, "prefill", p);
+      EXPECT_EQ(with.cycles, without.cycles);
+      ASSERT_EQ(with.steps.size(), without.steps.size());
+      for (size_t i = 0; i < with.steps.size(); i++) {
+        const StepTime &a = with.steps[i], &b = without.steps[i];
+        EXPECT_EQ(std::tie(a.name, a.count, a.cycles, a.wavelets, a.wavelet_hops, a.multiply_adds),
+                  std::tie(b.name, b.count, b.cycles, b.wavelets, b.wavelet_hops, b.multiply_adds));
+        EXPECT_NEAR(a.compute, b.compute, 1e-9 * b.compute);
+        EXPECT_NEAR(a.wait, b.wait, 1e-6 * (b.wait + b.compute));
+      }
+      int64_t bytes = 0;
+      for (const auto& p_known : memo.products) bytes += static_cast<int64_t>(2 * sizeof(uint32_t) * p_known->before.size());
+      EXPECT_LE(bytes, memo.most_bytes);
+    }
+    found += memo.products.size();
+  }
+  EXPECT_GT(found, 20u);
 }
 
 TEST(TimeLaws, AWatcherSeesEveryCoreOfEveryStep) {
@@ -164,6 +248,56 @@ TEST(TimeLaws, AScalarFunctionCostsTheStepsThatCallIt) {
       else
         EXPECT_EQ(b.compute, a.compute) << a.name;
       EXPECT_EQ(a.wavelets, b.wavelets) << a.name;
+    }
+  }
+}
+
+// For each constant the steps that pay it: they change, all others take exactly the same.
+TEST(TimeLaws, AConstantChangesTheStepsThatPayItAndNoOther) {
+  const Device d = load_device("wse2");
+  struct Payers {
+    int64_t Device::*field;
+    std::vector<std::string> prefill, decode;  // starts of names
+  };
+  const std::vector<std::string> products = {"q", "k", "values", "v", "scores", "out", "up", "gate", "down"};
+  const Payers table[] = {
+      {&Device::sincos_cycles, {"rope_"}, {"rope_"}},
+      {&Device::rsqrt_cycles, {"attn_norm", "ffn_norm"}, {"attn_norm", "ffn_norm", "final_norm"}},
+      {&Device::reciprocal_cycles, {"divide", "silu"}, {"divide", "silu"}},
+      {&Device::exp_cycles, {"softmax.exp", "silu"}, {"softmax.exp", "silu"}},
+      {&Device::route_change_cycles, {"route_change"}, {"route_change"}},
+      {&Device::exchange_step_cycles, products, {}},
+      {&Device::move_16_elements_per_cycle, {"store_", "look_up"}, {"store_", "look_up"}},
+      {&Device::fmac_f16_elements_per_cycle, {}, {}},  // numerics are mixed
+      {&Device::forward_f16_cycles, {}, {}},
+      {&Device::sram_read_bytes_per_cycle, {}, {}},
+  };
+  RandomModel m;
+  for (Rng rng(29); m.lowered.placement.plan.numerics != Numerics::mixed || m.decode.cached < 12;) m = random_model(rng);
+  // What a step does on its cores, whatever it waits for.
+  const auto own = [](const StepTime& s) { return std::pair(s.compute, s.communicate); };
+  for (const Payers& p : table) {
+    Device other = d;
+    other.*p.field = other.*p.field == 4 ? 1 : other.*p.field + 7;
+    for (const bool prefill : {true, false}) {
+      const TimeReport before = prefill ? prefill_of(m, d) : decode_of(m, d), after = prefill ? prefill_of(m, other) : decode_of(m, other);
+      const std::vector<std::string>& names = prefill ? p.prefill : p.decode;
+      std::set<std::string> changed;
+      ASSERT_EQ(before.steps.size(), after.steps.size());
+      for (size_t i = 0; i < before.steps.size(); i++) {
+        const StepTime &a = before.steps[i], &b = after.steps[i];
+        const auto pays = std::find_if(names.begin(), names.end(), [&](const std::string& n) { return a.name.starts_with(n); });
+        if (own(a) != own(b)) {
+          EXPECT_NE(pays, names.end()) << a.name;
+          changed.insert(pays == names.end() ? a.name : *pays);
+        }
+        EXPECT_EQ(a.wavelets, b.wavelets) << a.name;
+        EXPECT_EQ(a.multiply_adds, b.multiply_adds) << a.name;
+      }
+      EXPECT_EQ(changed.size(), names.size()) << (prefill ? "prefill" : "decode") << ", constant " << &p - table;
+      if (names.empty()) {
+        EXPECT_EQ(before.cycles, after.cycles);
+      }
     }
   }
 }
