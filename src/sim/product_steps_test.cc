@@ -225,7 +225,7 @@ TEST(ProductSteps, AProductWithAndWithoutOverlap) {
     for (uint32_t t : c.t) EXPECT_EQ(t, c.t.front());
     return c.t.front();
   };
-  const uint32_t issue = 4 * (6 + 2 + 2), tasks = 4 * 10 + 208;
+  const uint32_t issue = 4 * (6 + 2 + 2), tasks = 4 * 10 + static_cast<uint32_t>(d.exchange_step_cycles);
   const uint32_t product = 6 * (3 * 2 + 3 * 2 + 2 * (2 + 4 / 2));  // k (3 edits, 3 loads, n (map turn and 4 rows at 2 a cycle))
   const uint32_t stolen = (12 + 6 + 12 + 6) / 2;                   // half a cycle for each wavelet out and in
   const uint32_t exchange = 2 * 2 + 1 + 12 + 6;                    // two ramps, one hop, A and B over the ramp
