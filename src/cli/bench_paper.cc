@@ -10,7 +10,9 @@
 #include "cli/output.h"
 #include "cli/plan_request.h"
 #include "paper/calibrate.h"
+#include "paper/gnuplot.h"
 #include "paper/paper_report.h"
+#include "paper/plots.h"
 
 namespace wafer::cli {
 namespace {
@@ -40,6 +42,13 @@ std::vector<std::string> tables_of(const PaperArguments& a) {
   return names;
 }
 
+Error nothing_to_plot(const std::string& found) {
+  return Error{{.where = "--tables",
+                .found = found,
+                .expected = fmt::format("one of {} for --plots", fmt::join(plotted_tables(), ", ")),
+                .fix = "add one, or leave --plots out"}};
+}
+
 }  // namespace
 
 void bench_paper_command(const PaperArguments& a) {
@@ -47,11 +56,22 @@ void bench_paper_command(const PaperArguments& a) {
     throw Error{{.where = "--markdown", .found = "--json beside it", .expected = "one of them", .fix = "leave one of them out"}};
   const Device device = device_of(a);
   const std::vector<std::string> only = tables_of(a);
+  if (a.plots) {
+    const std::vector<std::string> plotted = plotted_tables();
+    if (!only.empty() && std::find_first_of(only.begin(), only.end(), plotted.begin(), plotted.end()) == only.end())
+      throw nothing_to_plot(wafer::quoted(*a.tables));
+    check_plotting(*a.plots);
+  }
   const auto start = std::chrono::steady_clock::now();
   Progress progress;
   PaperTables tables = paper_tables(device, only, [&](const std::string& what, double share) { progress.show(what, share); });
   progress.clear();
   tables.host_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  if (a.plots) {  // before the text, whose reader may hang up
+    const std::vector<Plot> plots = paper_plots(tables);
+    if (plots.empty()) throw nothing_to_plot("no rows of the tables that are drawn");
+    for (const std::string& path : draw_plots(plots, *a.plots)) write_err(fmt::format("wrote {}\n", path));
+  }
   write_out(a.json ? paper_json(tables) + "\n" : a.markdown ? paper_markdown(tables) : paper_text(tables));
 }
 

@@ -69,6 +69,7 @@ struct PaperArguments {
   std::string device = "wse2";
   Given clock;
   Given tables;
+  Given plots;  // a folder
   bool json = false, markdown = false;
 };
 void bench_paper_command(const PaperArguments& arguments);

@@ -205,6 +205,7 @@ CLI::App* add_bench(CLI::App& app, BenchCommands& b) {
   CLI::App* paper =
       add_bench_of_paper(bench, "paper", "the tables of the WaferLLM paper, its numbers and ours", b.paper, bench_paper_command);
   text_option(paper, "--tables", b.paper.tables, "T,..", "some of them only, such as 3,4 (default: all)");
+  text_option(paper, "--plots", b.paper.plots, "DIR", "draw tables 3 and 4 and figures 9 and 10 too, as SVG files in DIR; needs gnuplot");
   paper->add_flag("--markdown", b.paper.markdown, "as Markdown, as in docs/paper.md");
   add_bench_of_paper(bench, "calibrate", "fit the calibrated constants to the paper's rows again, and leave rows out", b.calibrate,
                      bench_calibrate_command);
@@ -219,7 +220,8 @@ CLI::App* add_bench(CLI::App& app, BenchCommands& b) {
       "  waferllm bench gemm --m 2048 --k 2048 --n 2048 --mesh 720x720\n"
       "  waferllm bench gemm --m 2048 --k 2048 --n 2048 --mesh 720x720 --algorithm cannon\n"
       "  waferllm bench gemv --k 16384 --n 16384 --mesh 600x600 --plan published\n"
-      "  waferllm bench reduce --p 512 --words 1024 --algorithm two-phase --groups 32");
+      "  waferllm bench reduce --p 512 --words 1024 --algorithm two-phase --groups 32\n"
+      "  waferllm bench paper --tables 3,4 --plots plots");
   return bench;
 }
 
