@@ -67,12 +67,16 @@ void bench_paper_command(const PaperArguments& a) {
   PaperTables tables = paper_tables(device, only, [&](const std::string& what, double share) { progress.show(what, share); });
   progress.clear();
   tables.host_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  std::vector<std::string> pictures;
   if (a.plots) {  // before the text, whose reader may hang up
     const std::vector<Plot> plots = paper_plots(tables);
     if (plots.empty()) throw nothing_to_plot("no rows of the tables that are drawn");
-    for (const std::string& path : draw_plots(plots, *a.plots)) write_err(fmt::format("wrote {}\n", path));
+    for (const std::string& path : draw_plots(plots, *a.plots)) {
+      write_err(fmt::format("wrote {}\n", path));
+      pictures.push_back(path);
+    }
   }
-  write_out(a.json ? paper_json(tables) + "\n" : a.markdown ? paper_markdown(tables) : paper_text(tables));
+  write_out(a.json ? paper_json(tables) + "\n" : a.markdown ? paper_markdown(tables, pictures) : paper_text(tables));
 }
 
 void bench_calibrate_command(const PaperArguments& a) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "report/text.h"
@@ -95,13 +96,18 @@ constexpr const char* kReading =
     "- *Figure 10*: the pipeline sums in fp32, as the vendor's demo does; in fp16 each of its stages would pay `forward_f16_cycles` "
     "more.\n";
 
-std::string paper_markdown(const PaperTables& t) {
+std::string paper_markdown(const PaperTables& t, const std::vector<std::string>& pictures) {
   const std::string option = t.device.name == "wse2" ? "" : " --device " + t.device.name;
   std::string out = fmt::format(
-      "# The paper's tables\n\nMade by `waferllm bench paper{} --markdown`. Ours: device {}, {:.2f} GHz. Cycles are those of a layer, of a "
+      "# The paper's tables\n\nMade by `waferllm bench paper{} --markdown --plots docs/paper`. Ours: device {}, {:.2f} GHz. Cycles are "
+      "those of a layer, of a "
       "product,"
       "\nor of a whole request. An error is ours over the paper's, less one.\n\n{}",
       option, t.device.name, t.device.clock_hz / 1e9, kReading);
+  for (const std::string& picture : pictures) {
+    const std::filesystem::path path = std::filesystem::path(picture).lexically_normal();
+    out += fmt::format("\n![{}]({})\n", path.stem().string(), (path.parent_path().filename() / path.filename()).string());
+  }
   each_block(t, [&](const std::string& title, const std::vector<const PaperRow*>& rows) {
     out += "\n## " + title + "\n\n| " + fmt::format("{}", fmt::join(kHeads, " | ")) + " |\n|---|---|---|---|---:|---:|---:|---:|---|---|\n";
     for (const PaperRow* r : rows) out += "| " + fmt::format("{}", fmt::join(cells(*r), " | ")) + " |\n";

@@ -1,13 +1,15 @@
 // The paper's tables as text, JSON and Markdown.
 #pragma once
 #include <string>
+#include <vector>
 
 #include "paper/tables.h"
 
 namespace wafer {
 
 std::string paper_text(const PaperTables& tables);
-std::string paper_json(const PaperTables& tables);      // one line
-std::string paper_markdown(const PaperTables& tables);  // docs/paper.md is made of it
+std::string paper_json(const PaperTables& tables);  // one line
+// docs/paper.md. `pictures`: paths of plots; a page beside their folder shows them.
+std::string paper_markdown(const PaperTables& tables, const std::vector<std::string>& pictures);
 
 }  // namespace wafer

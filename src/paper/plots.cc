@@ -277,7 +277,7 @@ std::string script_of(const Picture& p) {
     Range range = all;
     if (!p.kind.one_scale) cover(range = {}, panel);
     const std::string axis = panel.share ? std::string(kShareAxis) : wide ? log_axis(range) : linear_axis(range.most);
-    const std::string label = panel.share ? "communication, % of cycles" : p.kind.y_label + std::string(wide ? " (log scale)" : "");
+    const std::string label = panel.share ? "communication and waiting, %" : p.kind.y_label + std::string(wide ? " (log scale)" : "");
     out += place(g, column, line) + panel_script(p, panel, fmt::format("{}", k), column == 0, axis, label) +
            (k == 0 ? "unset label\nunset arrow\n" : "");
     column++;

@@ -107,7 +107,7 @@ TEST(Plots, SharesHavePanelsOfTheirOwn) {
               row("figure 9", "GEMM 2K", "Cannon", 360, "communicate share", 0.4)});
   EXPECT_EQ(count(s, "set title 'GEMM 2K'"), 2) << s;
   EXPECT_TRUE(has(s, "360 40\n")) << s;
-  EXPECT_TRUE(has(s, "set ylabel 'communication, % of cycles' offset")) << s;
+  EXPECT_TRUE(has(s, "set ylabel 'communication and waiting, %' offset")) << s;
 }
 
 }  // namespace
