@@ -171,6 +171,22 @@ TEST_F(CliBench, BadInput) {
   refused({"bench", "kv"}, {"--device", "tiny"}, "a model that fits");
 }
 
+TEST_F(CliBench, AMixtureOfExpertsHasNoTimes) {
+  write_file(model, std::string(kShape) + "experts = 4\nexperts_used = 2\n");
+  const std::string part = "a mixture of 4 experts";
+  refused({"bench", "decode"}, {}, part);
+  refused({"bench", "decode"}, {"--mesh", "9x7"}, part);
+  refused({"bench", "prefill"}, {}, part);
+  refused({"bench", "e2e"}, {"--input", "5", "--output", "3"}, part);
+  refused({"bench", "decode"}, {"--goal", "latency"}, part);
+  refused({"plan"}, {"--goal", "latency"}, part);
+  refused({"run"}, {"-p", "a"}, "no weights");
+  // The cache is bytes alone: there is less room for it than beside one expert.
+  const int64_t mixture = json({"bench", "kv"}, {"--device", "tiny", "--mesh", "8x6"})["shift"].get<int64_t>();
+  write_file(model, kShape);
+  EXPECT_LT(mixture, json({"bench", "kv"}, {"--device", "tiny", "--mesh", "8x6"})["shift"].get<int64_t>());
+}
+
 TEST_F(CliBench, ASearchedPlanIsNoSlower) {
   const std::vector<std::string> request = {"--input", "40", "--output", "60"};
   std::vector<std::string> searched = request;

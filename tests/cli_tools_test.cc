@@ -79,6 +79,36 @@ TEST(CliPlan, TooLargeAShapeIsAnAnswer) {
   EXPECT_NE(output_of({"plan", "-m", source("models/qwen2-72b.toml")}).find("\nfits    no: "), std::string::npos);
 }
 
+// All experts are counted; there are no times, and the answer says so.
+TEST(CliPlan, AMixtureOfExpertsIsPlacedWithoutTimes) {
+  const Json large = json_of({"plan", "-m", source("models/mixtral-8x7b.toml"), "--json"});
+  EXPECT_FALSE(large["fits"].get<bool>());
+  EXPECT_EQ(large["experts"], 8);
+  EXPECT_EQ(large["experts_used"], 2);
+  EXPECT_NE(large["reason"].get<std::string>().find("GB too much"), std::string::npos) << large["reason"];
+  EXPECT_NEAR(large["memory"]["whole"]["weights"].get<double>(), 2.0 * 46702792704, 1e6) << "gains in fp32";
+  EXPECT_EQ(large["would_fit"][0]["value"], "q4_0");
+
+  const TemporaryFolder folder;
+  const std::string model = folder.path + "/mixture.toml";
+  write_file(model,
+             "layers = 3\ndim = 64\nheads = 4\nkv_heads = 2\nhead_dim = 16\nffn = 96\nexperts = 4\nexperts_used = 2\nvocab = 80\n"
+             "context = 128\nnorm_epsilon = 1e-5\nrope_base = 1e4\n");
+  const Json j = json_of({"plan", "-m", model, "--mesh", "1x1", "--json"});
+  const int64_t layer = 64 * (2 * 64 + 2 * 32) + 4 * 3 * 64 * 96 + 64 * 4;
+  EXPECT_EQ(j["decode"]["bytes"]["weights"], 2 * layer + 4 * (2 * 64 + 2 * 8)) << "on each core a layer, with gains and turns in f32";
+  for (const char* part : {"prefill", "transition", "decode"}) EXPECT_TRUE(j[part]["colours"].is_null()) << part;
+  for (const char* key : {"chip", "energy", "roles", "colours_max"}) EXPECT_TRUE(j[key].is_null()) << key;
+  EXPECT_TRUE(j["decode"]["cycles_per_token"].is_null());
+  EXPECT_NE(j["why_no_time"].get<std::string>().find("not modelled yet"), std::string::npos);
+
+  const std::string text = output_of({"plan", "-m", model});
+  EXPECT_NE(text.find("4 experts (2 a token) of ffn 96"), std::string::npos) << text;
+  EXPECT_NE(text.find("\nfits     yes"), std::string::npos) << text;
+  EXPECT_NE(text.find("\nno times  times of mixtures of experts are not modelled yet"), std::string::npos) << text;
+  EXPECT_EQ(text.find("cycles"), std::string::npos) << text;
+}
+
 TEST(CliPlan, GivenMeshIsUsed) {
   const Json j = json_of(
       {"plan", "-m", source("models/llama3-8b.toml"), "--prefill-mesh", "660x660", "--decode-mesh", "360x360", "--no-time", "--json"});
@@ -120,6 +150,11 @@ TEST(CliInspect, Shape) {
   const Json j = json_of({"inspect", source("models/llama3-8b.toml"), "--json"});
   EXPECT_EQ(j["format"], "shape");
   EXPECT_EQ(j["totals"]["parameters"], 8030261248);  // 8.03 billion, as the model's card says
+  EXPECT_EQ(j["config"]["experts"], 1);
+  const Json mixture = json_of({"inspect", source("models/mixtral-8x7b.toml"), "--json"});
+  EXPECT_EQ(mixture["totals"]["parameters"], 46702792704);  // 46.7 billion
+  EXPECT_EQ(mixture["config"]["experts"], 8);
+  EXPECT_EQ(mixture["config"]["experts_used"], 2);
   EXPECT_TRUE(j["tokenizer"].is_null());
 }
 

@@ -130,6 +130,7 @@ struct Lowering {
 }  // namespace
 
 Lowered lower(const ModelConfig& config, const WeightTypes& types, const Plan& plan, Extent device_mesh) {
+  refuse_experts(config);
   Lowered out{.placement = place(config, types, plan, device_mesh)};
   Lowering lowering{out.placement, out.placement.program};
   lowering.add_prefill_entries();

@@ -16,6 +16,7 @@ struct Lowered {
   const mesh::Program& program() const { return placement.program; }
 };
 
+// Throws Error for a mixture of experts: place() alone takes one.
 Lowered lower(const ModelConfig& config, const WeightTypes& types, const Plan& plan, mesh::Extent device_mesh);
 
 }  // namespace wafer

@@ -5,6 +5,7 @@
 
 #include <set>
 
+#include "base/error.h"
 #include "base/rng.h"
 #include "mesh/verify.h"
 
@@ -177,6 +178,13 @@ TEST(Lower, GivenGroupsShapeTheTreesOfWholeLines) {
   c.plan.host_choice = false;
   expect_legal(c);
   EXPECT_EQ(colours_max(lower(c.config, c.types, c.plan, kMesh).program()), 21);
+}
+
+TEST(Lower, MixturesOfExpertsAreRefused) {
+  Rng rng(9);
+  Case c = random_case(rng, {60, 48}, {60, 48});
+  c.config.experts = 4;
+  EXPECT_THROW(lower(c.config, c.types, c.plan, kMesh), Error);
 }
 
 // What verify() is for: trees of three levels ask for more than the device has.

@@ -110,6 +110,7 @@ Work rotate(int64_t d) { return {.descriptor_loads = 18, .descriptor_edits = 5, 
 PublishedKernels published_kernels(const Device& device) { return device.name == "wse3" ? PublishedKernels::wse3 : PublishedKernels::wse2; }
 
 Program published_decode(const ModelConfig& c, int P, int groups, int64_t context, Extent device_mesh, PublishedKernels kernels) {
+  refuse_experts(c);
   const int64_t d = padded(c.dim, P) / P, s = padded(context, P) / P, f = padded(c.ffn, P) / P;
   Writer w("published decode", P, device_mesh);
   const Tree tree = published_tree(P, groups);
@@ -165,6 +166,7 @@ Program published_decode(const ModelConfig& c, int P, int groups, int64_t contex
 }
 
 Program published_prefill(const ModelConfig& c, int P, int64_t tokens, Extent device_mesh) {
+  refuse_experts(c);
   const int64_t d = padded(c.dim, P) / P, s = padded(tokens, P) / P, f = padded(c.ffn, P) / P;
   Writer w("published prefill", P, device_mesh);
   const Site site = w.site();

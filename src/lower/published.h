@@ -22,6 +22,7 @@ mesh::Tree published_tree(int P, int groups);
 enum class PublishedKernels : uint8_t { wse2, wse3 };
 PublishedKernels published_kernels(const Device& device);  // wse3 for the device of that name, else wse2
 
+// Both throw Error for a mixture of experts.
 // Entry "layer": one decode layer on P x P cores with `context` cached positions.
 mesh::Program published_decode(const ModelConfig& config, int P, int groups, int64_t context, mesh::Extent device_mesh,
                                PublishedKernels kernels = PublishedKernels::wse2);

@@ -66,11 +66,15 @@ void validate(const ModelConfig& c, const std::string& where) {
   if (c.architecture != "llama") fail(fmt::format("architecture = \"{}\"", c.architecture), "\"llama\", the one that is supported so far");
   for (const Bound& b : {Bound{"layers", c.layers, 10000}, Bound{"dim", c.dim, 1 << 20}, Bound{"heads", c.heads, 1 << 16},
                          Bound{"kv_heads", c.kv_heads, 1 << 16}, Bound{"head_dim", c.head_dim, 1 << 14}, Bound{"ffn", c.ffn, 1 << 22},
-                         Bound{"vocab", c.vocab, 1 << 26}, Bound{"context", c.context, int64_t{1} << 31}})
+                         Bound{"vocab", c.vocab, 1 << 26}, Bound{"context", c.context, int64_t{1} << 31},
+                         Bound{"experts", c.experts, 1 << 16}, Bound{"experts_used", c.experts_used, 1 << 16}})
     if (b.value < 1 || b.value > b.most) fail(fmt::format("{} = {}", b.key, b.value), fmt::format("1 to {}", b.most));
   if (c.heads % c.kv_heads != 0)
     fail(fmt::format("heads = {} and kv_heads = {}", c.heads, c.kv_heads), "heads to be a multiple of kv_heads");
   if (c.head_dim % 2 != 0) fail(fmt::format("head_dim = {}", c.head_dim), "an even number, as RoPE turns pairs");
+  if (c.experts * c.ffn > (1 << 22)) fail(fmt::format("experts * ffn = {}", c.experts * c.ffn), "at most 4194304");
+  if (c.experts_used > c.experts)
+    fail(fmt::format("experts_used = {} and experts = {}", c.experts_used, c.experts), "no more experts used than there are");
   if (q_width(c) > (1 << 22)) fail(fmt::format("heads * head_dim = {}", q_width(c)), "at most 4194304");
   if (!(c.norm_epsilon > 0 && c.norm_epsilon < 1)) fail(fmt::format("norm_epsilon = {}", c.norm_epsilon), "above 0 and below 1");
   if (!(c.rope_base >= 1 && c.rope_base <= 1e12)) fail(fmt::format("rope_base = {}", c.rope_base), "1 to 1e12");
@@ -78,6 +82,16 @@ void validate(const ModelConfig& c, const std::string& where) {
     fail(fmt::format("{} rope_factors", c.rope_factors.size()), fmt::format("head_dim / 2 = {}", c.head_dim / 2));
   for (float f : c.rope_factors)
     if (!(f >= 1e-6f && f <= 1e6f)) fail(fmt::format("{} among rope_factors", f), "1e-6 to 1e6");
+}
+
+bool has_experts(const ModelConfig& c) { return c.experts > 1; }
+
+void refuse_experts(const ModelConfig& c) {
+  if (has_experts(c))
+    throw Error{{.where = c.name,
+                 .found = fmt::format("a mixture of {} experts", c.experts),
+                 .expected = "a dense feed-forward network, as the steps of a mixture of experts are not modelled yet",
+                 .fix = "use `waferllm plan` without --goal, which counts its bytes"}};
 }
 
 int64_t q_width(const ModelConfig& c) { return c.heads * c.head_dim; }
@@ -117,9 +131,9 @@ toml::table parse(std::string_view text, const std::string& path) {
 }
 
 void check_keys(const toml::table& table, const std::string& path) {
-  constexpr std::string_view kKeys[] = {"name",   "architecture", "layers",  "dim",          "heads",     "kv_heads",     "head_dim",
-                                        "ffn",    "vocab",        "context", "norm_epsilon", "rope_base", "rope_factors", "tied_embedding",
-                                        "weights"};
+  constexpr std::string_view kKeys[] = {"name",         "architecture",   "layers",       "dim",   "heads",   "kv_heads",     "head_dim",
+                                        "ffn",          "experts",        "experts_used", "vocab", "context", "norm_epsilon", "rope_base",
+                                        "rope_factors", "tied_embedding", "weights"};
   for (const auto& [key, node] : table)
     if (std::find(std::begin(kKeys), std::end(kKeys), key.str()) == std::end(kKeys))
       throw Error{{.where = at(path, node),
@@ -167,6 +181,8 @@ ModelConfig load_shape(const std::string& path) {
   c.kv_heads = count("kv_heads");
   c.head_dim = count("head_dim");
   c.ffn = count("ffn");
+  if (table.contains("experts")) c.experts = count("experts");
+  if (table.contains("experts_used")) c.experts_used = count("experts_used");
   c.vocab = count("vocab");
   c.context = count("context");
   c.norm_epsilon = static_cast<float>(read<double>(table, path, "norm_epsilon", "a number"));

@@ -25,7 +25,9 @@ struct ModelConfig {
   int64_t heads = 0;                     // query heads
   int64_t kv_heads = 0;                  // key and value heads; divides heads
   int64_t head_dim = 0;                  // width of one head, even; heads * head_dim may differ from dim
-  int64_t ffn = 0;                       // width inside the feed-forward network
+  int64_t ffn = 0;                       // width inside the feed-forward network; with experts: of each
+  int64_t experts = 1;                   // feed-forward networks of a layer, between which a router [dim, experts] chooses; 1: no router
+  int64_t experts_used = 1;              // of them for each token
   int64_t vocab = 0;                     // tokens, and rows of the embedding
   int64_t context = 0;                   // longest sequence the model was trained for, in tokens
   float norm_epsilon = 0;                // added to the mean square in RMSNorm
@@ -39,13 +41,18 @@ struct ModelConfig {
 // After it every product of two fields fits an int64_t. `where` is the file, for the message.
 void validate(const ModelConfig& config, const std::string& where);
 
+// A mixture of experts can be placed, so its bytes are known; nothing else is modelled yet. What does more than that begins with
+// refuse_experts(), which throws Error for one.
+bool has_experts(const ModelConfig& c);
+void refuse_experts(const ModelConfig& c);
+
 int64_t q_width(const ModelConfig& c);   // heads * head_dim
 int64_t kv_width(const ModelConfig& c);  // kv_heads * head_dim
 // Angular frequency of pair i, radians per position: rope_base^(-2i/head_dim) / rope_factors[i].
 double rope_frequency(const ModelConfig& c, int64_t pair);
 
 // Reads a shape file: TOML with the fields of ModelConfig as keys. Optional: name (default: the file's), architecture
-// ("llama"), tied_embedding (false), rope_factors (none), weights ("f16"). Any other key is an Error.
+// ("llama"), experts and experts_used (1), tied_embedding (false), rope_factors (none), weights ("f16"). Any other key is an Error.
 ModelConfig load_shape(const std::string& path);
 
 // The file of a shape that comes with the program: models/NAME.toml in one of data_folders(). WAFERLLM_MODELS replaces them. Throws Error.

@@ -210,7 +210,8 @@ TEST(Shapes, TheBundledOnesLoad) {
 
 // Weights of a model by its shape, as its card counts them.
 int64_t parameters(const ModelConfig& c) {
-  const int64_t layer = 2 * c.dim * q_width(c) + 2 * c.dim * kv_width(c) + 3 * c.dim * c.ffn + 2 * c.dim;
+  const int64_t router = c.experts > 1 ? c.experts * c.dim : 0;
+  const int64_t layer = 2 * c.dim * q_width(c) + 2 * c.dim * kv_width(c) + c.experts * 3 * c.dim * c.ffn + router + 2 * c.dim;
   return c.layers * layer + (c.tied_embedding ? 1 : 2) * c.vocab * c.dim + c.dim;
 }
 
@@ -219,7 +220,8 @@ TEST(Shapes, HaveTheParametersOfTheirCards) {
     const char* name;
     int64_t parameters, context;
   } cards[] = {{"tinyllama-1.1b", 1100048384, 2048},  {"llama3-8b", 8030261248, 8192},       {"llama2-13b", 13015864320, 4096},
-               {"codellama-34b", 33743970304, 16384}, {"llama3.1-70b", 70553706496, 131072}, {"qwen2-72b", 72705384448, 32768}};
+               {"codellama-34b", 33743970304, 16384}, {"llama3.1-70b", 70553706496, 131072}, {"qwen2-72b", 72705384448, 32768},
+               {"qwen3-8b", 8190726144, 40960},       {"mixtral-8x7b", 46702792704, 32768}};
   for (const auto& card : cards) {
     const ModelConfig c = load_shape(std::string(WAFER_SOURCE_DIR "/models/") + card.name + ".toml");
     EXPECT_EQ(c.name, card.name);
@@ -227,6 +229,30 @@ TEST(Shapes, HaveTheParametersOfTheirCards) {
     EXPECT_EQ(c.context, card.context) << card.name;
     EXPECT_EQ(c.heads * c.head_dim, c.dim) << card.name;
   }
+}
+
+// Every file of the folder is a shape that loads and calls itself as its file is called.
+TEST(Shapes, AllOfTheFolderLoad) {
+  int shapes = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(WAFER_SOURCE_DIR "/models")) {
+    if (entry.path().extension() != ".toml") continue;
+    EXPECT_EQ(load_shape(entry.path().string()).name, entry.path().stem().string());
+    shapes++;
+  }
+  EXPECT_EQ(shapes, 8);
+}
+
+TEST(Shapes, ExpertsAreOneUnlessTheFileSaysMore) {
+  const ModelConfig dense = load_shape(WAFER_SOURCE_DIR "/models/qwen3-8b.toml");
+  EXPECT_EQ(dense.experts, 1);
+  EXPECT_EQ(dense.experts_used, 1);
+  EXPECT_FALSE(has_experts(dense));
+  refuse_experts(dense);  // does not
+  const ModelConfig mixture = load_shape(WAFER_SOURCE_DIR "/models/mixtral-8x7b.toml");
+  EXPECT_EQ(mixture.experts, 8);
+  EXPECT_EQ(mixture.experts_used, 2);
+  EXPECT_TRUE(has_experts(mixture));
+  EXPECT_THROW(refuse_experts(mixture), Error);
 }
 
 TEST(Shapes, SayWhatIsWrong) {
@@ -245,6 +271,13 @@ TEST(Shapes, SayWhatIsWrong) {
   EXPECT_EQ(message(good), "");
   EXPECT_EQ(message(good + "tied_embedding = true\nweights = \"q4_0\"\nrope_factors = [1, 2, 3, 4, 5, 6, 7, 8.5]\n"), "");
   EXPECT_NE(message(good + "colour = 3\n").find("shape.toml:11: found key colour"), std::string::npos);
+  EXPECT_EQ(message(good + "experts = 4\nexperts_used = 4\n"), "");
+  EXPECT_NE(message(good + "experts = 0\n").find("experts = 0"), std::string::npos);
+  EXPECT_NE(message(good + "experts = 4\nexperts_used = 0\n").find("experts_used = 0"), std::string::npos);
+  EXPECT_NE(message(good + "experts = 4\nexperts_used = 5\n").find("no more experts used than there are"), std::string::npos);
+  EXPECT_NE(message(good + "experts_used = 2\n").find("no more experts used than there are"), std::string::npos);
+  EXPECT_NE(message(good + "experts = 65536\n").find("experts * ffn"), std::string::npos);
+  EXPECT_NE(message(good + "experts = 2.0\n").find("experts of another type"), std::string::npos);
   EXPECT_NE(message("layers = 2\n").find("no key dim"), std::string::npos);
   EXPECT_NE(message("layers = 2.0\n" + good.substr(11)).find("layers of another type"), std::string::npos);
   EXPECT_NE(message(good + "weights = \"q3\"\n").find("\"q3\""), std::string::npos);

@@ -17,6 +17,7 @@ struct TileSizes {
   int64_t d, s, f;
 };
 TileSizes tile_sizes(const ModelConfig& m, int side, int64_t positions) {
+  refuse_experts(m);
   return {.d = padded(m.dim, side) / side, .s = padded(positions, side) / side, .f = padded(m.ffn, side) / side};
 }
 
@@ -92,6 +93,7 @@ double allreduce_seconds(double bytes, const GpuCluster& c) {
 }
 
 double layer_parameters(const ModelConfig& m) {
+  refuse_experts(m);
   return static_cast<double>(2 * m.dim * q_width(m) + 2 * m.dim * kv_width(m) + 3 * m.dim * m.ffn);
 }
 

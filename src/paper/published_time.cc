@@ -21,12 +21,14 @@ sim::TimeReport published_prefill_layer(const ModelConfig& model, int side, int6
 }
 
 const sim::TimeReport& PublishedLayers::decode(const ModelConfig& model, int side, int64_t context) {
+  refuse_experts(model);  // the key would take it for a dense model of the same widths
   const auto [it, fresh] = decodes.try_emplace({model.dim, model.ffn, side, padded(context, side)});
   if (fresh) it->second = published_decode_layer(model, side, context, device);
   return it->second;
 }
 
 const sim::TimeReport& PublishedLayers::prefill(const ModelConfig& model, int side, int64_t tokens) {
+  refuse_experts(model);
   const auto [it, fresh] = prefills.try_emplace({model.dim, model.ffn, side, padded(tokens, side)});
   if (fresh) it->second = published_prefill_layer(model, side, tokens, device);
   return it->second;

@@ -23,7 +23,8 @@ int64_t largest(int64_t most, Holds holds) {
 }
 
 int64_t parameters(const ModelConfig& c) {
-  const int64_t layer = 2 * c.dim * q_width(c) + 2 * c.dim * kv_width(c) + 3 * c.dim * c.ffn + 2 * c.dim;
+  const int64_t router = has_experts(c) ? c.dim * c.experts : 0;
+  const int64_t layer = 2 * c.dim * q_width(c) + 2 * c.dim * kv_width(c) + 3 * c.dim * c.ffn * c.experts + router + 2 * c.dim;
   return c.layers * layer + (c.tied_embedding ? 1 : 2) * c.vocab * c.dim + c.dim;
 }
 

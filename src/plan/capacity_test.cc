@@ -58,6 +58,18 @@ TEST(KvCapacity, ByHandOnFourColumnsAndThreeRows) {
   EXPECT_EQ(k.paper_shift, std::max<int64_t>(0, (12 * (49152 - 8528) - weights) / 128 - 4096));
 }
 
+TEST(KvCapacity, AllExpertsTakeRoom) {
+  const Device d = load_device("tiny");
+  ModelConfig c = shape();
+  const KvCapacity dense = kv_capacity(c, uniform_types(TensorType::f16), d, {.context = 64}, {16, 12});
+  c.experts = 4;
+  c.experts_used = 1;
+  const KvCapacity mixture = kv_capacity(c, uniform_types(TensorType::f16), d, {.context = 64}, {16, 12});
+  EXPECT_LT(mixture.shift, dense.shift);
+  // By the paper's arithmetic: three experts more and a router in each of 2 layers, in f16.
+  EXPECT_EQ((dense.paper_shift - mixture.paper_shift) * 128, 2 * 2 * (3 * 3 * 32 * 64 + 32 * 4));
+}
+
 TEST(KvCapacity, AnotherRegionHoldsMore) {
   const Device d = load_device("tiny");
   const WeightTypes types = uniform_types(TensorType::f16);

@@ -99,9 +99,15 @@ Tensors add_weights(Program& p, const ModelConfig& c, const WeightTypes& types, 
   t.w.v = matrix("wv", c.dim, kv_width(c), types.v, layers);
   t.w.o = matrix("wo", q_width(c), c.dim, types.o, layers);
   t.w.ffn_norm = vector("ffn_norm", c.dim, layers);
-  t.w.gate = matrix("wgate", c.dim, c.ffn, types.gate, layers);
-  t.w.up = matrix("wup", c.dim, c.ffn, types.up, layers);
-  t.w.down = matrix("wdown", c.ffn, c.dim, types.down, layers);
+  auto experts = [&](const char* name, int64_t k, int64_t outputs, TensorType type) {
+    const int id = matrix(name, k, outputs, type, layers);
+    if (has_experts(c)) p.tensors[static_cast<size_t>(id)].dims.push_back(dim("experts", c.experts));
+    return id;
+  };
+  if (has_experts(c)) t.w.router = matrix("router", c.dim, c.experts, TensorType::f16, layers);  // small: not quantised in checkpoints
+  t.w.gate = experts("wgate", c.dim, c.ffn, types.gate);
+  t.w.up = experts("wup", c.dim, c.ffn, types.up);
+  t.w.down = experts("wdown", c.ffn, c.dim, types.down);
   t.turns = add_tensor(p, {.name = "turns", .dtype = Dtype::f32, .dims = {dim("pairs", c.head_dim / 2), dim("hi_lo", 2)}});
   for (int* cache : {&t.k_cache, &t.v_cache})
     *cache = add_tensor(p, {.name = cache == &t.k_cache ? "k_cache" : "v_cache",
@@ -159,6 +165,12 @@ struct Placer {
 
 DimCut cut(int d, Axis axis, Cut c) { return {d, axis, std::move(c)}; }
 
+// The sizes of a staging buffer: experts arrive one by one, so of one of them; other tensors arrive whole.
+std::vector<int64_t> staged_limits(const Tensor& weights) {
+  if (weights.dims.size() < 3) return {};
+  return {weights.dims[0].size.limit, weights.dims[1].size.limit, 1};
+}
+
 DecodeBuffers place_decode(Placer& at, const Tensors& t, const ModelConfig& c, const Plan& plan, const PlacedRegion& r,
                            const std::vector<int>& stored_phases) {
   const int W = r.rect.w, H = r.rect.h, first = r.first_layer, n = r.layers;
@@ -176,6 +188,7 @@ DecodeBuffers place_decode(Placer& at, const Tensors& t, const ModelConfig& c, c
   b.w.v = weights("wv", t.w.v, {cut(0, Axis::y, dim_y), cut(1, Axis::x, kv_x)});
   b.w.o = weights("wo", t.w.o, {cut(0, Axis::x, q_x), cut(1, Axis::y, dim_y)});
   b.w.ffn_norm = weights("ffn_norm", t.w.ffn_norm, {cut(0, Axis::y, dim_y)});
+  if (has_experts(c)) b.w.router = weights("router", t.w.router, {cut(0, Axis::y, dim_y), cut(1, Axis::x, ffn_x)});
   b.w.gate = weights("wgate", t.w.gate, {cut(0, Axis::y, dim_y), cut(1, Axis::x, ffn_x)});
   b.w.up = weights("wup", t.w.up, {cut(0, Axis::y, dim_y), cut(1, Axis::x, ffn_x)});
   b.w.down = weights("wdown", t.w.down, {cut(0, Axis::x, ffn_x), cut(1, Axis::y, dim_y)});
@@ -203,9 +216,14 @@ DecodeBuffers place_decode(Placer& at, const Tensors& t, const ModelConfig& c, c
   b.o = at.activation("o", sum, {qd}, {cut(0, Axis::x, q_x)});
   b.o_op = at.activation("o_op", operand, {qd}, {cut(0, Axis::x, q_x)});
   b.h = at.activation("h", sum, {d}, {cut(0, Axis::y, dim_y)});
-  b.g = at.activation("g", sum, {f}, {cut(0, Axis::x, ffn_x)});
-  b.u = at.activation("u", sum, {f}, {cut(0, Axis::x, ffn_x)});
-  b.a = at.activation("a", operand, {f}, {cut(0, Axis::x, ffn_x)});
+  std::vector<Dim> inner = {f};
+  if (has_experts(c)) {
+    inner.push_back(dim("experts_used", c.experts_used));
+    b.router = at.activation("router_out", sum, {dim("experts", c.experts)}, {});
+  }
+  b.g = at.activation("g", sum, inner, {cut(0, Axis::x, ffn_x)});
+  b.u = at.activation("u", sum, inner, {cut(0, Axis::x, ffn_x)});
+  b.a = at.activation("a", operand, inner, {cut(0, Axis::x, ffn_x)});
   return b;
 }
 
@@ -251,7 +269,8 @@ PrefillBuffers place_prefill(Placer& at, const Tensors& t, const ModelConfig& c,
   };
   // The tile that arrives while the other one is multiplied.
   auto staging = [&](const char* name, int tensor, std::vector<DimCut> cuts, const std::vector<int>& live) {
-    at.stored(name, tensor, BufferKind::staging, std::move(cuts), first, std::min(1, n), live);
+    const int id = at.stored(name, tensor, BufferKind::staging, std::move(cuts), first, std::min(1, n), live);
+    at.program.buffers[static_cast<size_t>(id)].limits = staged_limits(at.program.tensors[static_cast<size_t>(tensor)]);
   };
   PrefillBuffers b;
   b.w.attn_norm = weights("attn_norm", t.w.attn_norm, {cut(0, Axis::x, ring_x)});
@@ -260,6 +279,7 @@ PrefillBuffers place_prefill(Placer& at, const Tensors& t, const ModelConfig& c,
   b.w.v = weights("wv", t.w.v, {cut(0, Axis::y, ring_y), cut(1, Axis::x, kv_x)});
   b.w.o = weights("wo", t.w.o, {cut(0, Axis::y, o_input_cut(tables, W, H, q_width(c))), cut(1, Axis::x, ring_x)});
   b.w.ffn_norm = weights("ffn_norm", t.w.ffn_norm, {cut(0, Axis::x, ring_x)});
+  if (has_experts(c)) b.w.router = weights("router", t.w.router, {cut(0, Axis::y, ring_y), cut(1, Axis::x, ring_x)});
   b.w.gate = weights("wgate", t.w.gate, {cut(0, Axis::y, ring_y), cut(1, Axis::x, ring_x)});
   b.w.up = weights("wup", t.w.up, {cut(0, Axis::y, ring_y), cut(1, Axis::x, ring_x)});
   b.w.down = weights("wdown", t.w.down, {cut(0, Axis::y, ring_y), cut(1, Axis::x, ring_x)});
@@ -307,6 +327,7 @@ PrefillBuffers place_prefill(Placer& at, const Tensors& t, const ModelConfig& c,
   b.o_chunk = at.activation("o_chunk", sum, {rows, kd}, {cut(0, Axis::y, ring_y), cut(1, Axis::x, kv_x)}, attention);
   b.o_op = at.activation("o_op", operand, {rows, qd}, {cut(0, Axis::y, ring_y), cut(1, Axis::x, q_x)}, {ph.rows, ph.attention}, 2);
   b.h = at.activation("h", sum, {rows, d}, {cut(0, Axis::y, ring_y), cut(1, Axis::x, ring_x)}, rows_only);
+  if (has_experts(c)) b.router = at.activation("router_out", sum, {rows, dim("experts", c.experts)}, {cut(0, Axis::y, ring_y)}, rows_only);
   b.g = at.activation("g", sum, {rows, f}, {cut(0, Axis::y, ring_y), cut(1, Axis::x, ring_x)}, rows_only);
   b.u = at.activation("u", sum, {rows, f}, {cut(0, Axis::y, ring_y), cut(1, Axis::x, ring_x)}, rows_only);
   b.a = at.activation("a", operand, {rows, f}, {cut(0, Axis::y, ring_y), cut(1, Axis::x, ring_x)}, rows_only, 2);
@@ -335,6 +356,8 @@ HeadBuffers place_head(Placer& at, const Tensors& t, const ModelConfig& c, const
 }
 
 // The transition moves one layer at a time, in place: the layer in flight lies in staging buffers where it arrives, and still where it was.
+// Of a mixture it moves one expert at a time. A core then holds between what it holds at the layer's first moment and at its last, and one
+// expert more: no more than at the fuller of the two, which are counted.
 // The head's tables follow in pieces no larger than that.
 void place_transition(Program& p, const Placement& at, const Plan& plan) {
   const int transition = at.transition_phase, layers = static_cast<int>(at.config.layers);
@@ -353,8 +376,10 @@ void place_transition(Program& p, const Placement& at, const Plan& plan) {
     Placer placer{.program = p, .region = at.decode_regions[r], .prefix = "staging."};
     for (int buffer : {d.w.q, d.w.k, d.w.v, d.w.o, d.w.gate, d.w.up, d.w.down, d.k_cache, d.v_cache}) {
       const Buffer of = p.buffers[static_cast<size_t>(buffer)];
-      placer.stored(p.tensors[static_cast<size_t>(of.tensor)].name, of.tensor, BufferKind::staging, of.cuts,
-                    plan.decode.regions[r].first_layer, 1, {transition});
+      const Tensor& tensor = p.tensors[static_cast<size_t>(of.tensor)];
+      const int id =
+          placer.stored(tensor.name, of.tensor, BufferKind::staging, of.cuts, plan.decode.regions[r].first_layer, 1, {transition});
+      p.buffers[static_cast<size_t>(id)].limits = staged_limits(tensor);
     }
   }
 }

@@ -14,6 +14,7 @@ namespace wafer {
 // Weights and caches: one tensor for both phases, one buffer for each region that holds layers.
 struct LayerWeights {
   int attn_norm = -1, q = -1, k = -1, v = -1, o = -1, ffn_norm = -1, gate = -1, up = -1, down = -1;
+  int router = -1;  // of a mixture of experts; there gate, up and down hold all of them: dimension 2 counts the experts
 };
 
 struct DecodeBuffers {
@@ -21,6 +22,7 @@ struct DecodeBuffers {
   int turns = -1, k_cache = -1, v_cache = -1;
   int x = -1, ss = -1, xn = -1, q = -1, k = -1, v = -1, q_op = -1, k_op = -1, s = -1, m = -1, l = -1, p = -1, o = -1, o_op = -1, h = -1,
       g = -1, u = -1, a = -1;
+  int router = -1;  // a number for each expert
 };
 
 struct PrefillBuffers {
@@ -29,6 +31,7 @@ struct PrefillBuffers {
   int x = -1, ss = -1, xn = -1, q = -1, k = -1, v = -1, q_op = -1, k_op = -1, s = -1, m = -1, l = -1, l_chunk = -1, p = -1, o = -1,
       o_chunk = -1, o_op = -1;
   int partial = -1, h = -1, g = -1, u = -1, a = -1;
+  int router = -1;  // for each row a number for each expert
 };
 
 // The head: embedding, final norm, LM head, choice. Laid out as in decode; prefill reads one row at a time through it.
@@ -64,6 +67,10 @@ struct Placement {
 };
 
 // A phase without regions is left out: the planner looks at one phase at a time.
+//
+// A mixture of experts (assumed, as nothing runs one yet): every core holds the same tile of all experts. In decode the experts chosen for
+// the token work together, side by side in the same sums. In prefill, where a chunk's tokens choose any of them, they work one after the
+// other on the whole chunk and add to x, so there are the activations of one.
 Placement place(const ModelConfig& config, const WeightTypes& types, const Plan& plan, mesh::Extent device_mesh);
 
 // Tables of the head runs on W columns: which indices of the flat q [heads * head_dim], k/v [kv_heads * head_dim], of the query heads and

@@ -222,6 +222,33 @@ TEST(Place, TheSlotOfArrivingTilesHoldsEveryMatrix) {
     EXPECT_LE(most_of(p.buffers[static_cast<size_t>(b)]), most_of(*slot)) << p.buffers[static_cast<size_t>(b)].name;
 }
 
+// On 2 x 2 cores, core (0,0) has 10 of the 20 dims, 18 of the 37 inner ones and 2 of 4 experts' router columns. In f16 a matrix of an
+// expert is 10 * 18 * 2 = 360 bytes there.
+TEST(Place, BytesOfExpertsByHand) {
+  const ModelConfig dense = model(2, 1, 4);
+  ModelConfig mixture = dense;
+  mixture.experts = 4;
+  mixture.experts_used = 2;
+  const auto placed = [](const ModelConfig& c) { return place(c, uniform_types(TensorType::f16), plan_on({2, 2}, {2, 2}), {32, 32}); };
+  const Placement d = placed(dense), m = placed(mixture);
+  const auto more = [&](int region, int phase, BufferKind kind) {
+    const auto bytes = [&](const Placement& p) { return core_bytes(p.program, region, phase, 0, 0, 0).by_kind[static_cast<size_t>(kind)]; };
+    return bytes(m) - bytes(d);
+  };
+  const int prefill = m.prefill_regions[0], decode = m.decode_regions[0];
+  const int64_t weights = 3 * (3 * 3 * 360 + 10 * 2 * 2);  // of 3 layers: 3 matrices of 3 experts more, and the router
+  EXPECT_EQ(more(prefill, m.prefill_phases.rows, BufferKind::weights), weights);
+  EXPECT_EQ(more(decode, m.decode_phases.layer, BufferKind::weights), weights);
+  // The second expert's g and u in f32 and a in f16; the router's 4 numbers.
+  EXPECT_EQ(more(decode, m.decode_phases.layer, BufferKind::activations), 18 * (4 + 4 + 2) + 4 * 4);
+  // One expert at a time: 4 numbers of the router for each of at most 4 of 7 rows.
+  EXPECT_EQ(more(prefill, m.prefill_phases.rows, BufferKind::activations), 4 * 4 * 4);
+  // The tile that arrives, and the matrices on their way to decode, are one expert's.
+  EXPECT_EQ(more(prefill, m.prefill_phases.rows, BufferKind::staging), 0);
+  EXPECT_EQ(more(decode, m.transition_phase, BufferKind::staging), 0);
+  EXPECT_EQ(more(decode, m.transition_phase, BufferKind::cache), 0);
+}
+
 // Decode: x is cut along y and the first weights with it, the second ones along x: nothing is transposed in between.
 TEST(Place, DecodeNeedsNoTranspose) {
   const Placement placed = place(model(6, 3, 8), uniform_types(TensorType::f16), plan_on({5, 7}, {5, 7}), {32, 32});

@@ -95,6 +95,7 @@ std::string line_of(const Json& json) { return json.dump(-1, ' ', false, Json::e
 
 BenchSetup bench_setup(const ModelConfig& model, const WeightTypes& types, const Device& device, const PlanRequest& request,
                        const std::string& part, std::optional<Goal> goal) {
+  refuse_experts(model);  // before its bytes are judged: they are not why it cannot be timed
   BenchSetup s{.model = model, .types = types, .device = device, .plan = {}, .lowered = {}};
   s.plan = goal ? search_plan(model, types, device, request, *goal).plan : make_plan(model, types, device, request);
   const bool mesh_given = request.prefill_mesh || request.decode_mesh;

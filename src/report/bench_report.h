@@ -22,7 +22,7 @@ struct BenchSetup {
 };
 
 // Plans (by search where there is a goal), lowers and proves. `part`: "decode" or "prefill" where only that part's bytes count, "" where
-// all do. Throws Error where the plan does not fit and no mesh was given, or any other rule is broken.
+// all do. Throws Error where the plan does not fit and no mesh was given, any other rule is broken, or the model has experts.
 BenchSetup bench_setup(const ModelConfig& model, const WeightTypes& types, const Device& device, const PlanRequest& request,
                        const std::string& part, std::optional<Goal> goal = std::nullopt);
 

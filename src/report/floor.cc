@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/check.h"
 #include "mesh/program.h"
 #include "plan/placement.h"
 #include "sim/cost.h"
@@ -11,6 +12,7 @@ namespace wafer {
 double Floor::cycles() const { return std::max({reductions, multiply_adds, sram}); }
 
 Floor decode_floor(const ModelConfig& c, const WeightTypes& types, const Plan& plan, const Device& d, int64_t position) {
+  CHECK(!has_experts(c), "{} experts", c.experts);
   const auto bytes = [&](TensorType t, int64_t n) { return static_cast<double>(mesh::bytes(weight_dtype(t, plan.numerics), n)); };
   const int64_t q = c.heads * c.head_dim, kv = c.kv_heads * c.head_dim, keys = position + 1;
   const double operand_bytes = plan.numerics == Numerics::fp32 ? 4 : 2;

@@ -18,7 +18,7 @@ struct Floor {  // [cycles] of one token
   double cycles() const;
 };
 
-// Requires: the plan has regions for decode. `position` of the token: it attends to position + 1 keys.
+// Requires: the plan has regions for decode, the model no experts. `position` of the token: it attends to position + 1 keys.
 Floor decode_floor(const ModelConfig& config, const WeightTypes& types, const Plan& plan, const Device& device, int64_t position);
 
 }  // namespace wafer

@@ -77,6 +77,8 @@ std::vector<std::pair<std::string, Json>> config_rows(const ModelConfig& c) {
           {"kv_heads", c.kv_heads},
           {"head_dim", c.head_dim},
           {"ffn", c.ffn},
+          {"experts", c.experts},
+          {"experts_used", c.experts_used},
           {"vocab", c.vocab},
           {"context", c.context},
           {"norm_epsilon", c.norm_epsilon},
@@ -121,9 +123,13 @@ ModelReport shape_report(const std::string& path, const ModelConfig& c) {
     add(name("v"), c.weights, {kv_width(c), c.dim});
     add(name("o"), c.weights, {c.dim, q_width(c)});
     add(name("ffn_norm"), TensorType::f32, {c.dim});
-    add(name("gate"), c.weights, {c.ffn, c.dim});
-    add(name("up"), c.weights, {c.ffn, c.dim});
-    add(name("down"), c.weights, {c.dim, c.ffn});
+    const auto add_ffn = [&](const char* what, int64_t outputs, int64_t inputs) {
+      add(name(what), c.weights, has_experts(c) ? std::vector{c.experts, outputs, inputs} : std::vector{outputs, inputs});
+    };
+    if (has_experts(c)) add(name("router"), TensorType::f16, {c.experts, c.dim});
+    add_ffn("gate", c.ffn, c.dim);
+    add_ffn("up", c.ffn, c.dim);
+    add_ffn("down", c.dim, c.ffn);
   }
   add("output_norm", TensorType::f32, {c.dim});
   if (!c.tied_embedding) add("output", c.weights, {c.vocab, c.dim});

@@ -50,6 +50,7 @@ PlacementReport placement_report(const ModelConfig& model, const Device& device,
                          .reason = result.reason,
                          .whole = result.whole};
   if (program == nullptr) return report;
+  report.routed = !program->entries.empty();
   for (const std::string_view part : kParts) report.parts.push_back(part_report(*program, result.bytes, part));
   report.excess_bytes = std::max<int64_t>(0, fullest_part(report)->fullest.fullest.total() - device.sram_bytes_per_core);
   return report;

@@ -33,10 +33,11 @@ struct PlacementReport {
   int64_t excess_bytes = 0;         // of the fullest core over sram_limit; 0 if it fits
   std::optional<WholeBytes> whole;  // where no regions hold the model
   std::vector<PartReport> parts;    // in the order of an inference; empty where there is no placement to report
+  bool routed = false;              // its steps and routes are known, so its colours; false: it is placed and no more
   std::vector<std::string> faults;  // rules broken beside the bytes of a core, as verify() says them
 };
 
-// `program` is the plan's, lowered; null where the plan has no regions, and so no program.
+// `program` is the plan's, lowered, or (of a mixture of experts) only placed; null where the plan has no regions, and so no program.
 PlacementReport placement_report(const ModelConfig& model, const Device& device, const PlanResult& result, const mesh::Program* program);
 
 // Adds what verify() found; any fault means that the plan does not fit.

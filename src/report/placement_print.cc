@@ -52,8 +52,10 @@ std::string phase_text(const PhasePlan& phase) {
 }
 
 std::string config_text(const ModelConfig& c) {
-  return fmt::format("{}, {}, dim {}, {} heads on {} KV heads of {}, ffn {}, vocabulary {}, {}", c.architecture, counted(c.layers, "layer"),
-                     c.dim, c.heads, c.kv_heads, c.head_dim, c.ffn, grouped(c.vocab), name_of(c.weights));
+  const std::string experts = has_experts(c) ? fmt::format("{} experts ({} a token) of ", c.experts, c.experts_used) : "";
+  return fmt::format("{}, {}, dim {}, {} heads on {} KV heads of {}, {}ffn {}, vocabulary {}, {}", c.architecture,
+                     counted(c.layers, "layer"), c.dim, c.heads, c.kv_heads, c.head_dim, experts, c.ffn, grouped(c.vocab),
+                     name_of(c.weights));
 }
 
 // Rows: kinds of bytes; columns: prefill, transition, decode.
@@ -76,8 +78,10 @@ std::string bytes_table(const PlacementReport& r) {
   for (int k = 0; k < mesh::kBufferKinds; k++)
     row(fmt::format("  {}", mesh::name(static_cast<mesh::BufferKind>(k))),
         [&](const PartReport& p) { return grouped(std::llround(p.fullest.mean_by_kind[static_cast<size_t>(k)])); });
-  row("colours", [](const PartReport& p) { return fmt::format("{}", p.colours); });
-  rows.back().push_back(fmt::format("of {}", r.device.free_colours.size()));
+  if (r.routed) {
+    row("colours", [](const PartReport& p) { return fmt::format("{}", p.colours); });
+    rows.back().push_back(fmt::format("of {}", r.device.free_colours.size()));
+  }
   return table(rows, "lrrrl");
 }
 
@@ -113,7 +117,7 @@ Json part_bytes_json(const PartReport& part) {
 void add_part(Json& json, const PlacementReport& r, std::string_view name) {
   const PartReport* part = part_named(r, name);
   json["bytes"] = part ? part_bytes_json(*part) : Json(nullptr);
-  json["colours"] = part ? Json(part->colours) : Json(nullptr);
+  json["colours"] = part && r.routed ? Json(part->colours) : Json(nullptr);
 }
 
 }  // namespace

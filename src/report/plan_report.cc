@@ -140,6 +140,7 @@ PlanTime plan_time(const ModelConfig& config, const WeightTypes& types, const Lo
 std::string plan_text(const PlanReport& r) {
   const PlacementReport& p = r.placement;
   std::string text = placement_text(p);
+  if (!r.why_no_time.empty()) text += "\n" + table({{"no times", r.why_no_time}}, "ll");
   if (!r.remedies.empty()) {
     std::vector<Row> rows;
     for (const Remedy& remedy : r.remedies) rows.push_back({rows.empty() ? "what would fit" : "", remedy.text});
@@ -184,6 +185,8 @@ std::string plan_json(const PlanReport& report) {
                      {"faults", r.faults},
                      {"model", to_valid_utf8(c.name)},
                      {"layers", c.layers},
+                     {"experts", c.experts},
+                     {"experts_used", c.experts_used},
                      {"device", to_valid_utf8(r.device.name)},
                      {"plan", r.plan.name},
                      {"numerics", name_of(r.plan.numerics)},
@@ -193,6 +196,7 @@ std::string plan_json(const PlanReport& report) {
                      {"transition", transition},
                      {"decode", decode},
                      {"chip", chip},
+                     {"why_no_time", report.why_no_time.empty() ? Json(nullptr) : Json(report.why_no_time)},
                      {"energy_joules", energy_joules},
                      {"energy", energy},
                      {"regions", regions_json(r)},
@@ -200,7 +204,7 @@ std::string plan_json(const PlanReport& report) {
                                                          report.all_roles)
                                             : Json(nullptr)},
                      {"memory", memory_json(r)},
-                     {"colours_max", r.parts.empty() ? Json(nullptr) : Json(colours_max(r))},
+                     {"colours_max", r.parts.empty() || !r.routed ? Json(nullptr) : Json(colours_max(r))},
                      {"colours_limit", r.device.free_colours.size()},
                      {"sram_limit", r.device.sram_bytes_per_core}};
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);

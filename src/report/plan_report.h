@@ -21,7 +21,8 @@ struct PlanTime {
 
 struct PlanReport {
   PlacementReport placement;
-  std::optional<PlanTime> time;             // none where there is no placement, or nobody asked
+  std::optional<PlanTime> time;             // none where there is no placement, nobody asked, or why_no_time says why
+  std::string why_no_time{};                // of a model that can be placed and not timed
   std::vector<Remedy> remedies{};           // where it does not fit
   std::optional<roles::RoleTable> roles{};  // none where there is no placement
   bool all_roles = false;                   // print them one by one

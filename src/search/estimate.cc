@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/check.h"
 #include "sim/cost.h"
 
 namespace wafer {
@@ -28,6 +29,7 @@ struct Shares {
 };
 
 Shares shares(const ModelConfig& c, Extent e) {
+  CHECK(!has_experts(c), "{} experts", c.experts);
   Shares s{.dim = ceil_div(c.dim, e.h), .ffn = ceil_div(c.ffn, e.w), .group = c.heads / c.kv_heads, .vocab = ceil_div(c.vocab, e.w)};
   s.run = std::max<int>(1, e.w / static_cast<int>(c.kv_heads));
   s.kv_heads = ceil_div(c.kv_heads, e.w);

@@ -412,6 +412,7 @@ const char* name(Goal g) { return g == Goal::latency ? "latency" : "throughput";
 
 SearchResult search_plan(const ModelConfig& config, const WeightTypes& types, const Device& device, const PlanRequest& request, Goal goal) {
   const auto start = std::chrono::steady_clock::now();
+  refuse_experts(config);
   CHECK(!request.prefill_mesh && !request.decode_mesh, "a search with a mesh given");
   Search s{.config = config, .types = types, .device = device, .request = request, .goal = goal};
   if (s.request.max_prompt == 0) s.request.max_prompt = s.request.context;

@@ -6,6 +6,7 @@
 
 #include <cmath>
 
+#include "base/error.h"
 #include "mesh/verify.h"
 #include "sim/time.h"
 
@@ -46,6 +47,14 @@ TEST(Published, PrefillIsWithinThreePercentOfTheTable) {
     const double rate = 4096 * d.clock_hz / static_cast<double>(c.layers * time_entry(p, d, "layer", {.rows = rows, .chunk = rows}).cycles);
     EXPECT_LE(std::abs(rate / measured - 1), 0.03) << P << ": " << rate << " tokens/s";
   }
+}
+
+TEST(Published, MixturesOfExpertsAreRefused) {
+  ModelConfig c = llama3_8b();
+  c.experts = 8;
+  c.experts_used = 2;
+  EXPECT_THROW(published_decode(c, 420, published_groups(420), 4096, {750, 994}), Error);
+  EXPECT_THROW(published_prefill(c, 480, 4096, {750, 994}), Error);
 }
 
 TEST(Published, TreesReachEveryCoreOnce) {
