@@ -34,9 +34,14 @@ CLI::Option* text_option(CLI::App* app, const std::string& names, Given& target,
       ->type_name(value);
 }
 
-void add_plan_options(CLI::App* app, PlanArguments& a) {
+constexpr const char* kPlans = "how the work is laid out: waferllm (default; the only one that makes text)";
+constexpr const char* kBenchPlans =
+    "how the work is laid out: waferllm (default), or published: the paper's measured kernels, one layer timed on\na square mesh that is "
+    "given, in fp16; no memory is checked";
+
+void add_plan_options(CLI::App* app, PlanArguments& a, const char* plans = kPlans) {
   text_option(app, "--device", a.device, "NAME", "a device of `waferllm devices`, or the path of a device file (default: wse2)");
-  text_option(app, "--plan", a.plan, "PLAN", "how the work is laid out: waferllm (default; the only one so far)");
+  text_option(app, "--plan", a.plan, "PLAN", plans);
   text_option(app, "--numerics", a.numerics, "KIND",
               "mixed: operands fp16, sums fp32 (default); fp16: all in fp16, as the paper runs;\nfp32: all in fp32, for checking");
   text_option(app, "--mesh", a.mesh, "WxH",
@@ -108,13 +113,14 @@ void add_plan(CLI::App& app, PlanCommandArguments& a) {
 }
 
 CLI::App* add_bench_of_model(CLI::App* bench, const std::string& name, const std::string& help, BenchArguments& a,
-                             void (*command)(const BenchArguments&)) {
+                             void (*command)(const BenchArguments&), const char* plans = kBenchPlans) {
   CLI::App* app = bench->add_subcommand(name, help);
   text_option(app, "-m,--model", a.plan.model, "FILE", "a checkpoint (GGUF) or a shape (TOML, as in models/)")->required();
-  add_plan_options(app, a.plan);
+  add_plan_options(app, a.plan, plans);
   text_option(app, "--engine", a.engine, "ENGINE", "time: the clocks of every core (default; the only one so far)");
   text_option(app, "--groups", a.plan.groups, "G,..",
-              "groups of each level of decode's reduction trees (default: even ones of two levels)");
+              "groups of each level of decode's reduction trees (default: even ones of two levels;\nwith --plan published: one number, by "
+              "default the published one)");
   app->callback([&a, command] { command(a); });
   return app;
 }
@@ -200,7 +206,7 @@ CLI::App* add_bench(CLI::App& app, BenchCommands& b) {
   text_option(e2e, "--input", b.e2e.input, "N", "tokens of the prompt")->required();
   text_option(e2e, "--output", b.e2e.output, "N", "tokens generated")->required();
   add_goal(e2e, b.e2e.plan);
-  add_bench_of_model(bench, "kv", "positions of KV cache that fit, by shift and by concat", b.kv, bench_kv_command);
+  add_bench_of_model(bench, "kv", "positions of KV cache that fit, by shift and by concat", b.kv, bench_kv_command, kPlans);
   add_kernel_benches(bench, b);
   CLI::App* paper =
       add_bench_of_paper(bench, "paper", "the tables of the WaferLLM paper, its numbers and ours", b.paper, bench_paper_command);
@@ -211,11 +217,15 @@ CLI::App* add_bench(CLI::App& app, BenchCommands& b) {
                      bench_calibrate_command);
   bench->footer(
       "decode and prefill: cycles, seconds and steps are those of one layer, tokens/s of all layers; the whole with embedding, hand-overs\n"
-      "and LM head beside it. Without a mesh the planner's is taken; a mesh given here is used even where its cores are too full.\n\n"
+      "and LM head beside it. Without a mesh the planner's is taken; a mesh given here is used even where its cores are too full.\n"
+      "--plan published times what the paper measured: its kernels on one layer, times the layers, without embedding and LM head.\n\n"
       "Examples:\n"
       "  waferllm bench decode -m models/llama3-8b.toml --mesh 360x360 --context 4096\n"
       "  waferllm bench prefill -m models/llama3-8b.toml --mesh 660x660 --tokens 4096 --json | jq .tokens_per_second\n"
       "  waferllm bench e2e -m models/tinyllama-1.1b.toml --input 1024 --output 1024\n"
+      "  waferllm bench decode -m models/llama3-8b.toml --plan published --mesh 420x420\n"
+      "  waferllm bench e2e -m models/llama3-8b.toml --plan published --prefill-mesh 660x660 --decode-mesh 360x360 --input 2048 --output "
+      "128\n"
       "  waferllm bench kv -m models/llama3-8b.toml --mesh 360x360\n"
       "  waferllm bench gemm --m 2048 --k 2048 --n 2048 --mesh 720x720\n"
       "  waferllm bench gemm --m 2048 --k 2048 --n 2048 --mesh 720x720 --algorithm cannon\n"
