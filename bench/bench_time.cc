@@ -11,6 +11,7 @@
 #include "device/device.h"
 #include "lower/lower.h"
 #include "model/config.h"
+#include "paper/published_time.h"
 #include "plan/planner.h"
 #include "sim/clocks.h"
 #include "sim/product_steps.h"
@@ -115,6 +116,15 @@ void measure_reports(const Device& d) {
   fmt::print("decode step of LLaMA3-8B, 360x360, at 4095:  {} cycles in {:.4f} s\n", cycles, decode);
   const double prefill = best([&] { cycles = time_entry(l.program(), d, "prefill", {.rows = 4096, .chunk = 4096}).cycles; });
   fmt::print("prefill of LLaMA3-8B, 660x660, 4096 tokens:  {} cycles in {:.3f} s\n", cycles, prefill);
+  // Rows of the paper's tables 3 and 4.
+  for (int side : {420, 540, 660}) {
+    const double row = best([&] { cycles = published_decode_layer(c, side, 4096, d).cycles; });
+    fmt::print("a decode layer as published, {0}x{0}:          {1} cycles in {2:.1f} ms\n", side, cycles, 1e3 * row);
+  }
+  for (int side : {480, 600, 720}) {
+    const double row = best([&] { cycles = published_prefill_layer(c, side, 4096, d).cycles; });
+    fmt::print("a prefill layer as published, {0}x{0}:       {1} cycles in {2:.0f} ms\n", side, cycles, 1e3 * row);
+  }
 }
 
 }  // namespace

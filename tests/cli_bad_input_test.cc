@@ -84,7 +84,7 @@ TEST_F(CliBadInput, DevicesAndMeshes) {
       refused({"--mesh", mesh}, "WxH");
     refused({"--mesh", "8x8", "--prefill-mesh", "8x8"}, "beside it");
     refused({"--mesh", "8x8", "--decode-mesh", "8x8"}, "beside it");
-    refused({"--plan", "fused"}, "waferllm, the only plan");
+    refused({"--plan", "fused"}, "waferllm, or (bench decode, prefill and e2e alone) published");
     refused({"--numerics", "fp8"}, "mixed, fp16 or fp32");
     refused({"--chunk", "0"}, "--chunk");
     refused({"--clock", "fast"}, "--clock");

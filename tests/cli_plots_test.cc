@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "support/command.h"
 
@@ -37,15 +38,22 @@ struct CliPlots : testing::Test {
 TEST_F(CliPlots, FilesAreToldOnStderrAndStdoutStaysAsItIs) {
   if (!have_gnuplot()) GTEST_SKIP() << "no gnuplot";
   const std::string plots = folder.path + "/new/it's $(here)";
-  const CommandResult r = bench({"--tables", "4,5", "--markdown", "--plots", plots});
+  const CommandResult r = bench({"--tables", "4,5", "--json", "--plots", plots});
   ASSERT_EQ(r.status, 0) << r.err;
   EXPECT_EQ(r.err, "wrote " + plots + "/table4.svg\n");
-  EXPECT_EQ(r.out, bench({"--tables", "4,5", "--markdown"}).out);
+  auto rows = [](const CommandResult& of) { return nlohmann::json::parse(of.out)["rows"]; };
+  EXPECT_EQ(rows(r), rows(bench({"--tables", "4,5", "--json"})));
   const std::string svg = read_file(plots + "/table4.svg");
   for (const char* part : {"<svg", "</svg>", ">LLaMA3-8B<", ">WaferLLM<", ">Ladder<", ">hollow: the paper's number<"})
     EXPECT_NE(svg.find(part), std::string::npos) << part;
   const std::filesystem::directory_iterator files(plots);
   EXPECT_EQ(std::distance(begin(files), end(files)), 1) << "nothing but the picture is left";
+}
+
+TEST_F(CliPlots, APageShowsThem) {
+  if (!have_gnuplot()) GTEST_SKIP() << "no gnuplot";
+  const CommandResult r = bench({"--tables", "4", "--markdown", "--plots", folder.path + "/a b"});
+  EXPECT_NE(r.out.find("\n![table4](<a b/table4.svg>)\n"), std::string::npos) << r.out;
 }
 
 TEST_F(CliPlots, WithoutATableThatIsDrawnItSaysSo) {

@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "base/error.h"
+#include "cli/bench_model.h"
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "cli/plan_request.h"
@@ -15,20 +16,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int64_t kDefaultContext = 4096;  // documented in --help
-
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
 int64_t positions_of(const char* option, const Given& given, const ModelConfig& config) {
   return given ? integer_of(option, *given, 1, config.context) : std::min(config.context, kDefaultContext);
-}
-
-void check_engine(const BenchArguments& a) {
-  if (a.engine != "time")
-    throw Error{{.where = "--engine",
-                 .found = wafer::quoted(a.engine),
-                 .expected = "time, the only engine for whole models so far",
-                 .fix = "leave the option out"}};
 }
 
 // Only one of --mesh, --decode-mesh (or --prefill-mesh) makes sense where one phase is timed: the other phase lies on the same mesh.
@@ -59,7 +48,16 @@ void print(const BenchArguments& a, Report& report, Clock::time_point start) {
 
 }  // namespace
 
+void check_engine(const BenchArguments& a) {
+  if (a.engine != "time")
+    throw Error{{.where = "--engine",
+                 .found = wafer::quoted(a.engine),
+                 .expected = "time, the only engine for whole models so far",
+                 .fix = "leave the option out"}};
+}
+
 void bench_decode_command(const BenchArguments& a) {
+  if (a.plan.plan == "published") return bench_published_decode_command(a);
   const Clock::time_point start = Clock::now();
   PlanRequest request = request_of_part(a, Part::decode);
   const Device device = device_of(a.plan);
@@ -72,6 +70,7 @@ void bench_decode_command(const BenchArguments& a) {
 }
 
 void bench_prefill_command(const BenchArguments& a) {
+  if (a.plan.plan == "published") return bench_published_prefill_command(a);
   const Clock::time_point start = Clock::now();
   PlanRequest request = request_of_part(a, Part::prefill);
   const Device device = device_of(a.plan);
@@ -84,6 +83,7 @@ void bench_prefill_command(const BenchArguments& a) {
 }
 
 void bench_e2e_command(const BenchArguments& a) {
+  if (a.plan.plan == "published") return bench_published_e2e_command(a);
   const Clock::time_point start = Clock::now();
   check_engine(a);
   PlanRequest request = plan_request(a.plan);
@@ -100,6 +100,7 @@ void bench_e2e_command(const BenchArguments& a) {
 }
 
 void bench_kv_command(const BenchArguments& a) {
+  refuse_published(a.plan, "it places no cache");
   const Clock::time_point start = Clock::now();
   PlanRequest request = request_of_part(a, Part::decode);
   const Device device = device_of(a.plan);

@@ -12,7 +12,7 @@ struct PlanArguments {
   std::string model;
   std::string device = "wse2";
   std::string plan = "waferllm";
-  std::string numerics = "mixed";
+  Given numerics;
   Given mesh, prefill_mesh, decode_mesh;
   Given chunk;
   Given groups;

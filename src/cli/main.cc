@@ -34,9 +34,14 @@ CLI::Option* text_option(CLI::App* app, const std::string& names, Given& target,
       ->type_name(value);
 }
 
-void add_plan_options(CLI::App* app, PlanArguments& a) {
+constexpr const char* kPlans = "how the work is laid out: waferllm (default; the only one that makes text)";
+constexpr const char* kBenchPlans =
+    "how the work is laid out: waferllm (default), or published: the paper's measured kernels, one layer timed on\na square mesh that is "
+    "given, in fp16; no memory is checked";
+
+void add_plan_options(CLI::App* app, PlanArguments& a, const char* plans = kPlans) {
   text_option(app, "--device", a.device, "NAME", "a device of `waferllm devices`, or the path of a device file (default: wse2)");
-  text_option(app, "--plan", a.plan, "PLAN", "how the work is laid out: waferllm (default; the only one so far)");
+  text_option(app, "--plan", a.plan, "PLAN", plans);
   text_option(app, "--numerics", a.numerics, "KIND",
               "mixed: operands fp16, sums fp32 (default); fp16: all in fp16, as the paper runs;\nfp32: all in fp32, for checking");
   text_option(app, "--mesh", a.mesh, "WxH",
@@ -108,13 +113,14 @@ void add_plan(CLI::App& app, PlanCommandArguments& a) {
 }
 
 CLI::App* add_bench_of_model(CLI::App* bench, const std::string& name, const std::string& help, BenchArguments& a,
-                             void (*command)(const BenchArguments&)) {
+                             void (*command)(const BenchArguments&), const char* plans = kBenchPlans) {
   CLI::App* app = bench->add_subcommand(name, help);
   text_option(app, "-m,--model", a.plan.model, "FILE", "a checkpoint (GGUF) or a shape (TOML, as in models/)")->required();
-  add_plan_options(app, a.plan);
+  add_plan_options(app, a.plan, plans);
   text_option(app, "--engine", a.engine, "ENGINE", "time: the clocks of every core (default; the only one so far)");
   text_option(app, "--groups", a.plan.groups, "G,..",
-              "groups of each level of decode's reduction trees (default: even ones of two levels)");
+              "groups of each level of decode's reduction trees (default: even ones of two levels;\nwith --plan published: one number, by "
+              "default the published one)");
   app->callback([&a, command] { command(a); });
   return app;
 }
@@ -125,8 +131,10 @@ struct BenchCommands {
   PaperArguments paper, calibrate;
 };
 
-CLI::App* add_bench_of_kernel(CLI::App* bench, const std::string& name, const std::string& help, KernelBenchArguments& a,
-                              void (*command)(const KernelBenchArguments&)) {
+// A bench of a device without a model: one kernel, the paper's tables.
+template <class Arguments>
+CLI::App* add_bench_of_device(CLI::App* bench, const std::string& name, const std::string& help, Arguments& a,
+                              void (*command)(const Arguments&)) {
   CLI::App* app = bench->add_subcommand(name, help);
   text_option(app, "--device", a.device, "NAME", "a device of `waferllm devices`, or the path of a device file (default: wse2)");
   text_option(app, "--clock", a.clock, "HZ", "clock of the device, such as 1.1e9 (default: the device file's)");
@@ -136,7 +144,7 @@ CLI::App* add_bench_of_kernel(CLI::App* bench, const std::string& name, const st
 }
 
 void add_kernel_benches(CLI::App* bench, BenchCommands& b) {
-  CLI::App* gemm = add_bench_of_kernel(bench, "gemm", "C = A B, A of m x k and B of k x n", b.gemm, bench_gemm_command);
+  CLI::App* gemm = add_bench_of_device(bench, "gemm", "C = A B, A of m x k and B of k x n", b.gemm, bench_gemm_command);
   text_option(gemm, "--m", b.gemm.m, "M", "rows of A and C")->required();
   text_option(gemm, "--k", b.gemm.k, "K", "columns of A, rows of B")->required();
   text_option(gemm, "--n", b.gemm.n, "N", "columns of B and C")->required();
@@ -148,7 +156,7 @@ void add_kernel_benches(CLI::App* bench, BenchCommands& b) {
   text_option(gemm, "--numerics", b.gemm.numerics, "KIND", "fp16 (default), mixed or fp32");
 
   CLI::App* gemv =
-      add_bench_of_kernel(bench, "gemv", "y = x W, W of k x n, the sums joined along y and sent back", b.gemv, bench_gemv_command);
+      add_bench_of_device(bench, "gemv", "y = x W, W of k x n, the sums joined along y and sent back", b.gemv, bench_gemv_command);
   text_option(gemv, "--k", b.gemv.k, "K", "elements of x")->required();
   text_option(gemv, "--n", b.gemv.n, "N", "elements of y")->required();
   text_option(gemv, "--mesh", b.gemv.mesh, "WxH", "cores, such as 360x360")->required();
@@ -163,7 +171,7 @@ void add_kernel_benches(CLI::App* bench, BenchCommands& b) {
   text_option(gemv, "--numerics", b.gemv.numerics, "KIND",
               "fp16 (default), mixed or fp32 (default with pipeline, which is the vendor's demo)");
 
-  CLI::App* reduce = add_bench_of_kernel(bench, "reduce", "a sum along a line of cores", b.reduce, bench_reduce_command);
+  CLI::App* reduce = add_bench_of_device(bench, "reduce", "a sum along a line of cores", b.reduce, bench_reduce_command);
   text_option(reduce, "--p", b.reduce.p, "P", "cores of the line")->required();
   text_option(reduce, "--words", b.reduce.words, "N", "elements of every core")->required();
   text_option(reduce, "--dtype", b.reduce.dtype, "TYPE", "f32 (default) or f16");
@@ -175,16 +183,6 @@ void add_kernel_benches(CLI::App* bench, BenchCommands& b) {
   text_option(reduce, "--groups", b.reduce.groups, "G,..",
               "ktree: groups of each level (default: even ones of two levels); two-phase: cores of a group");
   reduce->add_flag("--broadcast", b.reduce.broadcast, "send the sum back to every core (ring: without, each keeps its part)");
-}
-
-CLI::App* add_bench_of_paper(CLI::App* bench, const std::string& name, const std::string& help, PaperArguments& a,
-                             void (*command)(const PaperArguments&)) {
-  CLI::App* app = bench->add_subcommand(name, help);
-  text_option(app, "--device", a.device, "NAME", "a device of `waferllm devices`, or the path of a device file (default: wse2)");
-  text_option(app, "--clock", a.clock, "HZ", "clock of the device, such as 1.1e9 (default: the device file's)");
-  app->add_flag("--json", a.json, "one JSON object on stdout and nothing else");
-  app->callback([&a, command] { command(a); });
-  return app;
 }
 
 CLI::App* add_bench(CLI::App& app, BenchCommands& b) {
@@ -200,22 +198,26 @@ CLI::App* add_bench(CLI::App& app, BenchCommands& b) {
   text_option(e2e, "--input", b.e2e.input, "N", "tokens of the prompt")->required();
   text_option(e2e, "--output", b.e2e.output, "N", "tokens generated")->required();
   add_goal(e2e, b.e2e.plan);
-  add_bench_of_model(bench, "kv", "positions of KV cache that fit, by shift and by concat", b.kv, bench_kv_command);
+  add_bench_of_model(bench, "kv", "positions of KV cache that fit, by shift and by concat", b.kv, bench_kv_command, kPlans);
   add_kernel_benches(bench, b);
   CLI::App* paper =
-      add_bench_of_paper(bench, "paper", "the tables of the WaferLLM paper, its numbers and ours", b.paper, bench_paper_command);
+      add_bench_of_device(bench, "paper", "the tables of the WaferLLM paper, its numbers and ours", b.paper, bench_paper_command);
   text_option(paper, "--tables", b.paper.tables, "T,..", "some of them only, such as 3,4 (default: all)");
   text_option(paper, "--plots", b.paper.plots, "DIR", "draw tables 3 and 4 and figures 9 and 10 too, as SVG files in DIR; needs gnuplot");
   paper->add_flag("--markdown", b.paper.markdown, "as Markdown, as in docs/paper.md");
-  add_bench_of_paper(bench, "calibrate", "fit the calibrated constants to the paper's rows again, and leave rows out", b.calibrate,
-                     bench_calibrate_command);
+  add_bench_of_device(bench, "calibrate", "fit the calibrated constants to the paper's rows again, and leave rows out", b.calibrate,
+                      bench_calibrate_command);
   bench->footer(
       "decode and prefill: cycles, seconds and steps are those of one layer, tokens/s of all layers; the whole with embedding, hand-overs\n"
-      "and LM head beside it. Without a mesh the planner's is taken; a mesh given here is used even where its cores are too full.\n\n"
+      "and LM head beside it. Without a mesh the planner's is taken; a mesh given here is used even where its cores are too full.\n"
+      "--plan published times what the paper measured: its kernels on one layer, times the layers, without embedding and LM head.\n\n"
       "Examples:\n"
       "  waferllm bench decode -m models/llama3-8b.toml --mesh 360x360 --context 4096\n"
       "  waferllm bench prefill -m models/llama3-8b.toml --mesh 660x660 --tokens 4096 --json | jq .tokens_per_second\n"
       "  waferllm bench e2e -m models/tinyllama-1.1b.toml --input 1024 --output 1024\n"
+      "  waferllm bench decode -m models/llama3-8b.toml --plan published --mesh 420x420\n"
+      "  waferllm bench e2e -m models/llama3-8b.toml --plan published --prefill-mesh 660x660 --decode-mesh 360x360 --input 2048 --output "
+      "128\n"
       "  waferllm bench kv -m models/llama3-8b.toml --mesh 360x360\n"
       "  waferllm bench gemm --m 2048 --k 2048 --n 2048 --mesh 720x720\n"
       "  waferllm bench gemm --m 2048 --k 2048 --n 2048 --mesh 720x720 --algorithm cannon\n"

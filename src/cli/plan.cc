@@ -30,6 +30,7 @@ std::string with_search(const std::string& json, const SearchResult& search) {
 }  // namespace
 
 void plan_command(const PlanCommandArguments& a) {
+  refuse_published(a.plan, "it checks no memory and says nothing of where bytes lie");
   PlanRequest request = plan_request(a.plan);
   const Device device = device_of(a.plan);
   const Shape shape = load_shape_or_model(a.plan.model);

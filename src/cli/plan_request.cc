@@ -5,18 +5,26 @@
 
 namespace wafer::cli {
 
+void refuse_published(const PlanArguments& a, const std::string& why) {
+  if (a.plan != "published") return;
+  throw Error{{.where = "--plan",
+               .found = wafer::quoted(a.plan),
+               .expected = "waferllm, as published is the schedule of the paper's kernels for timing alone: " + why,
+               .fix = "leave the option out, or time it with `waferllm bench decode`, `prefill` or `e2e`"}};
+}
+
 PlanRequest plan_request(const PlanArguments& a) {
   if (a.plan != "waferllm")
     throw Error{{.where = "--plan",
                  .found = wafer::quoted(a.plan),
-                 .expected = "waferllm, the only plan there is so far",
-                 .fix = "leave the option out"}};
+                 .expected = "waferllm, or (bench decode, prefill and e2e alone) published",
+                 .fix = "choose one of them"}};
   if (a.mesh && (a.prefill_mesh || a.decode_mesh))
     throw Error{{.where = "--mesh",
                  .found = a.prefill_mesh ? "--prefill-mesh beside it" : "--decode-mesh beside it",
                  .expected = "--mesh for both phases, or one option for each",
                  .fix = "leave one of them out"}};
-  PlanRequest request{.plan = a.plan, .numerics = numerics_of("--numerics", a.numerics)};
+  PlanRequest request{.plan = a.plan, .numerics = numerics_of("--numerics", a.numerics.value_or("mixed"))};
   if (a.mesh) request.prefill_mesh = request.decode_mesh = mesh_of("--mesh", *a.mesh);
   if (a.prefill_mesh) request.prefill_mesh = mesh_of("--prefill-mesh", *a.prefill_mesh);
   if (a.decode_mesh) request.decode_mesh = mesh_of("--decode-mesh", *a.decode_mesh);

@@ -9,6 +9,9 @@
 
 namespace wafer::cli {
 
+// Throws Error for --plan published, which some commands do not take; `why` they do not.
+void refuse_published(const PlanArguments& arguments, const std::string& why);
+
 // Plan, numerics, meshes and chunk; the context is the caller's to set.
 PlanRequest plan_request(const PlanArguments& arguments);
 

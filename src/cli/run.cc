@@ -122,6 +122,7 @@ void end_text(TextOut& out) {
 void run_command(const RunArguments& a) {
   using Clock = std::chrono::steady_clock;
   const Clock::time_point start = Clock::now();
+  refuse_published(a.plan, "it makes no text");
   refuse_conflicts(a);
   SessionOptions options{.device = a.plan.device,
                          .goal = goal_of(a.plan),

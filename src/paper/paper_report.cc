@@ -16,7 +16,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 std::string number(double v) {
-  if (v == 0 || std::abs(v) >= 1000) return grouped(std::llround(v));
+  if (v == std::round(v) || std::abs(v) >= 1000) return grouped(std::llround(v));
   return std::abs(v) >= 100 ? fmt::format("{:.1f}", v) : significant(v);
 }
 std::string error_text(const PaperRow& r) {
@@ -106,7 +106,7 @@ std::string paper_markdown(const PaperTables& t, const std::vector<std::string>&
       option, t.device.name, t.device.clock_hz / 1e9, kReading);
   for (const std::string& picture : pictures) {
     const std::filesystem::path path = std::filesystem::path(picture).lexically_normal();
-    out += fmt::format("\n![{}]({})\n", path.stem().string(), (path.parent_path().filename() / path.filename()).string());
+    out += fmt::format("\n![{}](<{}>)\n", path.stem().string(), (path.parent_path().filename() / path.filename()).string());
   }
   each_block(t, [&](const std::string& title, const std::vector<const PaperRow*>& rows) {
     out += "\n## " + title + "\n\n| " + fmt::format("{}", fmt::join(kHeads, " | ")) + " |\n|---|---|---|---|---:|---:|---:|---:|---|---|\n";

@@ -183,8 +183,6 @@ void request_rows(TableWriter& w, const ModelConfig& m) {
 void capacity_rows(TableWriter& w, const ModelConfig& m) {
   const int side = paper_request(m.name, paper_requests().front()).decode_side;
   if (!w.has_square(side)) return;
-  const KvCapacity c =
-      kv_capacity(m, uniform_types(TensorType::f16), w.device, {.numerics = Numerics::fp16, .context = kPaperTokens}, {side, side});
   auto row = [&](const char* method, int64_t positions, std::string config, std::string note) {
     w.add({.table = "5",
            .model = m.name,
@@ -194,13 +192,22 @@ void capacity_rows(TableWriter& w, const ModelConfig& m) {
            .ours = static_cast<double>(positions),
            .note = std::move(note)});
   };
-  row("concat (PagedAttention)", c.paper_concat, "decode config of 7.1", "the paper's arithmetic on the whole wafer");
-  row("shift (WaferLLM)", c.paper_shift, "decode config of 7.1", "the paper's arithmetic on the whole wafer");
-  const std::string regions = c.shift == 0 ? "does not fit, even without a cache"
-                                           : fmt::format("{} of {} to {} layers, byte by byte", counted(c.regions, "region"),
-                                                         m.layers / c.regions, c.layers_per_region);
-  row("concat, our placement", c.concat, square_text(side), regions);
-  row("shift, our placement", c.shift, square_text(side), regions);
+  auto capacity = [&](mesh::Extent mesh) {
+    return kv_capacity(m, uniform_types(TensorType::f16), w.device, {.numerics = Numerics::fp16, .context = kPaperTokens}, mesh);
+  };
+  auto own_placement = [&](const KvCapacity& c) {
+    const std::string note = c.shift == 0
+                                 ? "does not fit, even without a cache"
+                                 : fmt::format("byte by byte, {} of up to {} layers", counted(c.regions, "region"), c.layers_per_region);
+    row("concat, our placement", c.concat, mesh_text(c.mesh), note);
+    row("shift, our placement", c.shift, mesh_text(c.mesh), note);
+  };
+  const KvCapacity published = capacity({side, side});
+  const std::string arithmetic = fmt::format("the paper's arithmetic on {} cores", grouped(published.paper_cores));
+  row("concat (PagedAttention)", published.paper_concat, "decode config of 7.1", arithmetic);
+  row("shift (WaferLLM)", published.paper_shift, "decode config of 7.1", arithmetic);
+  own_placement(published);
+  own_placement(capacity(limits_of(w.device).mesh));  // one region: most room
 }
 
 // ---- the whole ---------------------------------------------------------------------------------------------------------------------

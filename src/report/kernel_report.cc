@@ -60,9 +60,9 @@ nlohmann::ordered_json compliance_json(const mesh::Compliance& c) {
 
 }  // namespace
 
-CoreShares core_shares(const KernelReport& r) {
+CoreShares core_shares(const sim::TimeReport& time) {
   double compute = 0, communicate = 0, wait = 0;
-  for (const sim::StepTime& s : r.time.steps) {
+  for (const sim::StepTime& s : time.steps) {
     compute += s.compute;
     communicate += s.communicate;
     wait += s.wait;
@@ -70,6 +70,8 @@ CoreShares core_shares(const KernelReport& r) {
   const double all = std::max(1.0, compute + communicate + wait);
   return {.compute = compute / all, .communicate = communicate / all, .wait = wait / all};
 }
+
+CoreShares core_shares(const KernelReport& r) { return core_shares(r.time); }
 
 KernelReport kernel_report(const std::string& kernel, const mesh::Program& program, const std::string& entry, const mesh::Params& params,
                            const Device& device) {

@@ -37,6 +37,7 @@ struct KernelReport {
 struct CoreShares {
   double compute = 0, communicate = 0, wait = 0;
 };
+CoreShares core_shares(const sim::TimeReport& time);
 CoreShares core_shares(const KernelReport& report);
 
 // Proves the program's rules and times its entry.

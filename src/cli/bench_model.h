@@ -1,0 +1,23 @@
+// What the commands that bench parts of an inference share, whatever the plan.
+#pragma once
+#include <chrono>
+#include <cstdint>
+
+#include "cli/commands.h"
+
+namespace wafer::cli {
+
+constexpr int64_t kDefaultContext = 4096;  // documented in --help
+
+void check_engine(const BenchArguments& arguments);
+
+inline double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+// The same with --plan published: square meshes that are given, fp16, one layer's cycles. Options that it does not know are refused.
+void bench_published_decode_command(const BenchArguments& arguments);
+void bench_published_prefill_command(const BenchArguments& arguments);
+void bench_published_e2e_command(const BenchArguments& arguments);
+
+}  // namespace wafer::cli
