@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "base/error.h"
+#include "base/parallel.h"
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "cli/plan_request.h"
@@ -53,11 +54,16 @@ void plan_command(const PlanCommandArguments& a) {
   PlanReport report{.placement = placement_report(shape.config, device, result, program)};
   if (experts) report.why_no_time = kNoTime;
   if (lowered) add_faults(report.placement, mesh::verify(lowered->program(), limits_of(device)));
-  if (lowered && !a.no_time && report.placement.faults.empty()) {
-    working.emplace("timing the chip");
-    report.time = plan_time(shape.config, shape.types, *lowered, device);
+  if (lowered) {
+    const bool timed = !a.no_time && report.placement.faults.empty();
+    if (timed) working.emplace("timing the chip");
+    parallel_for(0, 2, 1, [&](int64_t begin, int64_t end) {  // side by side: neither keeps all threads busy
+      for (int64_t part = begin; part < end; part++) {
+        if (part == 0 && timed) report.time = plan_time(shape.config, shape.types, *lowered, device);
+        if (part == 1) report.roles = roles::roles(lowered->program());
+      }
+    });
   }
-  if (lowered) report.roles = roles::roles(lowered->program());
   report.all_roles = a.roles;
   if (!result.fits) report.remedies = remedies(shape.config, shape.types, device, request);
   working.reset();
