@@ -81,6 +81,12 @@ void bench_paper_command(const PaperArguments& a) {
 
 void bench_calibrate_command(const PaperArguments& a) {
   const Device device = device_of(a);
+  if (device.name == "wse3" || device.mesh_width < kCalibrationSide || device.mesh_height < kCalibrationSide)
+    throw Error{
+        {.where = "--device",
+         .found = fmt::format("{} of {}x{} cores", device.name, device.mesh_width, device.mesh_height),
+         .expected = fmt::format("wse2 or a variant of it, {0}x{0} cores at least: the paper's rows are of a WSE-2", kCalibrationSide),
+         .fix = "leave the option out"}};
   const std::vector<CalibrationGroup> groups = calibrate(device);
   write_out(a.json ? calibration_json(groups, device) + "\n" : calibration_text(groups, device));
 }

@@ -33,7 +33,9 @@ struct CalibrationGroup {
   std::vector<CalibrationRow> rows;
 };
 
-// The device: wse2, or a variant of it.
+inline constexpr int kCalibrationSide = 720;  // cores on the largest mesh of a row
+
+// Requires: a WSE-2, or a variant of it, of kCalibrationSide cores a side at least.
 std::vector<CalibrationGroup> calibrate(const Device& device);
 
 std::string calibration_text(const std::vector<CalibrationGroup>& groups, const Device& device);
