@@ -5,7 +5,6 @@
 #include <functional>
 #include <optional>
 
-#include "base/check.h"
 #include "paper/least_squares.h"
 #include "paper/paper_models.h"
 #include "paper/published_rows.h"
@@ -29,6 +28,7 @@ struct Target {
 // error of what the paper prints: a rate, or a time where is_time.
 double error_of(const Target& t, double seconds) { return t.is_time ? seconds / t.seconds - 1 : t.seconds / seconds - 1; }
 
+enum Constant : size_t { kMap, kExchange, kForward, kReciprocal };
 constexpr const char* kFields[] = {"map_iteration_cycles", "exchange_step_cycles", "forward_f16_cycles", "reciprocal_cycles"};
 constexpr double kSteps[] = {1, 40, 4, 10};  // by which a constant is moved to see what it does
 constexpr const char* kRate = "fmac_f16_elements_per_cycle";
@@ -138,9 +138,39 @@ double badness(const std::vector<Target>& rows, const Vector& seconds) {
   return sum;
 }
 
+// Constants are whole cycles. Rounded one by one they miss what they have in common, so whole map turns and stages around the best are
+// tried, each with the other two fitted again; what is best by the straight lines is returned.
+Vector whole_constants(const Linear& l, const std::vector<Target>& rows) {
+  const Vector middle = fit(l, rows, rows.size());
+  std::optional<double> least;
+  Vector found = middle;
+  for (int map = -1; map <= 1; map++)
+    for (int forward = -1; forward <= 1; forward++) {
+      Vector x = middle;
+      x[kMap] = std::max(0.0, std::round(middle[kMap]) + map);
+      x[kForward] = std::max(0.0, std::round(middle[kForward]) + forward);
+      std::vector<Vector> m;
+      Vector goal;
+      for (size_t i = 0; i < rows.size(); i++) {
+        const double weight = 1 / (rows[i].bar * rows[i].seconds);
+        m.push_back({weight * l.change[i][kExchange], weight * l.change[i][kReciprocal]});
+        goal.push_back(weight * (rows[i].seconds - at(l, i, x)));
+      }
+      const Vector more = least_squares(m, goal);
+      x[kExchange] = std::max(0.0, std::round(x[kExchange] + more[0]));
+      x[kReciprocal] = std::max(0.0, std::round(x[kReciprocal] + more[1]));
+      Vector seconds;
+      for (size_t i = 0; i < rows.size(); i++) seconds.push_back(at(l, i, x));
+      if (const double b = badness(rows, seconds); !least || b < *least) {
+        least = b;
+        found = x;
+      }
+    }
+  return found;
+}
+
 CalibrationGroup calibrate_wafer(const Device& device) {
   const std::vector<Target> rows = targets(device);
-  const size_t none = rows.size();
   Vector in_use;
   for (const char* field : kFields) in_use.push_back(device_field(device, field));
   struct Best {
@@ -151,39 +181,11 @@ CalibrationGroup calibrate_wafer(const Device& device) {
   };
   std::optional<Best> best;
   for (int rate : kRates) {
-    Linear l = linearise(device, rate, rows, in_use);
-    Vector x = fit(l, rows, none);
+    Vector x = fit(linearise(device, rate, rows, in_use), rows, rows.size());
     for (double& v : x) v = std::round(v);
-    l = linearise(device, rate, rows, x);
-    // Rounded one by one, constants miss what they have in common: the whole numbers nearby are tried, the best by the straight lines.
-    const Vector middle = fit(l, rows, none);
-    std::optional<double> least;
-    Vector found = x;
-    for (int map = -1; map <= 1; map++)
-      for (int forward = -1; forward <= 1; forward++) {
-        Vector fixed = middle;
-        fixed[0] = std::max(0.0, std::round(middle[0]) + map);
-        fixed[2] = std::max(0.0, std::round(middle[2]) + forward);
-        // The other two for these.
-        std::vector<Vector> m;
-        Vector goal;
-        for (size_t i = 0; i < rows.size(); i++) {
-          const double weight = 1 / (rows[i].bar * rows[i].seconds);
-          m.push_back({weight * l.change[i][1], weight * l.change[i][3]});
-          goal.push_back(weight * (rows[i].seconds - at(l, i, fixed)));
-        }
-        const Vector more = least_squares(m, goal);
-        fixed[1] = std::max(0.0, std::round(fixed[1] + more[0]));
-        fixed[3] = std::max(0.0, std::round(fixed[3] + more[1]));
-        Vector seconds;
-        for (size_t i = 0; i < rows.size(); i++) seconds.push_back(at(l, i, fixed));
-        if (const double b = badness(rows, seconds); !least || b < *least) {
-          least = b;
-          found = fixed;
-        }
-      }
-    Best now{.rate = rate, .linear = l, .x = found, .seconds = {}, .badness = 0};
-    const Device d = with(device, rate, found);
+    const Linear l = linearise(device, rate, rows, x);  // around a better place
+    Best now{.rate = rate, .linear = l, .x = whole_constants(l, rows), .seconds = {}, .badness = 0};
+    const Device d = with(device, rate, now.x);
     for (const Target& t : rows) now.seconds.push_back(t.time(d));
     now.badness = badness(rows, now.seconds);
     if (!best || now.badness < best->badness) best = std::move(now);
