@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "mesh/bytes.h"
@@ -134,9 +135,21 @@ std::string kernel_text(const KernelReport& r) {
   return table(rows, "ll") + "\n" + table(steps, "lrr", "");
 }
 
+namespace {
+
+// "512" is the number that it says.
+nlohmann::ordered_json setting_json(const std::string& value) {
+  int64_t number = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+  if (error == std::errc() && end == value.data() + value.size()) return number;
+  return value;
+}
+
+}  // namespace
+
 std::string kernel_json(const KernelReport& r) {
   nlohmann::ordered_json json = {{"kernel", r.kernel}};
-  for (const auto& [name, value] : r.settings) json[name] = value;
+  for (const auto& [name, value] : r.settings) json[name] = setting_json(value);
   json["device"] = r.device.name;
   json["cycles"] = all_cycles(r);
   if (r.repeated_cycles > 0) json["repeated_cycles"] = r.repeated_cycles;
