@@ -59,6 +59,14 @@ nlohmann::ordered_json compliance_json(const mesh::Compliance& c) {
           {"paths_limit", c.colours_limit}};
 }
 
+// "512" is the number that it says.
+nlohmann::ordered_json setting_json(const std::string& value) {
+  int64_t number = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+  if (error == std::errc() && end == value.data() + value.size()) return number;
+  return value;
+}
+
 }  // namespace
 
 CoreShares core_shares(const sim::TimeReport& time) {
@@ -134,18 +142,6 @@ std::string kernel_text(const KernelReport& r) {
   for (const sim::StepTime& s : r.time.steps) steps.push_back({s.name, grouped(s.count), grouped(s.cycles)});
   return table(rows, "ll") + "\n" + table(steps, "lrr", "");
 }
-
-namespace {
-
-// "512" is the number that it says.
-nlohmann::ordered_json setting_json(const std::string& value) {
-  int64_t number = 0;
-  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
-  if (error == std::errc() && end == value.data() + value.size()) return number;
-  return value;
-}
-
-}  // namespace
 
 std::string kernel_json(const KernelReport& r) {
   nlohmann::ordered_json json = {{"kernel", r.kernel}};
