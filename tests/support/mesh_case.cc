@@ -104,14 +104,18 @@ MeshCase random_case(uint64_t seed, Numerics numerics, int max_side) {
   };
   const int64_t kv_heads = between(1, 4), head_dim = 2 * between(1, 4);
   const bool quantised = between(0, 2) == 0;
-  ModelConfig m = tiny_config(kv_heads * between(1, 3), kv_heads, head_dim, between(3, 30), between(3, 40), between(3, 40), between(1, 3));
+  // Drawn one by one: the order of a call's arguments is the compiler's.
+  const int64_t layers = between(1, 3), vocab = between(3, 40), ffn = between(3, 40), dim = between(3, 30), group = between(1, 3);
+  ModelConfig m = tiny_config(kv_heads * group, kv_heads, head_dim, dim, ffn, vocab, layers);
   if (quantised) {  // whole blocks
     m.dim = 32 * between(1, 2);
     m.ffn = 32 * between(1, 2);
   }
   m.tied_embedding = between(0, 1) == 1;
   const int64_t prompt = between(1, 11);
-  MeshCase c = make_case(m, numerics, shape(), shape(), between(1, prompt + 2), prompt, between(1, 4));
+  const int64_t decode = between(1, 4), chunk = between(1, prompt + 2);
+  const PhaseShape decode_shape = shape(), prefill_shape = shape();
+  MeshCase c = make_case(m, numerics, prefill_shape, decode_shape, chunk, prompt, decode);
   const auto plain = [&] { return std::vector{TensorType::f32, TensorType::f16, TensorType::bf16}[static_cast<size_t>(between(0, 2))]; };
   const auto any = [&] { return quantised && between(0, 3) > 0 ? (between(0, 1) == 1 ? TensorType::q8_0 : TensorType::q4_0) : plain(); };
   const auto types = [&]() -> WeightTypes {
