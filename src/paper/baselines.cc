@@ -77,6 +77,7 @@ namespace {
 // NVIDIA A100 80 GB SXM data sheet (2021).
 constexpr double kFlops = 312e12;  // fp16 tensor cores, dense
 constexpr double kBytesPerSecond = 2.039e12;
+constexpr double kMemoryBytes = 80e9;
 constexpr double kWatts = 400;
 constexpr double kNvlinkBytesPerSecond = 300e9;     // each way
 constexpr double kInfinibandBytesPerSecond = 25e9;  // one HDR port (200 Gb/s) a GPU, each way: NVIDIA ConnectX-6 data sheet
@@ -102,6 +103,11 @@ double roof(double flops, double bytes, const GpuCluster& c) { return std::max(f
 }  // namespace
 
 double gpu_watts() { return kWatts; }
+
+bool gpu_holds(const ModelConfig& m, const GpuCluster& c) {
+  const double weights = static_cast<double>(m.layers) * layer_parameters(m) + 2.0 * static_cast<double>(m.vocab * m.dim);
+  return 2 * weights <= c.gpus * kMemoryBytes;
+}
 
 double gpu_prefill_seconds(const ModelConfig& m, int64_t tokens, const GpuCluster& c) {
   const double t = static_cast<double>(tokens), weights = layer_parameters(m);

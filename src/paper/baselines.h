@@ -43,7 +43,8 @@ double cycles(BaselineSystem system, const BaselineTime& time, const BaselineCon
 struct GpuCluster {
   int gpus = 1;
 };
-double gpu_watts();  // of one
+double gpu_watts();                                                   // of one
+bool gpu_holds(const ModelConfig& model, const GpuCluster& cluster);  // the weights in fp16, dealt evenly, fit its memory
 // Seconds of a prompt, of one token at a position, and of y = x W with an n x n matrix.
 double gpu_prefill_seconds(const ModelConfig& model, int64_t tokens, const GpuCluster& cluster);
 double gpu_decode_seconds(const ModelConfig& model, int64_t context, const GpuCluster& cluster);

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "paper/paper_models.h"
+
 namespace wafer {
 namespace {
 
@@ -110,6 +112,12 @@ TEST(Gpu, RoofsAndCollectives) {
   EXPECT_LT(gpu_decode_seconds(m, 4096, {.gpus = 8}), gpu_decode_seconds(m, 4096, {.gpus = 16})) << "the second node is far away";
   EXPECT_LT(gpu_prefill_seconds(m, 1024, {.gpus = 1}), gpu_prefill_seconds(m, 2048, {.gpus = 1}));
   EXPECT_LT(gpu_decode_seconds(m, 1024, {.gpus = 1}), gpu_decode_seconds(m, 2048, {.gpus = 1}));
+}
+
+TEST(Gpu, HoldsWhatItsMemoryHolds) {
+  EXPECT_TRUE(gpu_holds(paper_model("LLaMA3-8B"), {.gpus = 1}));
+  EXPECT_FALSE(gpu_holds(paper_model("QWen2-72B"), {.gpus = 1})) << "145 GB";
+  EXPECT_TRUE(gpu_holds(paper_model("QWen2-72B"), {.gpus = 8}));
 }
 
 }  // namespace
