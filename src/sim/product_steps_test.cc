@@ -271,5 +271,32 @@ TEST(ProductSteps, AProgramSaysWhatOverlaps) {
   }
 }
 
+// Equal tiles: time_gemm stops where the steps repeat, on any rectangle and from any clocks.
+TEST(ProductSteps, StepsThatRepeatAreAllThere) {
+  const Device d = load_device("wse2");
+  Rng rng(23);
+  for (int run = 0; run < 24; run++) {
+    const auto draw = [&](uint64_t most) { return static_cast<int64_t>(next_below(rng, most)); };
+    const int w = static_cast<int>(1 + draw(70)), h = static_cast<int>(1 + draw(70)), L = std::max(w, h);
+    const auto equal = [&] { return std::vector<int64_t>(static_cast<size_t>(L), draw(8)); };
+    const ProductSizes z{.columns = {0, w}, .rows = equal(), .k = equal(), .n = equal(), .sum = mesh::Dtype::f16};
+    Clocks c{.w = w, .h = h, .t = {}};
+    const uint64_t skew = run % 3 == 0 ? 1 : 3000;
+    for (int q = 0; q < w * h; q++) c.t.push_back(static_cast<uint32_t>(draw(skew)));
+    const ProductSteps p = gemm_setup(c, d, Numerics::fp16, z);
+    Clock t;
+    for (int i = 0; i < h; i++)
+      for (int j = 0; j < w; j++) t.push_back(c.t[static_cast<size_t>(mesh::ring_to_position(i, h) * w + mesh::ring_to_position(j, w))]);
+    for (int64_t step = 0; step < L; step++) t = plain_gemm_step(p, t, step);
+    Tally tally;
+    time_gemm(c, d, Numerics::fp16, z, 0, tally);
+    for (int i = 0; i < h; i++)
+      for (int j = 0; j < w; j++)
+        ASSERT_EQ(c.base + c.t[static_cast<size_t>(mesh::ring_to_position(i, h) * w + mesh::ring_to_position(j, w))],
+                  t[static_cast<size_t>(i * w + j)])
+            << w << "x" << h << ", core " << j << ", " << i;
+  }
+}
+
 }  // namespace
 }  // namespace wafer::sim
