@@ -27,12 +27,7 @@ void expect_refused(std::vector<std::string> words, const std::string& part, con
   const CommandResult r = run_program(words, {.in = in});
   std::string line;
   for (const std::string& word : words) line += word + " ";
-  EXPECT_EQ(r.status, 2) << line << r.err;
-  EXPECT_EQ(r.out, "") << line;
-  EXPECT_TRUE(r.err.starts_with("waferllm: ")) << line << r.err;
-  EXPECT_EQ(std::count(r.err.begin(), r.err.end(), '\n'), 1) << line << r.err;
-  EXPECT_TRUE(r.err.ends_with('\n')) << line << r.err;
-  EXPECT_NE(r.err.find(part), std::string::npos) << line << r.err;
+  expect_refusal(r, part, line);
 }
 
 TEST_F(CliBadInput, ModelFilesThatAreNone) {

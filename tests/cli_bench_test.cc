@@ -35,12 +35,7 @@ struct CliBench : testing::Test {
     return Json::parse(r.out);
   }
   void refused(const std::vector<std::string>& words, const std::vector<std::string>& more, const std::string& part) const {
-    const CommandResult r = run(words, more);
-    EXPECT_EQ(r.status, 2) << r.err;
-    EXPECT_EQ(r.out, "");
-    EXPECT_EQ(std::count(r.err.begin(), r.err.end(), '\n'), 1) << r.err;
-    EXPECT_TRUE(r.err.starts_with("waferllm: ")) << r.err;
-    EXPECT_NE(r.err.find(part), std::string::npos) << r.err;
+    expect_refusal(run(words, more), part);
   }
   TemporaryFolder folder;
   std::string model;

@@ -26,12 +26,6 @@ struct CliPlots : testing::Test {
     words.insert(words.end(), more.begin(), more.end());
     return run_program(words, input);
   }
-  void refused(const CommandResult& r, const std::string& part) const {
-    EXPECT_EQ(r.status, 2) << r.err;
-    EXPECT_EQ(r.out, "");
-    EXPECT_EQ(std::count(r.err.begin(), r.err.end(), '\n'), 1) << r.err;
-    EXPECT_NE(r.err.find(part), std::string::npos) << r.err;
-  }
   TemporaryFolder folder;
 };
 
@@ -57,13 +51,14 @@ TEST_F(CliPlots, APageShowsThem) {
 }
 
 TEST_F(CliPlots, WithoutATableThatIsDrawnItSaysSo) {
-  refused(bench({"--tables", "5", "--plots", folder.path + "/new"}), "--tables: found \"5\", expected one of 3, 4, figure 9, figure 10");
+  expect_refusal(bench({"--tables", "5", "--plots", folder.path + "/new"}),
+                 "--tables: found \"5\", expected one of 3, 4, figure 9, figure 10");
   EXPECT_FALSE(std::filesystem::exists(folder.path + "/new"));
 }
 
 TEST_F(CliPlots, WithoutGnuplotItSaysSoBeforeTheWork) {
-  refused(bench({"--plots", folder.path}, {.in = "", .environment = {"PATH=" + folder.path}}),
-          "found no gnuplot, expected it on PATH; install gnuplot-nox");
+  expect_refusal(bench({"--plots", folder.path}, {.in = "", .environment = {"PATH=" + folder.path}}),
+                 "found no gnuplot, expected it on PATH; install gnuplot-nox");
 }
 
 TEST_F(CliPlots, AGnuplotThatFailsLeavesNoFile) {
@@ -73,20 +68,20 @@ TEST_F(CliPlots, AGnuplotThatFailsLeavesNoFile) {
     std::filesystem::permissions(fake, std::filesystem::perms::owner_all);
     return bench({"--tables", "4", "--plots", folder.path + "/plots"}, {.in = "", .environment = {"PATH=" + folder.path}});
   };
-  refused(with("echo no such terminal >&2\nexit 1\n"), "table4.svg: found gnuplot failed: no such terminal");
-  refused(with("echo '<svg>'\n"), "table4.svg: found half a picture");
+  expect_refusal(with("echo no such terminal >&2\nexit 1\n"), "table4.svg: found gnuplot failed: no such terminal");
+  expect_refusal(with("echo '<svg>'\n"), "table4.svg: found half a picture");
   EXPECT_TRUE(std::filesystem::is_empty(folder.path + "/plots"));
 }
 
 TEST_F(CliPlots, FoldersThatTakeNoFiles) {
   write_file(folder.path + "/file", "");
-  refused(bench({"--plots", folder.path + "/file"}), "--plots " + folder.path + "/file: found ");
-  refused(bench({"--plots", folder.path + "/file/below"}), "Not a directory");
-  refused(bench({"--plots", ""}), "--plots");
+  expect_refusal(bench({"--plots", folder.path + "/file"}), "--plots " + folder.path + "/file: found ");
+  expect_refusal(bench({"--plots", folder.path + "/file/below"}), "Not a directory");
+  expect_refusal(bench({"--plots", ""}), "--plots");
   if (::geteuid() == 0) return;  // who may write everywhere
   std::filesystem::permissions(folder.path, std::filesystem::perms::owner_read | std::filesystem::perms::owner_exec);
-  refused(bench({"--plots", folder.path}), "Permission denied");
-  refused(bench({"--plots", folder.path + "/new"}), "Permission denied");
+  expect_refusal(bench({"--plots", folder.path}), "Permission denied");
+  expect_refusal(bench({"--plots", folder.path + "/new"}), "Permission denied");
 }
 
 }  // namespace

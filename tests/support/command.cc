@@ -1,10 +1,12 @@
 #include "support/command.h"
 
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -60,6 +62,15 @@ std::string read_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) throw std::runtime_error("cannot read " + path);
   return {std::istreambuf_iterator<char>(file), {}};
+}
+
+void expect_refusal(const CommandResult& r, const std::string& part, const std::string& context) {
+  EXPECT_EQ(r.status, 2) << context << r.err;
+  EXPECT_EQ(r.out, "") << context;
+  EXPECT_TRUE(r.err.starts_with("waferllm: ")) << context << r.err;
+  EXPECT_EQ(std::count(r.err.begin(), r.err.end(), '\n'), 1) << context << r.err;
+  EXPECT_TRUE(r.err.ends_with('\n')) << context << r.err;
+  EXPECT_NE(r.err.find(part), std::string::npos) << context << r.err << "lacks " << part;
 }
 
 }  // namespace wafer

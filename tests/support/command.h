@@ -19,6 +19,10 @@ struct CommandInput {
 // words[0] is the program's path. Throws std::runtime_error where it cannot be started.
 CommandResult run_program(const std::vector<std::string>& words, const CommandInput& input = {});
 
+// Expects what every bad input gets: exit status 2, nothing on stdout, one whole line on stderr that begins with the program's name and has
+// `part` in it. `context` goes to the message of a failure.
+void expect_refusal(const CommandResult& result, const std::string& part, const std::string& context = "");
+
 // A folder that is there as long as the object.
 struct TemporaryFolder {
   TemporaryFolder();
