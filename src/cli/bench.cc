@@ -40,12 +40,6 @@ void warn_unless_it_fits(const PlanResult& plan) {
   if (!plan.fits) write_err(fmt::format("waferllm: warning: does not fit: {}; goes on, because the mesh was given\n", plan.reason));
 }
 
-template <class Report>
-void print(const BenchArguments& a, Report& report, Clock::time_point start) {
-  report.host_seconds = seconds_since(start);
-  write_out(a.plan.json ? bench_json(report) + "\n" : bench_text(report));
-}
-
 }  // namespace
 
 void check_engine(const BenchArguments& a) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "cli/commands.h"
+#include "cli/output.h"
 
 namespace wafer::cli {
 
@@ -13,6 +14,13 @@ void check_engine(const BenchArguments& arguments);
 
 inline double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+// Notes how long it took, and prints. Requires: `report` has host_seconds, bench_json() and bench_text().
+template <class Report>
+void print(const BenchArguments& a, Report& report, std::chrono::steady_clock::time_point start) {
+  report.host_seconds = seconds_since(start);
+  write_out(a.plan.json ? bench_json(report) + "\n" : bench_text(report));
 }
 
 // The same with --plan published: square meshes that are given, fp16, one layer's cycles. Options that it does not know are refused.

@@ -69,12 +69,6 @@ int64_t positions_of(const char* option, const Given& given, const ModelConfig& 
   return given ? integer_of(option, *given, 1, kPublishedPositions) : std::min(config.context, kDefaultContext);
 }
 
-template <class Report>
-void print(const BenchArguments& a, Report& report, Clock::time_point start) {
-  report.host_seconds = seconds_since(start);
-  write_out(a.plan.json ? bench_json(report) + "\n" : bench_text(report));
-}
-
 }  // namespace
 
 void bench_published_decode_command(const BenchArguments& a) {

@@ -107,11 +107,15 @@ Work rotate(int64_t d) { return {.descriptor_loads = 18, .descriptor_edits = 5, 
 
 }  // namespace
 
+PublishedTiles published_tiles(const ModelConfig& c, int P, int64_t positions) {
+  refuse_experts(c);
+  return {.d = padded(c.dim, P) / P, .s = padded(positions, P) / P, .f = padded(c.ffn, P) / P};
+}
+
 PublishedKernels published_kernels(const Device& device) { return device.name == "wse3" ? PublishedKernels::wse3 : PublishedKernels::wse2; }
 
 Program published_decode(const ModelConfig& c, int P, int groups, int64_t context, Extent device_mesh, PublishedKernels kernels) {
-  refuse_experts(c);
-  const int64_t d = padded(c.dim, P) / P, s = padded(context, P) / P, f = padded(c.ffn, P) / P;
+  const auto [d, s, f] = published_tiles(c, P, context);
   Writer w("published decode", P, device_mesh);
   const Tree tree = published_tree(P, groups);
   const ReduceLine x = add_reduce_line(w.site(), "x", Axis::x, {.runs = {{0, P}}, .trees = {tree}});
@@ -166,8 +170,7 @@ Program published_decode(const ModelConfig& c, int P, int groups, int64_t contex
 }
 
 Program published_prefill(const ModelConfig& c, int P, int64_t tokens, Extent device_mesh) {
-  refuse_experts(c);
-  const int64_t d = padded(c.dim, P) / P, s = padded(tokens, P) / P, f = padded(c.ffn, P) / P;
+  const auto [d, s, f] = published_tiles(c, P, tokens);
   Writer w("published prefill", P, device_mesh);
   const Site site = w.site();
   const Rings rings = add_rings(site, "ring", {{0, P}}, true);

@@ -31,4 +31,10 @@ mesh::Program published_prefill(const ModelConfig& config, int P, int64_t tokens
 
 inline int64_t padded(int64_t n, int P) { return (n + P - 1) / P * P; }
 
+// What each core of P x P has of dim, of the positions and of ffn, padded. Throws Error for a mixture of experts.
+struct PublishedTiles {
+  int64_t d = 0, s = 0, f = 0;
+};
+PublishedTiles published_tiles(const ModelConfig& config, int P, int64_t positions);
+
 }  // namespace wafer

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "lower/published.h"
+#include "sim/cost.h"
 
 namespace wafer {
 
@@ -12,18 +13,7 @@ const char* name(BaselineSystem system) { return system == BaselineSystem::t10 ?
 
 namespace {
 
-// Elements of a core's tiles, as the published schedule cuts them.
-struct TileSizes {
-  int64_t d, s, f;
-};
-TileSizes tile_sizes(const ModelConfig& m, int side, int64_t positions) {
-  refuse_experts(m);
-  return {.d = padded(m.dim, side) / side, .s = padded(positions, side) / side, .f = padded(m.ffn, side) / side};
-}
-
-double words(const Device& device, int64_t elements) {
-  return static_cast<double>((16 * elements + device.wavelet_bits - 1) / device.wavelet_bits);
-}
+double words(const Device& device, int64_t elements) { return static_cast<double>(sim::wavelets(device, mesh::Dtype::f16, elements)); }
 
 // A layer without its communication: the cycles of the steps that send nothing.
 double local_cycles(const sim::TimeReport& layer) {
@@ -36,7 +26,7 @@ double local_cycles(const sim::TimeReport& layer) {
 
 BaselineTime baseline_prefill_layer(const ModelConfig& model, int side, int64_t tokens, PublishedLayers& layers) {
   const Device& device = layers.device;
-  const auto [d, s, f] = tile_sizes(model, side, tokens);
+  const auto [d, s, f] = published_tiles(model, side, tokens);
   // Tiles that a product needs anew in each step: {left, right}. The left one of q k^T stays where it is.
   const std::vector<std::array<int64_t, 2>> products = {{s * d, d * d}, {s * d, d * d}, {s * d, d * d}, {0, s * d},    {s * s, s * d},
                                                         {s * d, d * d}, {s * d, d * f}, {s * d, d * f}, {s * f, f * d}};
@@ -49,7 +39,7 @@ BaselineTime baseline_prefill_layer(const ModelConfig& model, int side, int64_t 
 
 BaselineTime baseline_decode_layer(BaselineSystem system, const ModelConfig& model, int side, int64_t context, PublishedLayers& layers) {
   const Device& device = layers.device;
-  const auto [d, s, f] = tile_sizes(model, side, context);
+  const auto [d, s, f] = published_tiles(model, side, context);
   const sim::TimeReport& layer = layers.decode(model, side, context);
   if (system == BaselineSystem::ladder) {
     const std::vector<int64_t> fetched = {d * d, d * d, d * d, d * s, s * d, d * d, d * f, d * f, f * d};

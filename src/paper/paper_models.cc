@@ -14,7 +14,7 @@ struct Entry {
   const char* name;   // as the paper writes it
   const char* shape;  // in models/
   // Sides of prefill and decode in table 2. LLaMA3-8B: the table's own. The others are assumed. LLaMA2-13B: the whole width of the wafer
-  // and half of it; the larger two: decode on the fastest of the published sides by our own time(), prefill on the largest.
+  // and half of it; the larger two: prefill on the largest of the published sides, decode on the fastest by our own time().
   int prefill_side, decode_side;
 };
 constexpr std::array kEntries = {Entry{"LLaMA3-8B", "llama3-8b", 660, 360}, Entry{"LLaMA2-13B", "llama2-13b", 750, 375},

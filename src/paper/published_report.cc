@@ -26,13 +26,6 @@ double rate(int64_t tokens, int64_t cycles, const Device& d) {
 }
 mesh::Extent square(int side) { return {side, side}; }
 
-struct PerCore {
-  int64_t d, s, f;  // of dim, positions, ffn
-};
-PerCore per_core(const ModelConfig& m, int side, int64_t positions) {
-  return {.d = padded(m.dim, side) / side, .s = padded(positions, side) / side, .f = padded(m.ffn, side) / side};
-}
-
 // Sides that do not divide by the groups have fewer and a shorter last one.
 int cores_of_group(int side, int groups) { return (side + groups - 1) / groups; }
 int real_groups(int side, int groups) {
@@ -53,7 +46,7 @@ void check_sizes(const std::string& what, const ModelConfig& m, const Device& de
                  .expected = fmt::format("at most {} on {}, which has {} cores", mesh_text(square(std::min(most.w, most.h))), device.name,
                                          mesh_text(most)),
                  .fix = "give a smaller mesh"});
-  const auto [d, s, f] = per_core(m, side, positions);
+  const auto [d, s, f] = published_tiles(m, side, positions);
   const int64_t tile = std::max({d * d, d * f, d * s, what == "prefill" ? s * std::max(s, f) : 0});
   if (tile > kPublishedTile)
     throw Error({.where = what,
@@ -124,8 +117,6 @@ Json part_json(int64_t cycles, int64_t tokens, int64_t all, const Device& d) {
   return json;
 }
 
-int64_t all_cycles(const PublishedRequestTime& t) { return t.prefill + t.transition + t.decode; }
-
 }  // namespace
 
 // ---- measuring -------------------------------------------------------------------------------------------------------------------
@@ -162,7 +153,7 @@ double tokens_per_second(const PublishedLayerReport& r) {
 
 std::string bench_text(const PublishedLayerReport& r) {
   const bool prefill = r.what == "prefill";
-  const auto [d, s, f] = per_core(r.model, r.side, r.positions);
+  const auto [d, s, f] = published_tiles(r.model, r.side, r.positions);
   const CoreShares shares = core_shares(r.layer);
   std::vector<Row> rows = head_rows(r.model, r.device, std::string("those for ") + kernels_of(r.what, r.device));
   rows.push_back({"mesh", fmt::format("{} cores for a layer, each with {} of dim, {} of positions, {} of ffn (padded)",
@@ -186,7 +177,7 @@ std::string bench_text(const PublishedLayerReport& r) {
 
 std::string bench_json(const PublishedLayerReport& r) {
   const bool prefill = r.what == "prefill";
-  const auto [d, s, f] = per_core(r.model, r.side, r.positions);
+  const auto [d, s, f] = published_tiles(r.model, r.side, r.positions);
   Json json = head_json(r.what, r.model, r.device);
   json["kernels"] = kernels_of(r.what, r.device);
   if (!prefill) json["context"] = r.positions;
@@ -212,7 +203,7 @@ std::string bench_json(const PublishedLayerReport& r) {
 }
 
 std::string bench_text(const PublishedRequestReport& r) {
-  const int64_t all = all_cycles(r.time);
+  const int64_t all = whole(r.time);
   const PublishedRequest& q = r.request;
   std::vector<Row> head = head_rows(
       r.model, r.device, fmt::format("prefill's for {}, decode's for {}", kernels_of("prefill", r.device), kernels_of("decode", r.device)));
@@ -234,7 +225,7 @@ std::string bench_text(const PublishedRequestReport& r) {
 }
 
 std::string bench_json(const PublishedRequestReport& r) {
-  const int64_t all = all_cycles(r.time);
+  const int64_t all = whole(r.time);
   const PublishedRequest& q = r.request;
   Json json = head_json("e2e", r.model, r.device);
   json["kernels"] = {{"prefill", kernels_of("prefill", r.device)}, {"decode", kernels_of("decode", r.device)}};

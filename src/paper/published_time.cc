@@ -69,7 +69,7 @@ PublishedRequestTime published_request(const ModelConfig& model, const Published
 }
 
 double tokens_per_second(const PublishedRequest& r, const PublishedRequestTime& t, const Device& device) {
-  return static_cast<double>(r.output) * device.clock_hz / static_cast<double>(t.prefill + t.transition + t.decode);
+  return static_cast<double>(r.output) * device.clock_hz / static_cast<double>(whole(t));
 }
 
 }  // namespace wafer

@@ -40,6 +40,7 @@ struct PublishedRequestTime {
   int64_t transition = 0;
   int64_t decode = 0;
 };
+inline int64_t whole(const PublishedRequestTime& time) { return time.prefill + time.transition + time.decode; }
 PublishedRequestTime published_request(const ModelConfig& model, const PublishedRequest& request, PublishedLayers& layers);
 int64_t published_decode_cycles(const ModelConfig& model, const PublishedRequest& request, PublishedLayers& layers);  // its decode alone
 // Generated tokens over the time of the whole request, as table 2 counts.

@@ -161,7 +161,7 @@ void request_rows(TableWriter& w, const ModelConfig& m) {
              .note = fmt::format("prefill on {}, decode on {}{}", square_text(r.prefill_side), square_text(r.decode_side),
                                  m.name == "LLaMA3-8B" ? "" : " (assumed)")});
     };
-    row("WaferLLM", static_cast<double>(t.prefill + t.transition + t.decode));
+    row("WaferLLM", static_cast<double>(whole(t)));
     for (BaselineSystem s : {BaselineSystem::t10, BaselineSystem::ladder}) {
       const double prefill = cycles(s, baseline_prefill_layer(m, r.prefill_side, r.input, w.layers)),
                    decode = cycles(s, baseline_decode_layer(s, m, r.decode_side, r.input + r.output / 2, w.layers));
@@ -214,7 +214,7 @@ void capacity_rows(TableWriter& w, const ModelConfig& m) {
   own_placement(capacity(limits_of(w.device).mesh));  // one region: most room
 }
 
-// ---- the whole ---------------------------------------------------------------------------------------------------------------------
+// ---- which tables there are -------------------------------------------------------------------------------------------------------
 
 void each_model(TableWriter& w, void (*rows)(TableWriter&, const ModelConfig&)) {
   for (const ModelConfig& m : paper_models()) rows(w, m);
@@ -261,7 +261,7 @@ PaperRow& TableWriter::add(PaperRow row) {
   return rows.back();
 }
 
-std::string square_text(int side) { return fmt::format("{}x{}", side, side); }
+std::string square_text(int side) { return mesh_text({side, side}); }
 std::string gpus_name(int n) { return fmt::format("A100x{}", n); }
 
 std::optional<double> measured_on_gpus(const char* table, const std::string& model, int gpus, const std::string& config) {

@@ -1,6 +1,7 @@
 #include "report/kernel_report.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <charconv>
@@ -25,18 +26,13 @@ int longest_hops(const mesh::Program& program) {
 int64_t all_cycles(const KernelReport& r) { return r.time.cycles + r.harness_cycles; }
 double seconds(const KernelReport& r) { return static_cast<double>(all_cycles(r)) / r.device.clock_hz; }
 
-std::string letters(const mesh::Compliance& c) {
-  std::string out;
-  for (const std::string& b : c.breaks) out += (out.empty() ? "" : ", ") + b;
-  return out;
-}
-
 void add_compliance(const KernelReport& r, std::vector<Row>& rows) {
   const mesh::Compliance& c = *r.compliance;
   auto is = [](bool broken) { return broken ? " (broken)" : ""; };
   rows.push_back({"steps", fmt::format("{} cycles if each core goes on when it can, {} if all cores start a step together",
                                        grouped(r.cycles_apart), grouped(r.cycles_together))});
-  rows.push_back({"breaks", c.breaks.empty() ? "no limit" : letters(c) + ": timed as if the device allowed it"});
+  rows.push_back(
+      {"breaks", c.breaks.empty() ? "no limit" : fmt::format("{}: timed as if the device allowed it", fmt::join(c.breaks, ", "))});
   rows.push_back(
       {"  P cores", fmt::format("{}, {} of them without a part of C{}", grouped(c.cores), grouped(c.idle_cores), is(c.breaks_p))});
   rows.push_back({"  L longest hop", fmt::format("{} in a step, {} where it does not grow with the side{}", grouped(c.longest_hops),
@@ -106,12 +102,11 @@ KernelReport gemm_report(const kernels::GemmShape& shape, const Device& device) 
   r.longest_step_hops = r.compliance->longest_hops;
   r.cycles_apart = sim::time_entry(program, device, "gemm", params, {.step_start = sim::StepStart::apart}).cycles;
   r.cycles_together = sim::time_entry(program, device, "gemm", params, {.step_start = sim::StepStart::together}).cycles;
-  const std::string mesh = fmt::format("{}x{}", shape.mesh.w, shape.mesh.h);
   r.settings = {{"algorithm", kernels::name(shape.algorithm)},
                 {"m", std::to_string(shape.m)},
                 {"k", std::to_string(shape.k)},
                 {"n", std::to_string(shape.n)},
-                {"mesh", mesh},
+                {"mesh", mesh_text(shape.mesh)},
                 {"numerics", std::string(name_of(shape.numerics))}};
   return r;
 }
