@@ -19,7 +19,7 @@
 #include "base/parallel.h"
 #include "lower/lower.h"
 #include "plan/planner.h"
-#include "sim/run.h"
+#include "run/run.h"
 #include "support/gguf_writer.h"
 
 namespace wafer {
@@ -73,12 +73,12 @@ int run_bench(int rounds, const std::string& path, mesh::Extent mesh) {
   const PlanRequest request{.context = kPrompt + 2 * rounds + 2, .max_prompt = kPrompt, .prefill_mesh = mesh, .decode_mesh = mesh};
   const PlanResult plan = make_plan(model.config, types_of(model), device, request);
   const Lowered lowered = lower(model.config, types_of(model), plan.plan, limits_of(device).mesh);
-  const double pack_seconds = seconds_of([&] { (void)sim::pack_model(model, Numerics::mixed); });
-  auto machine = sim::make_machine(lowered, sim::pack_model(model, Numerics::mixed));
+  const double pack_seconds = seconds_of([&] { (void)run::pack_model(model, Numerics::mixed); });
+  auto machine = run::make_machine(lowered, run::pack_model(model, Numerics::mixed));
   const std::vector<int32_t> prompt(kPrompt, 1);
   const double prefill_seconds =
-      seconds_of([&] { sim::run(*machine, "prefill", {.cached = 0, .rows = kPrompt, .chunk = plan.plan.chunk}, prompt); });
-  sim::run(*machine, "row", {.cached = 0, .rows = kPrompt, .row = kPrompt - 1, .chunk = plan.plan.chunk}, {});
+      seconds_of([&] { run::run(*machine, "prefill", {.cached = 0, .rows = kPrompt, .chunk = plan.plan.chunk}, prompt); });
+  run::run(*machine, "row", {.cached = 0, .rows = kPrompt, .row = kPrompt - 1, .chunk = plan.plan.chunk}, {});
 
   const int64_t bytes = bytes_read(model);
   std::vector<uint64_t> memory(static_cast<size_t>(bytes) / 8, 1);
@@ -93,9 +93,9 @@ int run_bench(int rounds, const std::string& path, mesh::Extent mesh) {
         sink += sum;
       });
     });
-    const int32_t token = sim::chosen(*machine);
+    const int32_t token = run::chosen(*machine);
     const double step =
-        seconds_of([&] { sim::run(*machine, "decode", {.cached = cached++, .rows = 1, .chunk = plan.plan.chunk}, std::span(&token, 1)); });
+        seconds_of([&] { run::run(*machine, "decode", {.cached = cached++, .rows = 1, .chunk = plan.plan.chunk}, std::span(&token, 1)); });
     if (r == 0) continue;  // a warm-up
     read_rate.push_back(static_cast<double>(bytes) / read / 1e9);
     step_rate.push_back(static_cast<double>(bytes) / step / 1e9);

@@ -1,4 +1,4 @@
-// How fast the matrix products of sim/ run on this machine, beside what the memory allows: bench_matmul [rounds] [all|gemv|gemm|pack]
+// How fast the matrix products of run/ run on this machine, beside what the memory allows: bench_matmul [rounds] [all|gemv|gemm|pack]
 // [threads] On one thread the time of the CPU is taken, which other work on the machine disturbs less, else that of the clock.
 //
 // GEMV: matrices of 4096 x 4096, as many as no cache can hold, each read once; every round times the pure read and every case after
@@ -19,9 +19,9 @@
 #include "base/half.h"
 #include "base/isa.h"
 #include "base/parallel.h"
-#include "sim/matmul.h"
+#include "run/matmul.h"
 
-namespace wafer::sim {
+namespace wafer::run {
 namespace {
 
 constexpr int64_t kSide = 4096;
@@ -249,14 +249,14 @@ void bench_pack(int rounds) {
 }
 
 }  // namespace
-}  // namespace wafer::sim
+}  // namespace wafer::run
 
 int main(int argc, char** argv) {
   const int rounds = argc > 1 ? std::max(1, std::atoi(argv[1])) : 7;
   const std::string what = argc > 2 ? argv[2] : "all";
   if (argc > 3) wafer::set_thread_count(std::atoi(argv[3]));
   fmt::print("instructions {}, threads {}, rounds {}, medians\n", wafer::isa_name(wafer::current_isa()), wafer::thread_count(), rounds);
-  if (what == "all" || what == "gemv") wafer::sim::bench_gemv(rounds);
-  if (what == "all" || what == "gemm") wafer::sim::bench_gemm(rounds);
-  if (what == "all" || what == "pack") wafer::sim::bench_pack(rounds);
+  if (what == "all" || what == "gemv") wafer::run::bench_gemv(rounds);
+  if (what == "all" || what == "gemm") wafer::run::bench_gemm(rounds);
+  if (what == "all" || what == "pack") wafer::run::bench_pack(rounds);
 }

@@ -13,13 +13,13 @@
 #include "model/config.h"
 #include "paper/published_time.h"
 #include "plan/planner.h"
-#include "sim/clocks.h"
-#include "sim/product_steps.h"
-#include "sim/reduce_steps.h"
-#include "sim/time.h"
+#include "time/clocks.h"
+#include "time/product_steps.h"
+#include "time/reduce_steps.h"
+#include "time/time.h"
 
 using namespace wafer;
-using namespace wafer::sim;
+using namespace wafer::time;
 
 namespace {
 

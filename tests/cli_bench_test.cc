@@ -6,8 +6,8 @@
 
 #include "lower/lower.h"
 #include "plan/planner.h"
-#include "sim/time.h"
 #include "support/command.h"
+#include "time/time.h"
 
 namespace wafer {
 namespace {
@@ -69,7 +69,7 @@ TEST_F(CliBench, DecodeIsWhatTimeSays) {
   EXPECT_EQ(j["position"], 59);
   const Device d = load_device("wse2");
   const Lowered l = lowered(model, 60, 60, 0, d);
-  const auto t = sim::time_entry(l.program(), d, "decode", {.cached = 59, .rows = 1, .chunk = 60});
+  const auto t = time::time_entry(l.program(), d, "decode", {.cached = 59, .rows = 1, .chunk = 60});
   EXPECT_EQ(j["token"]["cycles"], t.cycles);
   EXPECT_EQ(sum_of(j["token"]["steps"]), t.cycles);
   EXPECT_EQ(sum_of(j["steps"]), j["cycles"].get<int64_t>());
@@ -85,10 +85,10 @@ TEST_F(CliBench, PrefillIsAllItsChunks) {
   const Json j = json({"bench", "prefill"}, {"--mesh", "9x7", "--tokens", "50", "--chunk", "20"});
   const Device d = load_device("wse2");
   const Lowered l = lowered(model, 50, 50, 20, d);
-  int64_t cycles = sim::time_entry(l.program(), d, "row", {.cached = 40, .rows = 10, .row = 9, .chunk = 20}).cycles;
+  int64_t cycles = time::time_entry(l.program(), d, "row", {.cached = 40, .rows = 10, .row = 9, .chunk = 20}).cycles;
   for (int64_t cached : {0, 20, 40})
     cycles +=
-        sim::time_entry(l.program(), d, "prefill", {.cached = cached, .rows = std::min<int64_t>(20, 50 - cached), .chunk = 20}).cycles;
+        time::time_entry(l.program(), d, "prefill", {.cached = cached, .rows = std::min<int64_t>(20, 50 - cached), .chunk = 20}).cycles;
   EXPECT_EQ(j["prompt"]["cycles"], cycles);
   EXPECT_EQ(j["tokens"], 50);
   EXPECT_EQ(j["chunk"], 20);

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "lower/published.h"
+#include "paper/published.h"
 #include "paper/published_time.h"
 #include "support/command.h"
 
@@ -45,7 +45,7 @@ struct CliPublished : testing::Test {
 };
 
 // Of steps and actions, and the keys of all layers' reports.
-void expect_layer(const Json& j, const sim::TimeReport& t) {
+void expect_layer(const Json& j, const time::TimeReport& t) {
   for (const char* key : {"bench",    "engine",  "model",  "layers",   "device",      "clock_hz",    "plan",
                           "numerics", "kernels", "mesh",   "per_core", "cycles",      "seconds",     "tokens_per_second",
                           "steps",    "actions", "shares", "memory",   "memory_note", "host_seconds"})
@@ -59,7 +59,7 @@ void expect_layer(const Json& j, const sim::TimeReport& t) {
   EXPECT_DOUBLE_EQ(j["seconds"].get<double>(), static_cast<double>(t.cycles) / j["clock_hz"].get<double>());
   ASSERT_EQ(j["steps"].size(), t.steps.size());
   int64_t sum = 0;
-  sim::Actions actions;
+  time::Actions actions;
   for (size_t i = 0; i < t.steps.size(); i++) {
     EXPECT_EQ(j["steps"][i]["name"], t.steps[i].name);
     EXPECT_EQ(j["steps"][i]["cycles"], t.steps[i].cycles);
@@ -81,7 +81,7 @@ void expect_layer(const Json& j, const sim::TimeReport& t) {
 TEST_F(CliPublished, DecodeIsTheLayerTimesTheLayers) {
   const Device d = load_device("wse2");
   const Json j = bench("decode", {"--mesh", "9x9", "--context", "60", "--clock", "1e9"});
-  const sim::TimeReport t = published_decode_layer(model, 9, 60, d);
+  const time::TimeReport t = published_decode_layer(model, 9, 60, d);
   expect_layer(j, t);
   EXPECT_EQ(j["bench"], "decode");
   EXPECT_EQ(j["mesh"], "9x9");
@@ -107,7 +107,7 @@ TEST_F(CliPublished, DecodeTakesGroupsAndAnyContext) {
 TEST_F(CliPublished, PrefillIsTheLayerTimesTheLayers) {
   const Device d = load_device("wse2");
   const Json j = bench("prefill", {"--mesh", "9x9", "--tokens", "300"});
-  const sim::TimeReport t = published_prefill_layer(model, 9, 300, d);
+  const time::TimeReport t = published_prefill_layer(model, 9, 300, d);
   expect_layer(j, t);
   EXPECT_EQ(j["bench"], "prefill");
   EXPECT_EQ(j["tokens"], 300);

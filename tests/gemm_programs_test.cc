@@ -9,11 +9,11 @@
 
 #include "base/half.h"
 #include "base/rng.h"
-#include "kernels/gemm_program.h"
+#include "kernel_bench/gemm_program.h"
 #include "mesh/compliance.h"
 #include "mesh/print.h"
 #include "mesh/verify.h"
-#include "sim/machine.h"
+#include "run/machine.h"
 #include "support/naive_executor.h"
 
 namespace wafer {
@@ -84,15 +84,15 @@ Lowered program_alone(const GemmShape& s) {
 }
 
 std::vector<float> by_run(const GemmShape& s, const Lowered& l, const Matrices& x) {
-  auto weights = std::make_shared<sim::PackedModel>();
+  auto weights = std::make_shared<run::PackedModel>();
   weights->numerics = s.numerics;
-  sim::PanelMatrix panels = sim::make_panels(sim::PanelType::f32, s.k, s.n);
-  sim::pack_columns(panels, x.b.data(), s.n);
+  run::PanelMatrix panels = run::make_panels(run::PanelType::f32, s.k, s.n);
+  run::pack_columns(panels, x.b.data(), s.n);
   weights->matrices["b"].push_back(std::move(panels));
-  const auto machine = sim::make_machine(l, weights);
+  const auto machine = run::make_machine(l, weights);
   machine->values[0][0] = x.a;
-  sim::run(*machine, "gemm", {.rows = s.m}, {});
-  return sim::tensor_values(*machine, "c", 0, {.rows = s.m});
+  run::run(*machine, "gemm", {.rows = s.m}, {});
+  return run::tensor_values(*machine, "c", 0, {.rows = s.m});
 }
 
 std::vector<float> by_naive(const GemmShape& s, const Lowered& l, const Matrices& x) {

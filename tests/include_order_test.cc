@@ -17,8 +17,8 @@ namespace {
 namespace fs = std::filesystem;
 
 // A folder of src/ may include itself and those before it. Tests may include anything.
-constexpr std::string_view kFolders[] = {"base", "device", "model",  "text",  "mesh",   "kernels", "plan",  "lower", "roles",
-                                         "sim",  "search", "report", "paper", "engine", "scale",   "serve", "csl",   "cli"};
+constexpr std::string_view kFolders[] = {"base",  "device", "model", "text",   "mesh",   "kernels", "kernel_bench", "time", "plan",
+                                         "lower", "run",    "roles", "search", "report", "paper",   "engine",       "cli"};
 constexpr size_t kMaxLines = 700;
 
 size_t rank(std::string_view folder) {

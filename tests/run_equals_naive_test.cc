@@ -5,7 +5,7 @@
 #include <bit>
 #include <cmath>
 
-#include "sim/run.h"
+#include "run/run.h"
 #include "support/mesh_case.h"
 #include "support/naive_executor.h"
 
@@ -25,11 +25,11 @@ int64_t first_difference(std::span<const float> a, std::span<const float> b) {
 struct Pair {
   const BuiltCase& built;
   NaiveExecutor naive;
-  std::unique_ptr<sim::Machine, void (*)(sim::Machine*)> machine;
+  std::unique_ptr<run::Machine, void (*)(run::Machine*)> machine;
   int64_t compared = 0;  // elements
 
   explicit Pair(const BuiltCase& b, NaiveExecutor::Start start = NaiveExecutor::Start::prefill)
-      : built(b), naive(b.lowered, b.model, start), machine(sim::make_machine(b.lowered, sim::pack_model(b.model, b.what.plan.numerics))) {}
+      : built(b), naive(b.lowered, b.model, start), machine(run::make_machine(b.lowered, run::pack_model(b.model, b.what.plan.numerics))) {}
 
   void expect_same(std::string_view what, std::span<const float> naive_values, std::span<const float> run_values) {
     compared += static_cast<int64_t>(naive_values.size());
@@ -42,13 +42,13 @@ struct Pair {
 
   void expect_same_tensor(const std::string& name, int copy, const Params& params) {
     if (!naive.holds(name, copy, params)) return;
-    expect_same(name + "." + std::to_string(copy), naive.gather(name, copy, params), sim::tensor_values(*machine, name, copy, params));
+    expect_same(name + "." + std::to_string(copy), naive.gather(name, copy, params), run::tensor_values(*machine, name, copy, params));
   }
 
   void run(const std::string& entry, const Params& params, std::span<const int32_t> tokens) {
     SCOPED_TRACE("after " + entry + " at position " + std::to_string(params.cached));
     naive.run(entry, params, tokens);
-    sim::run(*machine, entry, params, tokens);
+    run::run(*machine, entry, params, tokens);
     const std::string prefix = entry == "decode" ? "decode." : "prefill.";
     for (const mesh::Tensor& t : built.lowered.program().tensors) {
       const bool cache = t.name == "k_cache" || t.name == "v_cache";
@@ -60,9 +60,9 @@ struct Pair {
         for (int copy = 0; copy < t.copies; copy++) expect_same_tensor(t.name, copy, params);
     }
     if (entry != "row" && entry != "decode") return;
-    expect_same("logits", naive.logits(), sim::logits(*machine));
+    expect_same("logits", naive.logits(), run::logits(*machine));
     if (!built.what.plan.host_choice) {
-      EXPECT_EQ(naive.chosen(), sim::chosen(*machine));
+      EXPECT_EQ(naive.chosen(), run::chosen(*machine));
     }
   }
 

@@ -1,4 +1,4 @@
-// A block of memory that starts on a cache line, not cleared. Large blocks ask the system for huge pages: the kernels of sim/ read
+// A block of memory that starts on a cache line, not cleared. Large blocks ask the system for huge pages: the kernels of run/ read
 // them once from end to end, and with 4 KB pages the first touch alone costs more than a read.
 #pragma once
 #include <sys/mman.h>

@@ -6,10 +6,10 @@
 #include "base/error.h"
 #include "cli/commands.h"
 #include "cli/output.h"
-#include "kernels/gemm_program.h"
-#include "kernels/reduce_program.h"
+#include "kernel_bench/gemm_program.h"
+#include "kernel_bench/reduce_program.h"
+#include "paper/gemv_report.h"
 #include "plan/planner.h"
-#include "report/gemv_report.h"
 #include "report/kernel_report.h"
 #include "report/text.h"
 

@@ -67,40 +67,40 @@ struct Run {
   }
 
   void report_logits(int64_t position, int32_t token) const {
-    if (options.on_logits) options.on_logits(position, token, sim::logits(*session.machine));
+    if (options.on_logits) options.on_logits(position, token, run::logits(*session.machine));
   }
 
   int32_t choose() {
-    return session.plan.plan.host_choice ? sample(sampler, sim::logits(*session.machine)) : sim::chosen(*session.machine);
+    return session.plan.plan.host_choice ? sample(sampler, run::logits(*session.machine)) : run::chosen(*session.machine);
   }
 
   void prefill(std::span<const int32_t> prompt) {
     const int64_t n = static_cast<int64_t>(prompt.size()), chunk = session.plan.plan.chunk;
     while (cached < n) {
       const int64_t rows = std::min(chunk, n - cached);
-      sim::run(*session.machine, "prefill", params(rows), prompt.subspan(static_cast<size_t>(cached), static_cast<size_t>(rows)));
+      run::run(*session.machine, "prefill", params(rows), prompt.subspan(static_cast<size_t>(cached), static_cast<size_t>(rows)));
       out.prefill_chunks++;
       const bool last = cached + rows == n;
       for (int64_t row = options.all_logits ? 0 : rows - 1; row < rows; row++) {
         if (!options.all_logits && !last) break;
-        sim::run(*session.machine, "row", params(rows, row), {});
+        run::run(*session.machine, "row", params(rows, row), {});
         report_logits(cached + row, prompt[static_cast<size_t>(cached + row)]);
       }
       cached += rows;
       if (options.progress) options.progress("prefill", static_cast<double>(cached) / static_cast<double>(n));
     }
-    sim::run(*session.machine, "transition", params(0), {});
+    run::run(*session.machine, "transition", params(0), {});
   }
 
   void step(int32_t token, bool report) {
-    sim::run(*session.machine, "decode", params(1), std::span(&token, 1));
+    run::run(*session.machine, "decode", params(1), std::span(&token, 1));
     if (report) report_logits(cached, token);
     cached++;
   }
 
   void feed_one_by_one(std::span<const int32_t> prompt) {
     CHECK(session.plan.plan.host_choice, "the prompt's tokens come from the host");
-    sim::run(*session.machine, "transition", params(0), {});
+    run::run(*session.machine, "transition", params(0), {});
     for (size_t i = 0; i < prompt.size(); i++) {
       step(prompt[i], options.all_logits || i + 1 == prompt.size());
       if (options.progress) options.progress("prompt", static_cast<double>(i + 1) / static_cast<double>(prompt.size()));
@@ -146,10 +146,10 @@ Session open_session(Checkpoint checkpoint, const SessionOptions& options) {
                  .fix = "use a smaller model, a shorter context, quantised weights or a larger device"});
   s.lowered = std::make_shared<const Lowered>(lower(s.model.config, types, s.plan.plan, limits_of(s.device).mesh));
   check_program(s);
-  auto packed = sim::pack_model(s.model, options.plan.numerics, [&](double share) {
+  auto packed = run::pack_model(s.model, options.plan.numerics, [&](double share) {
     if (options.progress) options.progress("weights", share);
   });
-  s.machine = sim::make_machine(*s.lowered, std::move(packed));
+  s.machine = run::make_machine(*s.lowered, std::move(packed));
   return s;
 }
 
@@ -157,15 +157,15 @@ Generation generate(Session& session, std::span<const int32_t> prompt, const Gen
   check_prompt(session, prompt, options.max_tokens);
   Run run{
       .session = session, .options = options, .out = {.prompt = {prompt.begin(), prompt.end()}}, .sampler = make_sampler(options.sampler)};
-  sim::set_layer_progress(*session.machine, [&](double share) { run.report_layers(share); });
+  run::set_layer_progress(*session.machine, [&](double share) { run.report_layers(share); });
   const auto start = std::chrono::steady_clock::now();
   options.token_by_token ? run.feed_one_by_one(prompt) : run.prefill(prompt);
   run.out.prefill_seconds = seconds_since(start);
-  sim::set_layer_progress(*session.machine, {});
+  run::set_layer_progress(*session.machine, {});
   const auto decode_start = std::chrono::steady_clock::now();
   run.decode();
   run.out.decode_seconds = seconds_since(decode_start);
-  run.out.overflows = sim::overflow_count(*session.machine);
+  run.out.overflows = run::overflow_count(*session.machine);
   return std::move(run.out);
 }
 

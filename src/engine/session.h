@@ -10,8 +10,8 @@
 #include "device/device.h"
 #include "model/model.h"
 #include "plan/planner.h"
+#include "run/run.h"
 #include "search/search.h"
-#include "sim/run.h"
 #include "text/sampler.h"
 #include "text/tokenizer.h"
 
@@ -23,7 +23,7 @@ struct Session {
   Tokenizer tokenizer;
   PlanResult plan;
   std::shared_ptr<const Lowered> lowered;
-  std::unique_ptr<sim::Machine, void (*)(sim::Machine*)> machine{nullptr, nullptr};
+  std::unique_ptr<run::Machine, void (*)(run::Machine*)> machine{nullptr, nullptr};
 };
 
 struct SessionOptions {

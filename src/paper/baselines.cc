@@ -4,8 +4,8 @@
 #include <array>
 #include <vector>
 
-#include "lower/published.h"
-#include "sim/cost.h"
+#include "paper/published.h"
+#include "time/cost.h"
 
 namespace wafer {
 
@@ -13,12 +13,12 @@ const char* name(BaselineSystem system) { return system == BaselineSystem::t10 ?
 
 namespace {
 
-double words(const Device& device, int64_t elements) { return static_cast<double>(sim::wavelets(device, mesh::Dtype::f16, elements)); }
+double words(const Device& device, int64_t elements) { return static_cast<double>(time::wavelets(device, mesh::Dtype::f16, elements)); }
 
 // A layer without its communication: the cycles of the steps that send nothing.
-double local_cycles(const sim::TimeReport& layer) {
+double local_cycles(const time::TimeReport& layer) {
   double sum = 0;
-  for (const sim::StepTime& s : layer.steps) sum += s.wavelets == 0 ? static_cast<double>(s.cycles) : 0;
+  for (const time::StepTime& s : layer.steps) sum += s.wavelets == 0 ? static_cast<double>(s.cycles) : 0;
   return sum;
 }
 
@@ -40,7 +40,7 @@ BaselineTime baseline_prefill_layer(const ModelConfig& model, int side, int64_t 
 BaselineTime baseline_decode_layer(BaselineSystem system, const ModelConfig& model, int side, int64_t context, PublishedLayers& layers) {
   const Device& device = layers.device;
   const auto [d, s, f] = published_tiles(model, side, context);
-  const sim::TimeReport& layer = layers.decode(model, side, context);
+  const time::TimeReport& layer = layers.decode(model, side, context);
   if (system == BaselineSystem::ladder) {
     const std::vector<int64_t> fetched = {d * d, d * d, d * d, d * s, s * d, d * d, d * f, d * f, f * d};
     double tile_words = 0;

@@ -33,7 +33,7 @@ struct Tiny : testing::Test {
 
 TEST_F(Tiny, T10sSumsCrossTheLineInOneChain) {
   double local = 0;
-  for (const sim::StepTime& s : published_decode_layer(m, 2, 4, device).steps)
+  for (const time::StepTime& s : published_decode_layer(m, 2, 4, device).steps)
     if (!s.name.ends_with(".sum") && s.name != "max") local += static_cast<double>(s.cycles);
   const BaselineTime t = baseline_decode_layer(BaselineSystem::t10, m, 2, 4, layers);
   EXPECT_EQ(t.stages, 10) << "ten sums, one link each";

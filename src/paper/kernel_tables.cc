@@ -5,9 +5,9 @@
 #include <array>
 #include <cmath>
 
-#include "lower/published.h"
+#include "paper/gemv_report.h"
+#include "paper/published.h"
 #include "paper/table_writer.h"
-#include "report/gemv_report.h"
 #include "report/kernel_report.h"
 
 namespace wafer {
@@ -154,9 +154,9 @@ void wse3_layer_rows(TableWriter& w) {
   for (int side : {120, 240, 360, 480, 600, 720}) {
     // Weak scaling, as the notebook's: the same tiles on every side.
     const ModelConfig model{.layers = 1, .dim = 9 * side, .ffn = 30 * side};
-    const sim::TimeReport layer = published_decode_layer(model, side, 9 * side, wse3, side / kGroup);
+    const time::TimeReport layer = published_decode_layer(model, side, 9 * side, wse3, side / kGroup);
     double reductions = 0;
-    for (const sim::StepTime& s : layer.steps)
+    for (const time::StepTime& s : layer.steps)
       if (s.wavelets > 0 || s.name.starts_with("routes_")) reductions += static_cast<double>(s.cycles);
     auto row = [&](const char* method, double ours, double measured, std::optional<RowUse> use, const char* note) {
       PaperRow& r = w.add({.table = "WSE-3 layer",

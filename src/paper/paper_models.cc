@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "base/check.h"
-#include "lower/published.h"
+#include "paper/published.h"
 
 namespace wafer {
 namespace {

@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
-#include "lower/published.h"
+#include "paper/published.h"
 #include "plan/planner.h"
 #include "report/kernel_report.h"
 #include "report/text.h"
@@ -64,9 +64,9 @@ std::vector<Row> head_rows(const ModelConfig& m, const Device& d, const std::str
           {"memory", kNoMemory}};
 }
 
-std::string steps_table(const sim::TimeReport& t) {
+std::string steps_table(const time::TimeReport& t) {
   std::vector<Row> rows = {{"steps of one layer", "times", "cycles", "share"}};
-  for (const sim::StepTime& s : t.steps)
+  for (const time::StepTime& s : t.steps)
     rows.push_back({"  " + s.name, grouped(s.count), grouped(s.cycles),
                     fmt::format("{:.1f}%", 100.0 * static_cast<double>(s.cycles) / static_cast<double>(std::max<int64_t>(1, t.cycles)))});
   rows.push_back({"  all", "", grouped(t.cycles), "100.0%"});
@@ -98,9 +98,9 @@ struct Named {
   const char* name;
   int64_t value;
 };
-std::array<Named, 6> all_actions(const sim::TimeReport& t) {
-  sim::Actions a;
-  for (const sim::StepTime& s : t.steps) a = a + s.actions;
+std::array<Named, 6> all_actions(const time::TimeReport& t) {
+  time::Actions a;
+  for (const time::StepTime& s : t.steps) a = a + s.actions;
   return {{{"stream_ops", a.stream_ops},
            {"descriptor_loads", a.descriptor_loads},
            {"descriptor_edits", a.descriptor_edits},
@@ -193,7 +193,7 @@ std::string bench_json(const PublishedLayerReport& r) {
   json["seconds"] = seconds(r.layer.cycles, r.device);
   json["tokens_per_second"] = tokens_per_second(r);
   json["steps"] = Json::array();
-  for (const sim::StepTime& step : r.layer.steps)
+  for (const time::StepTime& step : r.layer.steps)
     json["steps"].push_back({{"name", step.name}, {"cycles", step.cycles}, {"count", step.count}});
   for (const auto& [name, value] : all_actions(r.layer)) json["actions"][name] = value;
   const CoreShares shares = core_shares(r.layer);

@@ -6,7 +6,7 @@
 #include "device/device.h"
 #include "model/config.h"
 #include "paper/published_time.h"
-#include "sim/time.h"
+#include "time/time.h"
 
 namespace wafer {
 
@@ -21,7 +21,7 @@ struct PublishedLayerReport {
   int side = 1;
   int groups = 0;         // decode: of each line of cores
   int64_t positions = 1;  // decode: the token is the last of them; prefill: tokens of the prompt
-  sim::TimeReport layer = {};
+  time::TimeReport layer = {};
   double host_seconds = 0;
 };
 struct PublishedRequestReport {

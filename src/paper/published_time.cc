@@ -1,33 +1,33 @@
 #include "paper/published_time.h"
 
 #include "lower/lower.h"
-#include "lower/published.h"
+#include "paper/published.h"
 #include "plan/planner.h"
 #include "search/request_time.h"
 
 namespace wafer {
 
-sim::TimeReport published_decode_layer(const ModelConfig& model, int side, int64_t context, const Device& device,
-                                       std::optional<int> groups) {
+time::TimeReport published_decode_layer(const ModelConfig& model, int side, int64_t context, const Device& device,
+                                        std::optional<int> groups) {
   const mesh::Program p =
       published_decode(model, side, groups.value_or(published_groups(side)), context, limits_of(device).mesh, published_kernels(device));
-  return sim::time_entry(p, device, "layer", {});
+  return time::time_entry(p, device, "layer", {});
 }
 
-sim::TimeReport published_prefill_layer(const ModelConfig& model, int side, int64_t tokens, const Device& device, int64_t ring_steps) {
+time::TimeReport published_prefill_layer(const ModelConfig& model, int side, int64_t tokens, const Device& device, int64_t ring_steps) {
   const int64_t rows = padded(tokens, side);
-  return sim::time_entry(published_prefill(model, side, tokens, limits_of(device).mesh), device, "layer", {.rows = rows, .chunk = rows},
-                         {.ring_steps = ring_steps});
+  return time::time_entry(published_prefill(model, side, tokens, limits_of(device).mesh), device, "layer", {.rows = rows, .chunk = rows},
+                          {.ring_steps = ring_steps});
 }
 
-const sim::TimeReport& PublishedLayers::decode(const ModelConfig& model, int side, int64_t context) {
+const time::TimeReport& PublishedLayers::decode(const ModelConfig& model, int side, int64_t context) {
   refuse_experts(model);  // the key would take it for a dense model of the same widths
   const auto [it, fresh] = decodes.try_emplace({model.dim, model.ffn, side, padded(context, side)});
   if (fresh) it->second = published_decode_layer(model, side, context, device);
   return it->second;
 }
 
-const sim::TimeReport& PublishedLayers::prefill(const ModelConfig& model, int side, int64_t tokens) {
+const time::TimeReport& PublishedLayers::prefill(const ModelConfig& model, int side, int64_t tokens) {
   refuse_experts(model);
   const auto [it, fresh] = prefills.try_emplace({model.dim, model.ffn, side, padded(tokens, side)});
   if (fresh) it->second = published_prefill_layer(model, side, tokens, device);

@@ -8,23 +8,23 @@
 
 #include "device/device.h"
 #include "model/config.h"
-#include "sim/time.h"
+#include "time/time.h"
 
 namespace wafer {
 
 // One layer on side x side cores: a token at position context - 1, or a prompt. `groups` of the allreduces: the published ones without.
-sim::TimeReport published_decode_layer(const ModelConfig& model, int side, int64_t context, const Device& device,
-                                       std::optional<int> groups = std::nullopt);
+time::TimeReport published_decode_layer(const ModelConfig& model, int side, int64_t context, const Device& device,
+                                        std::optional<int> groups = std::nullopt);
 // ring_steps: as TimeOptions has it; 0 times all of them.
-sim::TimeReport published_prefill_layer(const ModelConfig& model, int side, int64_t tokens, const Device& device, int64_t ring_steps = 0);
+time::TimeReport published_prefill_layer(const ModelConfig& model, int side, int64_t tokens, const Device& device, int64_t ring_steps = 0);
 
 // The same, each timed once: what several tables ask for.
 struct PublishedLayers {
   const Device& device;
-  std::map<std::array<int64_t, 4>, sim::TimeReport> decodes{}, prefills{};  // by dim, ffn, side, context or tokens
+  std::map<std::array<int64_t, 4>, time::TimeReport> decodes{}, prefills{};  // by dim, ffn, side, context or tokens
 
-  const sim::TimeReport& decode(const ModelConfig& model, int side, int64_t context);
-  const sim::TimeReport& prefill(const ModelConfig& model, int side, int64_t tokens);
+  const time::TimeReport& decode(const ModelConfig& model, int side, int64_t context);
+  const time::TimeReport& prefill(const ModelConfig& model, int side, int64_t tokens);
 };
 
 // A request: a prompt of `input` tokens on one mesh, then `output` tokens, each decoded with the context that it has, on another.

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/parallel.h"
-#include "lower/published.h"
+#include "paper/published.h"
 
 namespace wafer {
 namespace {
@@ -23,7 +23,7 @@ ModelConfig small_model() {
           .rope_base = 1e4};
 }
 
-bool same(const sim::TimeReport& a, const sim::TimeReport& b) {
+bool same(const time::TimeReport& a, const time::TimeReport& b) {
   if (a.cycles != b.cycles || a.steps.size() != b.steps.size()) return false;
   for (size_t i = 0; i < a.steps.size(); i++)
     if (a.steps[i].name != b.steps[i].name || a.steps[i].cycles != b.steps[i].cycles) return false;
@@ -62,13 +62,13 @@ TEST(PublishedTime, ALayerIsTimedOnceAndRemembered) {
   const Device d = load_device("wse2");
   ModelConfig m = small_model();
   PublishedLayers layers{.device = d};
-  const sim::TimeReport& decode = layers.decode(m, 7, 20);
+  const time::TimeReport& decode = layers.decode(m, 7, 20);
   EXPECT_TRUE(same(decode, published_decode_layer(m, 7, 20, d)));
   EXPECT_EQ(&layers.decode(m, 7, 20), &decode);
   EXPECT_EQ(&layers.decode(m, 7, 21), &decode) << "both are padded to 21";
   EXPECT_NE(&layers.decode(m, 7, 22), &decode);
   EXPECT_NE(&layers.decode(m, 8, 20), &decode);
-  const sim::TimeReport& prefill = layers.prefill(m, 7, 20);
+  const time::TimeReport& prefill = layers.prefill(m, 7, 20);
   EXPECT_TRUE(same(prefill, published_prefill_layer(m, 7, 20, d)));
   EXPECT_EQ(&layers.prefill(m, 7, 15), &prefill);
   m.layers = 5;
@@ -87,7 +87,7 @@ TEST(PublishedTime, GroupsAreThePublishedOnesUnlessGiven) {
 TEST(PublishedTime, OnWse3TheRoutesAreRewritten) {
   const auto route_changes = [](const char* name) {
     int64_t sum = 0;
-    for (const sim::StepTime& s : published_decode_layer(small_model(), 7, 20, load_device(name)).steps) sum += s.actions.route_changes;
+    for (const time::StepTime& s : published_decode_layer(small_model(), 7, 20, load_device(name)).steps) sum += s.actions.route_changes;
     return sum;
   };
   EXPECT_EQ(route_changes("wse2"), 0);
@@ -98,7 +98,7 @@ TEST(PublishedTime, ThreadsChangeNothing) {
   const Device d = load_device("wse2");
   const ModelConfig m = small_model();
   set_thread_count(1);
-  const sim::TimeReport decode = published_decode_layer(m, 50, 100, d), prefill = published_prefill_layer(m, 50, 100, d);
+  const time::TimeReport decode = published_decode_layer(m, 50, 100, d), prefill = published_prefill_layer(m, 50, 100, d);
   for (int threads : {2, 3, 8}) {
     set_thread_count(threads);
     EXPECT_TRUE(same(published_decode_layer(m, 50, 100, d), decode)) << threads;

@@ -42,7 +42,7 @@ std::string decode_text(const ChipTime& t) {
 }
 
 std::string joules_text(const ChipTime& t) {
-  const sim::Energy e = energy_of(t);
+  const time::Energy e = energy_of(t);
   return fmt::format("{} J by activity (all assumed): multiply-adds {}, ramps {}, hops {}, actions {}, idle chip {}",
                      significant(e.total()), significant(e.multiply_adds), significant(e.ramps), significant(e.hops),
                      significant(e.actions), significant(e.idle));
@@ -158,7 +158,7 @@ Json chip_json(const ChipTime& t) {
 }
 
 Json energy_json(const ChipTime& t) {
-  const sim::Energy e = energy_of(t);
+  const time::Energy e = energy_of(t);
   return {
       {"power_watts", t.power_watts},
       {"joules_by_power", joules_by_power(t)},

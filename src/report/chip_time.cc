@@ -9,7 +9,7 @@
 #include "base/parallel.h"
 #include "base/rng.h"
 #include "search/request_time.h"
-#include "sim/product_memo.h"
+#include "time/product_memo.h"
 
 namespace wafer {
 namespace {
@@ -60,7 +60,7 @@ struct Sample {
   std::string entry;
   Params params;
   double weight = 1;
-  sim::TimeReport report = {};
+  time::TimeReport report = {};
 };
 
 struct Timer {
@@ -88,9 +88,9 @@ struct Timer {
       auto& kinds_here = kinds[s.entry];
       if (kinds_here.empty()) kinds_here = kinds_of(program, s.entry);
       part.cycles += s.weight * static_cast<double>(s.report.cycles);
-      part.energy = part.energy + s.weight * sim::energy_of(s.report, device);
+      part.energy = part.energy + s.weight * time::energy_of(s.report, device);
       double compute = 0, communicate = 0;
-      for (const sim::StepTime& step : s.report.steps) {
+      for (const time::StepTime& step : s.report.steps) {
         const auto [it, fresh] = line_of.try_emplace(step.name, part.steps.size());
         if (fresh) {
           const auto kind = kinds_here.find(step.name);
@@ -177,12 +177,12 @@ struct Timer {
 
 // All at once, but for those that learn from each other: the chunks of a prefill on a large mesh.
 void time_all(const mesh::Program& program, const Device& device, const std::vector<std::vector<Sample>*>& lists) {
-  sim::ProductMemo memo;
-  const auto time = [&](Sample& s) { s.report = sim::time_entry(program, device, s.entry, s.params, {.products = &memo}); };
+  time::ProductMemo memo;
+  const auto time = [&](Sample& s) { s.report = time::time_entry(program, device, s.entry, s.params, {.products = &memo}); };
   std::vector<Sample*> others;
   for (std::vector<Sample>* list : lists)
     for (Sample& s : *list)
-      if (sim::worth_a_memo(memo, program, mesh::entry(program, s.entry)))
+      if (time::worth_a_memo(memo, program, mesh::entry(program, s.entry)))
         time(s);
       else
         others.push_back(&s);
@@ -233,7 +233,7 @@ ChipTime time_inference(const mesh::Program& program, const Plan& plan, const De
 
 double cycles_of(const ChipTime& t) { return t.prefill.cycles + t.transition.cycles + t.decode.cycles; }
 double seconds_of(const ChipTime& t) { return cycles_of(t) / t.clock_hz; }
-sim::Energy energy_of(const ChipTime& t) { return t.prefill.energy + t.transition.energy + t.decode.energy; }
+time::Energy energy_of(const ChipTime& t) { return t.prefill.energy + t.transition.energy + t.decode.energy; }
 double joules_by_power(const ChipTime& t) { return t.power_watts * seconds_of(t); }
 
 CoreCycles core_cycles_of(const ChipTime& t) {

@@ -1,4 +1,4 @@
-// An inference on the chip: cycles, shares and joules of its prefill, transition and decode, timed step by step by sim::time_entry().
+// An inference on the chip: cycles, shares and joules of its prefill, transition and decode, timed step by step by time::time_entry().
 //
 // What is too much to time one by one is timed at some places and taken as linear between: full chunks of a long prompt, and positions of
 // a long decode. The decode is checked at positions drawn at random, and the largest difference is part of the result.
@@ -10,8 +10,8 @@
 #include "device/device.h"
 #include "mesh/program.h"
 #include "plan/plan.h"
-#include "sim/energy.h"
-#include "sim/time.h"
+#include "time/energy.h"
+#include "time/time.h"
 
 namespace wafer {
 
@@ -51,7 +51,7 @@ struct PartTime {
   double cycles = 0;              // whole where nothing was interpolated
   std::vector<StepCycles> steps;  // in the order of the program; their cycles add up to `cycles`
   CoreCycles cores;
-  sim::Energy energy;
+  time::Energy energy;
 };
 
 struct ChipTime {
@@ -76,7 +76,7 @@ ChipTime time_inference(const mesh::Program& program, const Plan& plan, const De
 
 double cycles_of(const ChipTime& t);        // of all parts
 double seconds_of(const ChipTime& t);       // the chip's, without the host
-sim::Energy energy_of(const ChipTime& t);   // by activity
+time::Energy energy_of(const ChipTime& t);  // by activity
 double joules_by_power(const ChipTime& t);  // chip power x seconds
 CoreCycles core_cycles_of(const ChipTime& t);
 double cycles_per_token(const ChipTime& t);  // of decode. Requires: it has steps

@@ -56,7 +56,7 @@ std::vector<PathPart> critical_path(const Lowered& lowered, const Device& device
   }
   std::vector<size_t> order;  // of the token's way
   PathPart between{.region = -1, .what = "between phases", .steps = {}};
-  for (sim::StepTime& s : sim::time_entry(named, device, "decode", params).steps) {
+  for (time::StepTime& s : time::time_entry(named, device, "decode", params).steps) {
     const size_t colon = s.name.find(':');
     if (colon == std::string::npos) {  // what the timing adds to the program's steps, in all regions together: changes of routes
       between.cycles += s.cycles;

@@ -5,7 +5,7 @@
 
 #include "device/device.h"
 #include "lower/lower.h"
-#include "sim/time.h"
+#include "time/time.h"
 
 namespace wafer {
 
@@ -14,7 +14,7 @@ struct PathPart {
   int region = 0;    // of the plan's decode; -1: all of them, for the routes that are changed between phases
   std::string what;  // "embedding", "layers 0-3", "LM head and choice"
   int64_t cycles = 0;
-  std::vector<sim::StepTime> steps;
+  std::vector<time::StepTime> steps;
 };
 
 // The parts' cycles add up to those of the decode entry, for a token has nothing to overlap with.

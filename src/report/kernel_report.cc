@@ -65,9 +65,9 @@ nlohmann::ordered_json setting_json(const std::string& value) {
 
 }  // namespace
 
-CoreShares core_shares(const sim::TimeReport& time) {
+CoreShares core_shares(const time::TimeReport& time) {
   double compute = 0, communicate = 0, wait = 0;
-  for (const sim::StepTime& s : time.steps) {
+  for (const time::StepTime& s : time.steps) {
     compute += s.compute;
     communicate += s.communicate;
     wait += s.wait;
@@ -88,8 +88,8 @@ KernelReport kernel_report(const std::string& kernel, const mesh::Program& progr
     if (d.rule != mesh::Rule::bytes) r.faults.push_back(d.where + ": " + d.text);
   r.colours = mesh::colours_max(program);
   r.longest_step_hops = longest_hops(program);
-  r.time = sim::time_entry(program, device, entry, params);
-  for (const sim::StepTime& s : r.time.steps) r.operations += s.multiply_adds;
+  r.time = time::time_entry(program, device, entry, params);
+  for (const time::StepTime& s : r.time.steps) r.operations += s.multiply_adds;
   return r;
 }
 
@@ -100,8 +100,8 @@ KernelReport gemm_report(const kernels::GemmShape& shape, const Device& device) 
   KernelReport r = kernel_report("gemm", program, "gemm", params, device);
   r.compliance = mesh::compliance(program, "gemm", params, limits);
   r.longest_step_hops = r.compliance->longest_hops;
-  r.cycles_apart = sim::time_entry(program, device, "gemm", params, {.step_start = sim::StepStart::apart}).cycles;
-  r.cycles_together = sim::time_entry(program, device, "gemm", params, {.step_start = sim::StepStart::together}).cycles;
+  r.cycles_apart = time::time_entry(program, device, "gemm", params, {.step_start = time::StepStart::apart}).cycles;
+  r.cycles_together = time::time_entry(program, device, "gemm", params, {.step_start = time::StepStart::together}).cycles;
   r.settings = {{"algorithm", kernels::name(shape.algorithm)},
                 {"m", std::to_string(shape.m)},
                 {"k", std::to_string(shape.k)},
@@ -134,7 +134,7 @@ std::string kernel_text(const KernelReport& r) {
   for (const std::string& f : r.faults) rows.push_back({r.compliance ? "verify()" : "breaks", f});
   std::vector<Row> steps = {{"step", "times", "cycles"}};
   if (r.harness_cycles > 0) steps.push_back({"harness", "1", grouped(r.harness_cycles)});
-  for (const sim::StepTime& s : r.time.steps) steps.push_back({s.name, grouped(s.count), grouped(s.cycles)});
+  for (const time::StepTime& s : r.time.steps) steps.push_back({s.name, grouped(s.count), grouped(s.cycles)});
   return table(rows, "ll") + "\n" + table(steps, "lrr", "");
 }
 
@@ -147,7 +147,7 @@ std::string kernel_json(const KernelReport& r) {
   json["seconds"] = seconds(r);
   json["steps"] = nlohmann::ordered_json::array();
   if (r.harness_cycles > 0) json["steps"].push_back({{"name", "harness"}, {"cycles", r.harness_cycles}, {"count", 1}});
-  for (const sim::StepTime& s : r.time.steps)
+  for (const time::StepTime& s : r.time.steps)
     json["steps"].push_back({{"name", s.name},
                              {"cycles", s.cycles},
                              {"count", s.count},

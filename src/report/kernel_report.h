@@ -7,10 +7,10 @@
 #include <vector>
 
 #include "device/device.h"
-#include "kernels/gemm_program.h"
+#include "kernel_bench/gemm_program.h"
 #include "mesh/compliance.h"
 #include "mesh/program.h"
-#include "sim/time.h"
+#include "time/time.h"
 
 namespace wafer {
 
@@ -18,7 +18,7 @@ struct KernelReport {
   std::string kernel;                                         // "gemm"
   std::vector<std::pair<std::string, std::string>> settings;  // as they were asked for: ("mesh", "360x360")
   Device device;
-  sim::TimeReport time;
+  time::TimeReport time;
   int64_t harness_cycles = 0;  // counted beside the kernel's, as the vendor's benchmark does
   double repeated_cycles = 0;  // of one of many repetitions back to back; 0: not timed
   int64_t operations = 0;      // multiply-adds that the kernel must do; 0: none
@@ -37,7 +37,7 @@ struct KernelReport {
 struct CoreShares {
   double compute = 0, communicate = 0, wait = 0;
 };
-CoreShares core_shares(const sim::TimeReport& time);
+CoreShares core_shares(const time::TimeReport& time);
 CoreShares core_shares(const KernelReport& report);
 
 // Proves the program's rules and times its entry.

@@ -47,8 +47,8 @@ std::string path_text(const PlacementReport& r, const PlanTime& t) {
   const double all = t.chip.decode.cycles;
   std::vector<Row> rows = {{"critical path of a token", "map", "cores", "cycles", "share", "most of it"}};
   for (const PathPart& p : t.path) {
-    std::vector<sim::StepTime> steps = p.steps;
-    std::stable_sort(steps.begin(), steps.end(), [](const sim::StepTime& a, const sim::StepTime& b) { return a.cycles > b.cycles; });
+    std::vector<time::StepTime> steps = p.steps;
+    std::stable_sort(steps.begin(), steps.end(), [](const time::StepTime& a, const time::StepTime& b) { return a.cycles > b.cycles; });
     std::string most;
     for (size_t i = 0; i < std::min(kLimitsShown, steps.size()) && steps[i].cycles > 0; i++)
       most += fmt::format("{}{} {}", i == 0 ? "" : ", ", steps[i].name, grouped(steps[i].cycles));
@@ -99,7 +99,7 @@ Json path_json(const PlanTime& t) {
   Json list = Json::array();
   for (const PathPart& p : t.path) {
     Json steps = Json::array();
-    for (const sim::StepTime& s : p.steps) steps.push_back({{"name", s.name}, {"count", s.count}, {"cycles", s.cycles}});
+    for (const time::StepTime& s : p.steps) steps.push_back({{"name", s.name}, {"count", s.count}, {"cycles", s.cycles}});
     list.push_back({{"region", p.region < 0 ? Json(nullptr) : Json(p.region)}, {"what", p.what}, {"cycles", p.cycles}, {"steps", steps}});
   }
   return list;

@@ -36,7 +36,7 @@ Plan small_plan(int64_t chunk) {
 Lowered lowered(const Plan& plan) { return lower(small_shape(), uniform_types(TensorType::f16), plan, {750, 994}); }
 
 int64_t decode_cycles(const Lowered& l, const Device& d, int64_t position) {
-  return sim::time_entry(l.program(), d, "decode", {.cached = position, .rows = 1, .chunk = l.placement.plan.chunk}).cycles;
+  return time::time_entry(l.program(), d, "decode", {.cached = position, .rows = 1, .chunk = l.placement.plan.chunk}).cycles;
 }
 
 TEST(ChipTime, AShortInferenceIsTheSumOfItsEntries) {
@@ -46,8 +46,8 @@ TEST(ChipTime, AShortInferenceIsTheSumOfItsEntries) {
   const ChipTime t = time_inference(l.program(), plan, d, {.prompt = 24, .decode_steps = 3});
   int64_t prefill = 0;
   for (int64_t at : {0, 10, 20})
-    prefill += sim::time_entry(l.program(), d, "prefill", {.cached = at, .rows = std::min<int64_t>(10, 24 - at), .chunk = 10}).cycles;
-  prefill += sim::time_entry(l.program(), d, "row", {.cached = 20, .rows = 4, .row = 3, .chunk = 10}).cycles;
+    prefill += time::time_entry(l.program(), d, "prefill", {.cached = at, .rows = std::min<int64_t>(10, 24 - at), .chunk = 10}).cycles;
+  prefill += time::time_entry(l.program(), d, "row", {.cached = 20, .rows = 4, .row = 3, .chunk = 10}).cycles;
   EXPECT_EQ(t.prefill.cycles, static_cast<double>(prefill));
   EXPECT_EQ(t.chunks, 3);
   EXPECT_EQ(t.chunks_timed, 3);
@@ -82,8 +82,8 @@ TEST(ChipTime, LongOnesAreInterpolated) {
   EXPECT_NEAR(t.decode.cycles / exact, 1, 0.01);
   for (int64_t at = 0; at < 97; at += 5)
     prefill += static_cast<double>(
-        sim::time_entry(l.program(), d, "prefill", {.cached = at, .rows = std::min<int64_t>(5, 97 - at), .chunk = 5}).cycles);
-  prefill += static_cast<double>(sim::time_entry(l.program(), d, "row", {.cached = 95, .rows = 2, .row = 1, .chunk = 5}).cycles);
+        time::time_entry(l.program(), d, "prefill", {.cached = at, .rows = std::min<int64_t>(5, 97 - at), .chunk = 5}).cycles);
+  prefill += static_cast<double>(time::time_entry(l.program(), d, "row", {.cached = 95, .rows = 2, .row = 1, .chunk = 5}).cycles);
   EXPECT_NEAR(t.prefill.cycles / prefill, 1, 0.01);
   EXPECT_GT(t.largest_error, 0);
   EXPECT_LT(t.largest_error, 0.05);

@@ -7,7 +7,7 @@
 #include <set>
 
 #include "base/rng.h"
-#include "kernels/gemv_program.h"
+#include "kernel_bench/gemv_program.h"
 #include "lower/lower.h"
 
 namespace wafer::roles {

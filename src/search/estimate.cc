@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "base/check.h"
-#include "sim/cost.h"
+#include "time/cost.h"
 
 namespace wafer {
 
@@ -40,10 +40,10 @@ Shares shares(const ModelConfig& c, Extent e) {
 struct Costs {
   const Device& device;
   Numerics numerics;
-  double local(LocalOp op, const sim::LocalSize& z) const { return static_cast<double>(sim::local_cost(device, numerics, op, z).cycles); }
+  double local(LocalOp op, const time::LocalSize& z) const { return static_cast<double>(time::local_cost(device, numerics, op, z).cycles); }
   double words(int64_t elements) const {
     return static_cast<double>(
-        sim::stream_cycles(device, sim::wavelets(device, numerics == Numerics::fp16 ? Dtype::f16 : Dtype::f32, elements)));
+        time::stream_cycles(device, time::wavelets(device, numerics == Numerics::fp16 ? Dtype::f16 : Dtype::f32, elements)));
   }
   double operand_words(double elements) const { return numerics == Numerics::fp32 ? elements : std::ceil(elements / 2); }
 };
@@ -64,18 +64,18 @@ double vector_steps(const Costs& c, const Shares& s, int64_t rows, int64_t dim) 
 // pair of the logical tiles that lie on it.
 double product(const Costs& c, Extent e, int64_t rows, double k, int64_t n) {
   const int64_t L = std::max(e.w, e.h), across = std::min(n, ceil_div(L, e.w)), down = std::min(rows, ceil_div(L, e.h));
-  const sim::TileRate rate = sim::tile_rate(c.device, c.numerics, ceil_div(rows, down));
+  const time::TileRate rate = time::tile_rate(c.device, c.numerics, ceil_div(rows, down));
   const double compute = static_cast<double>(across * down) * k * static_cast<double>(rate.per_k + rate.per_kn * ceil_div(n, across));
   const double shift = c.operand_words(static_cast<double>(rows) * k) + c.operand_words(k * static_cast<double>(n));
   const double fixed =
-      static_cast<double>(4 * (sim::stream_issue_cycles(c.device) + c.device.task_activation_cycles) + c.device.exchange_step_cycles);
+      static_cast<double>(4 * (time::stream_issue_cycles(c.device) + c.device.task_activation_cycles) + c.device.exchange_step_cycles);
   const double stolen = 2 * shift * static_cast<double>(c.device.background_wavelet_cycles);  // by words in and out
   return static_cast<double>(L) * (fixed + std::max(compute + stolen, shift + static_cast<double>(2 * c.device.ramp_cycles + 1)));
 }
 
 // Half a turn of a ring of `steps` positions with a tile of `elements`, nothing beside it.
 double alignment(const Costs& c, int64_t steps, double elements) {
-  const double hop = static_cast<double>(sim::stream_issue_cycles(c.device) + 2 * c.device.ramp_cycles + 2);
+  const double hop = static_cast<double>(time::stream_issue_cycles(c.device) + 2 * c.device.ramp_cycles + 2);
   return static_cast<double>(steps) / 2 * (hop + c.operand_words(elements));
 }
 
@@ -83,7 +83,7 @@ double alignment(const Costs& c, int64_t steps, double elements) {
 
 double tree_estimate(const Device& d, int cores, const std::vector<int>& groups, double words) {
   if (cores <= 1) return 0;
-  const double issue = static_cast<double>(sim::stream_issue_cycles(d)), ramps = static_cast<double>(2 * d.ramp_cycles);
+  const double issue = static_cast<double>(time::stream_issue_cycles(d)), ramps = static_cast<double>(2 * d.ramp_cycles);
   double cycles = 0;
   int members = cores, apart = 1;
   std::vector<int> levels = groups;
@@ -142,7 +142,7 @@ StageEstimate prefill_estimate(const ModelConfig& config, const Device& d, const
   const int64_t keys = ceil_div(length, s.run);
   const Extent run{s.run, e.h};
   const double keys_tile = over(length, Lrun), dims = 2.0 * static_cast<double>(s.pairs);
-  const double row_sum = 2 * static_cast<double>(sim::stream_issue_cycles(d)) + 2 * tile * keys_tile +
+  const double row_sum = 2 * static_cast<double>(time::stream_issue_cycles(d)) + 2 * tile * keys_tile +
                          static_cast<double>(s.run) / 2 * static_cast<double>(2 * d.ramp_cycles + 2);
   double attention = product(c, {std::max(s.run, e.h), e.h}, rows, dims, ceil_div(length, Lrun)) + static_cast<double>(Lrun) * row_sum;
   attention += product(c, run, rows, keys_tile, 2 * s.pairs) + alignment(c, Lrun, tile * keys_tile) + alignment(c, Lrun, keys_tile * dims);

@@ -7,7 +7,7 @@
 
 #include "base/check.h"
 #include "base/parallel.h"
-#include "sim/product_memo.h"
+#include "time/product_memo.h"
 
 namespace wafer {
 
@@ -21,8 +21,8 @@ struct Sum {
   std::map<std::string, size_t> line_of;
   std::vector<double> counts, cycles;
 
-  void add(const sim::TimeReport& report, double weight) {
-    for (const sim::StepTime& s : report.steps) {
+  void add(const time::TimeReport& report, double weight) {
+    for (const time::StepTime& s : report.steps) {
       const auto [at, added] = line_of.try_emplace(s.name, names.size());
       if (added) {
         names.push_back(s.name);
@@ -83,14 +83,14 @@ struct Start {
 // All starts at the same time on the host, but for those that learn from each other; added up in their order.
 TimedPart time_starts(const RequestTimer& timer, const std::vector<Start>& starts) {
   const Program& program = timer.lowered.program();
-  sim::ProductMemo memo;
-  sim::TimeOptions options = timer.options;
+  time::ProductMemo memo;
+  time::TimeOptions options = timer.options;
   if (options.ring_steps == 0) options.products = &memo;  // first steps alone are short
-  std::vector<sim::TimeReport> reports(starts.size());
-  const auto time = [&](size_t i) { reports[i] = sim::time_entry(program, timer.device, starts[i].entry, starts[i].params, options); };
+  std::vector<time::TimeReport> reports(starts.size());
+  const auto time = [&](size_t i) { reports[i] = time::time_entry(program, timer.device, starts[i].entry, starts[i].params, options); };
   std::vector<size_t> others;
   for (size_t i = 0; i < starts.size(); i++)
-    if (timer.options.ring_steps == 0 && sim::worth_a_memo(memo, program, entry(program, starts[i].entry)))
+    if (timer.options.ring_steps == 0 && time::worth_a_memo(memo, program, entry(program, starts[i].entry)))
       time(i);
     else
       others.push_back(i);

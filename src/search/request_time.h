@@ -10,7 +10,7 @@
 
 #include "device/device.h"
 #include "lower/lower.h"
-#include "sim/time.h"
+#include "time/time.h"
 
 namespace wafer {
 
@@ -40,7 +40,7 @@ constexpr int64_t kPrefillChunks = 3;     // attention grows by one chunk of key
 struct RequestTimer {
   const Lowered& lowered;
   const Device& device;
-  sim::TimeOptions options = {};
+  time::TimeOptions options = {};
   int64_t chunks = kPrefillChunks;  // of equal chunks of a prompt, as many are timed
 
   // The prompt in chunks of the plan, and its last row to the first token.

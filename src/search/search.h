@@ -1,5 +1,5 @@
 // Chooses a plan by its cycles: many meshes, chunks and trees are ranked by closed formulas (estimate.h), the best that fit are placed,
-// proved and timed by sim::time_entry(). The same request gives the same plan: no clock of the host decides anything.
+// proved and timed by time::time_entry(). The same request gives the same plan: no clock of the host decides anything.
 #pragma once
 #include <cstdint>
 #include <optional>

@@ -66,7 +66,7 @@ TEST(RequestTimer, SaysWhatTimeEntrySays) {
   const Device d = load_device("wse2");
   const Lowered l =
       planned(shape(64, 3), d, {.context = 60, .max_prompt = 40, .chunk = 15, .prefill_mesh = Extent{9, 7}, .decode_mesh = Extent{6, 8}});
-  const auto cycles = [&](const char* entry, const Params& p) { return sim::time_entry(l.program(), d, entry, p).cycles; };
+  const auto cycles = [&](const char* entry, const Params& p) { return time::time_entry(l.program(), d, entry, p).cycles; };
   const RequestTimer timer{l, d};
   EXPECT_EQ(timer.decode(44, 1).cycles, cycles("decode", {.cached = 44, .rows = 1, .chunk = 15}));
   EXPECT_EQ(timer.decode(40, 3).cycles, cycles("decode", {.cached = 40, .rows = 1, .chunk = 15}) +

@@ -1,4 +1,4 @@
-// The naive executor: walks a mesh program core by core in plain loops, as a wafer would, and calls nothing of src/sim. It is the oracle of
+// The naive executor: walks a mesh program core by core in plain loops, as a wafer would, and calls nothing of src/run. It is the oracle of
 // run(): the same bits. And it proves locality: a core reads only what it holds. A read of anything else, a transfer over more than two
 // hops inside a ring, a buffer that does not hold what its placement says, a buffer used in a phase in which it has no bytes, a receive
 // that no send ever answers: each throws std::logic_error naming step, core, buffer and index.
@@ -27,7 +27,7 @@ class NaiveExecutor {
   NaiveExecutor(const Lowered& lowered, const Model& model, Start start = Start::prefill);
   ~NaiveExecutor();
 
-  // As sim::run.
+  // As run::run.
   void run(const std::string& entry, const mesh::Params& params, std::span<const int32_t> tokens);
 
   // Puts a matrix where its buffers say, before an entry that reads it; for programs of one kernel, which no host loads.

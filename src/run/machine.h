@@ -1,0 +1,70 @@
+// The state of run(). Internal to run/.
+//
+// Every tensor is one array of floats, row-major in its dims, with two exceptions for speed: k_cache is kept [dims][positions], so that the
+// dot products of a query with many keys run along memory, and both caches have room for all positions from the start.
+#pragma once
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "run/matmul.h"
+#include "run/packed_model.h"
+#include "run/run.h"
+
+namespace wafer::run {
+
+// Where a walk through a program stands.
+struct Scope {
+  mesh::Params params;
+  std::span<const int32_t> tokens;
+  int layer = 0;
+  int member = 0;
+  int64_t chunk = 0;
+  int64_t row = 0;
+};
+
+struct Machine {
+  const Lowered* lowered = nullptr;
+  std::shared_ptr<const PackedModel> weights;
+  std::vector<std::vector<std::vector<float>>> values;  // [tensors][copies]
+  int64_t capacity = 0;                                 // positions of the caches
+  int32_t token = 0;                                    // the token that look_up embeds
+  int32_t best = 0;                                     // the greedy choice
+  int logits_buffer = -1;                               // where the latest logits are
+  int64_t overflows = 0;
+  std::function<void(double)> layer_progress;
+  std::map<int, int64_t> sent;                                      // [moves] sends not yet received
+  std::map<const mesh::Step*, std::vector<GemvOrder>> gemv_orders;  // of the products of a fold; the same for all layers
+
+  const mesh::Program& program() const { return lowered->program(); }
+  const mesh::Buffer& buffer(int id) const { return program().buffers[static_cast<size_t>(id)]; }
+  const mesh::Tensor& tensor_of(int buffer_id) const { return program().tensors[static_cast<size_t>(buffer(buffer_id).tensor)]; }
+  mesh::Extent extent_of(int buffer_id) const {
+    return mesh::extent(program().regions[static_cast<size_t>(buffer(buffer_id).region)].rect);
+  }
+};
+
+// The size of a dimension where the walk stands.
+int64_t dim_size(const Machine& m, int buffer, size_t dim, const Scope& scope);
+// The array of a buffer's tensor, grown to its size where the walk stands.
+float* array(Machine& m, int buffer, const Scope& scope);
+int64_t element_count(const Machine& m, int buffer, const Scope& scope);
+bool is_f16(const Machine& m, int buffer);
+// Rounds to the buffer's dtype, counts what is not finite.
+void finish(Machine& m, int buffer, float* values, int64_t count, bool round);
+
+// The cut of a dimension along an axis; whole if the buffer has none.
+mesh::Cut cut_of(const Machine& m, int buffer, int dim, mesh::Axis axis);
+
+void run_local(Machine& m, const mesh::Local& op, const Scope& scope);
+void run_fold(Machine& m, const mesh::Step& step, const mesh::Group& group, const Scope& scope);
+void run_gemm(Machine& m, const mesh::Group& group, const Scope& scope);
+void run_gemm_t(Machine& m, const mesh::Group& group, const Scope& scope);
+
+// The keys of the scope's chunk: positions [begin, end).
+mesh::Range chunk_keys(const Scope& scope);
+
+// Joins rows[position][count] by a tree; the result is in rows[tree.root]. `scratch` has room for count floats.
+void join_rows(const mesh::Tree& tree, bool fp16, float* rows, int64_t count, float* scratch);
+
+}  // namespace wafer::run

@@ -1,0 +1,36 @@
+// The clocks of a region through a product whose tiles are multicast along whole lines (kernels/cast_gemm.h), cores in the order of the
+// line. Internal to time/. Formulas: docs/cost-model.md.
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "time/product_steps.h"
+
+namespace wafer::time {
+
+struct CastSteps {
+  int w = 1, h = 1, L = 1;
+  std::vector<int> column_of, row_of;  // [L] the cores that own a block of k
+  std::vector<int64_t> rows, n;        // [h], [w] of C that a core holds
+  std::vector<int64_t> k;              // [L]
+  std::vector<TileRate> rate;          // [h]
+  Packing a, b;                        // no bits where that axis has one core only
+  int64_t issue = 0, finish = 0, latency = 0, hop = 0;
+  int64_t steal = 0;           // as ProductSteps
+  int64_t receive_cycles = 0;  // gather: what a core does for one tile
+  int64_t send_cycles = 0;     // gather: and to send its own along one axis
+};
+
+CastSteps cast_setup(const Clocks& c, const Device& d, Numerics numerics, const ProductSizes& z);
+
+// SUMMA. Turn -1 casts block 0; turn s multiplies block s and casts the next one, where there is one. Each core when it has what it needs;
+// t [h][w]. T: uint32_t where the clocks stay in it, else uint64_t.
+template <class T>
+void cast_turn(const CastSteps& p, std::vector<T>& t, int64_t turn);
+// Cycles of all turns where each starts on all cores when the one before has ended on all of them.
+uint64_t cast_cycles_together(const CastSteps& p);
+
+// Allgather: cycles of each core, [h][w], from a start that all have together.
+std::vector<int64_t> gather_cycles(const CastSteps& p);
+
+}  // namespace wafer::time

@@ -1,0 +1,76 @@
+// The clocks of a region and what the kinds of steps do to them. Internal to time/.
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "device/device.h"
+#include "mesh/program.h"
+#include "time/cost.h"
+#include "time/time.h"
+
+namespace wafer::time {
+
+// Clocks [h][w] of a region, relative to `base`, which grows: a u32 cannot overflow between two rebasings (checked).
+struct Clocks {
+  int w = 1, h = 1;
+  std::vector<uint32_t> t;
+  uint64_t base = 0;
+  uint64_t floor = 0;  // no core goes on before; joins the clocks when they are next read one by one (settle)
+
+  uint32_t* row(int y) { return t.data() + static_cast<size_t>(y) * static_cast<size_t>(w); }
+};
+
+// Of all clocks, as absolute times.
+struct ClockStats {
+  uint64_t earliest = 0, latest = 0;
+  double sum = 0;
+};
+// Applies the floor and rebases where the clocks are high; then every clock is base + t. `known`: of the clocks with their floor.
+void settle(Clocks& c, const ClockStats& known);
+ClockStats stats(const Clocks& c);  // of settled clocks
+void add_to_row(uint32_t* row, const uint32_t* cycles, int w);
+
+// What a step cost, beside the clocks.
+struct Tally {
+  double compute = 0, communicate = 0;
+  int64_t wavelets = 0, hops = 0, received = 0;
+  int64_t multiply_adds = 0;  // and other element operations
+  Actions actions;
+};
+
+Clocks transposed(const Clocks& c);
+
+// A reduction along y (whatever its axis says): words[run][x] wavelets for each column; 0: the column has nothing to join, its cores go on.
+// Trees count positions from runs[i].begin.
+void time_reduce(Clocks& c, const Device& d, const mesh::Reduce& reduce, const std::vector<std::vector<int64_t>>& words, bool fp16,
+                 Tally& tally);
+
+// A reduction on rings along y: held[run][x] elements of each payload buffer on the cores of a column, types[buffer].
+void time_ring_reduce(Clocks& c, const Device& d, const mesh::RingReduce& reduce, const std::vector<mesh::Dtype>& types,
+                      const std::vector<std::vector<std::vector<int64_t>>>& held, Tally& tally);
+
+// Sizes of a product on a rectangle of the region.
+struct ProductSizes {
+  mesh::Range columns;              // of the region
+  std::vector<int64_t> rows, k, n;  // [L] of each logical tile. GEMM-T: k: [columns by position] dims of each column, n: keys of each block
+  mesh::Dtype a = mesh::Dtype::f16, b = mesh::Dtype::f16, sum = mesh::Dtype::f32;
+  int64_t heads = 1;  // products one after the other on the same tiles
+  bool align_a = false, align_b = false;
+  mesh::LineOrder order = mesh::LineOrder::interleaved;  // of the logical positions on both axes
+  bool together = false;                                 // all cores start a step at the same time
+  bool overlap = true;  // MeshGEMM: a step's product and exchange at the same time, else one after the other
+};
+
+void append_key(std::vector<int64_t>& key, const ProductSizes& sizes);  // all numbers of it
+
+// Books the machine actions of `exchanges` core-steps, each with so many stream operations and tasks, and of `k_turns` turns over k.
+void book_step_actions(const Device& d, int64_t exchanges, int64_t operations, int64_t tasks, int64_t k_turns, Tally& tally);
+
+// sampled_steps: 0, or how many of the compute-shift steps are timed before the others are taken to be like them.
+void time_gemm(Clocks& c, const Device& d, Numerics numerics, const ProductSizes& sizes, int64_t sampled_steps, Tally& tally);
+void time_gemm_t(Clocks& c, const Device& d, Numerics numerics, const ProductSizes& sizes, int64_t sampled_steps, Tally& tally);
+// Of a whole region, in the order of the line.
+void time_gemm_cast(Clocks& c, const Device& d, Numerics numerics, const ProductSizes& sizes, Tally& tally);
+void time_gemm_gather(Clocks& c, const Device& d, Numerics numerics, const ProductSizes& sizes, Tally& tally);
+
+}  // namespace wafer::time

@@ -1,0 +1,65 @@
+#include "time/product_memo.h"
+
+#include <algorithm>
+
+namespace wafer::time {
+
+using namespace mesh;
+
+namespace {
+
+bool has_product(const Steps& steps) {
+  return std::any_of(steps.begin(), steps.end(), [](const Step& st) {
+    if (const auto* l = std::get_if<Loop>(&st.what)) return has_product(l->body);
+    const auto* g = std::get_if<Group>(&st.what);
+    return g != nullptr && (g->kind == GroupKind::gemm || g->kind == GroupKind::gemm_t || has_product(g->body));
+  });
+}
+
+int64_t bytes_of(const ProductMemo::Product& p) { return static_cast<int64_t>((p.before.size() + p.after.size()) * sizeof(uint32_t)); }
+
+}  // namespace
+
+bool worth_a_memo(const ProductMemo& memo, const Program& program, const Entry& entry) {
+  return std::any_of(entry.lists.begin(), entry.lists.end(), [&](const RegionSteps& list) {
+    const Rect r = program.regions[static_cast<size_t>(list.region)].rect;
+    return int64_t{r.w} * r.h * std::max(r.w, r.h) >= memo.core_steps && has_product(list.steps);
+  });
+}
+
+std::shared_ptr<const ProductMemo::Product> find(ProductMemo& memo, const std::vector<int64_t>& key, const Clocks& c) {
+  const std::lock_guard lock(memo.mutex);
+  const auto at =
+      std::find_if(memo.products.rbegin(), memo.products.rend(), [&](const auto& p) { return p->key == key && p->before == c.t; });
+  return at == memo.products.rend() ? nullptr : *at;
+}
+
+void keep(ProductMemo& memo, std::shared_ptr<const ProductMemo::Product> product) {
+  const std::lock_guard lock(memo.mutex);
+  memo.products.push_back(std::move(product));
+  int64_t bytes = 0;
+  for (const auto& p : memo.products) bytes += bytes_of(*p);
+  while (bytes > memo.most_bytes) {
+    bytes -= bytes_of(*memo.products.front());
+    memo.products.erase(memo.products.begin());
+  }
+}
+
+void start_at_zero(Clocks& c) {
+  const uint32_t least = *std::min_element(c.t.begin(), c.t.end());
+  if (least == 0) return;
+  for (uint32_t& v : c.t) v -= least;
+  c.base += least;
+}
+
+void add(Tally& to, const Tally& more) {
+  to.compute += more.compute;
+  to.communicate += more.communicate;
+  to.wavelets += more.wavelets;
+  to.hops += more.hops;
+  to.received += more.received;
+  to.multiply_adds += more.multiply_adds;
+  to.actions = to.actions + more.actions;
+}
+
+}  // namespace wafer::time

@@ -1,0 +1,147 @@
+// The inner loops of MeshGEMM's and GEMM-T's clocks, in one form for every instruction set. Included by product_steps.cc, which lets the
+// compiler make vectors of them, and by steps_scalar.cc, which does not: for sizes beyond 32 bits, and to measure against.
+#include <algorithm>
+#include <cstdint>
+
+#include "time/product_steps.h"
+
+namespace wafer::time::inl {
+
+#define WAFER_INLINE inline __attribute__((always_inline))
+
+template <class T>
+WAFER_INLINE T larger(T a, T b) {
+  return a > b ? a : b;
+}
+template <class T>
+WAFER_INLINE T smaller(T a, T b) {
+  return a < b ? a : b;
+}
+
+// When a compute-shift step ends on one core: its own product and sends, what comes from the right and from below, and the ramp that takes
+// both in. A leaves a ramp before B.
+template <class T>
+WAFER_INLINE T step_end(T start, T a_start, T b_start, T product, T a, T b, T a_right, T a_below, T b_below, T x_way, T y_way, T latency,
+                        T steal) {
+  const T own = start + larger<T>(product + (((a + b + a_right + b_below) * steal) >> kStealShift), a + b);
+  const T ramp = smaller<T>(a_start, b_start) + latency + 1 + a_right + b_below;
+  return larger<T>(larger<T>(own, ramp), larger<T>(a_start + a_right + x_way, b_start + a_below + b_below + y_way));
+}
+
+template <class T>
+struct GemmRow {
+  const T *t, *t_below;          // [w + 1], the first element once more at the end
+  const T *product, *product_n;  // wide form: product + n * product_n, by column
+  const T *a, *a_below;          // [w + 1] wavelets of A
+  const T *k, *k_below;          // wide form: k of the B tile that leaves, times its bits
+  const T *b, *b_below;          // tall form: wavelets of B
+  const T *n, *x_ways;           // [w]
+  T y_way, issue, finish, latency, steal, round, shift;
+  T* out;  // [w]
+};
+
+// Wide rectangles and squares: a column holds one logical position.
+template <class T>
+WAFER_INLINE void wide_row(const GemmRow<T>& r, int w) {
+  const GemmRow<T> v = r;
+  T* __restrict out = v.out;
+  for (int j = 0; j < w; j++) {
+    const T n = v.n[j];
+    const T b = (v.k[j] * n + v.round) >> v.shift, b_below = (v.k_below[j] * n + v.round) >> v.shift;
+    out[j] = step_end<T>(v.t[j] + v.issue, v.t[j + 1] + v.issue, v.t_below[j] + v.issue, n == 0 ? 0 : v.product[j] + n * v.product_n[j],
+                         v.a[j], b, v.a[j + 1], v.a_below[j], b_below, v.x_ways[j], v.y_way, v.latency, v.steal) +
+             v.finish;
+  }
+}
+
+// Squares whose blocks have at most two sizes of k, low and high (the part rule): a core holds one logical position of both axes, and all
+// that a block asks for is one of two numbers. The same ends as step_end's, in half the operations: what all terms share is added once.
+template <class T>
+struct SquareRow {
+  const T *t, *t_below;               // [w + 1]
+  const T* high;                      // [w + 1] 1 where the block is a high one
+  const T *cycles_low, *cycles_high;  // [w] of the product
+  const T *b_low, *b_high;            // [w] wavelets of B
+  const T* x_ways;                    // [w]
+  T a_low, a_high, a_below_low, a_below_high;
+  T y_way, turn, latency, steal_shift;  // turn: issue and finish; a wavelet takes 2^-steal_shift cycles from the product
+  T* out;                               // [w]
+};
+
+template <class T>
+WAFER_INLINE void square_row(const SquareRow<T>& r, int w) {
+  const SquareRow<T> v = r;
+  T* __restrict out = v.out;
+  const T ramp_way = v.latency + 1;
+  for (int j = 0; j < w; j++) {
+    const bool high = v.high[j] != 0, next = v.high[j + 1] != 0;
+    const T b0 = v.b_low[j], b1 = v.b_high[j], p0 = v.cycles_low[j], p1 = v.cycles_high[j];
+    const T a = high ? v.a_high : v.a_low, b = high ? b1 : b0, product = high ? p1 : p0;
+    const T a_right = next ? v.a_high : v.a_low, a_below = next ? v.a_below_high : v.a_below_low, b_below = next ? b1 : b0;
+    const T sent = a + b, taken = a_right + b_below;
+    const T own = v.t[j] + larger<T>(product + ((sent + taken) >> v.steal_shift), sent);
+    const T ramp = smaller<T>(v.t[j + 1], v.t_below[j]) + ramp_way + taken;
+    const T a_in = v.t[j + 1] + a_right + v.x_ways[j], b_in = v.t_below[j] + a_below + b_below + v.y_way;
+    out[j] = larger<T>(larger<T>(own, ramp), larger<T>(a_in, b_in)) + v.turn;
+  }
+}
+
+// Tall rectangles: a column holds several logical positions, and all depends on row plus step through tables.
+template <class T>
+WAFER_INLINE void tall_row(const GemmRow<T>& r, int w) {
+  const GemmRow<T> v = r;
+  T* __restrict out = v.out;
+  for (int j = 0; j < w; j++)
+    out[j] = step_end<T>(v.t[j] + v.issue, v.t[j + 1] + v.issue, v.t_below[j] + v.issue, v.product[j], v.a[j], v.b[j], v.a[j + 1],
+                         v.a_below[j], v.b_below[j], v.x_ways[j], v.y_way, v.latency, v.steal) +
+             v.finish;
+}
+
+// ---- GEMM-T ------------------------------------------------------------------------------------------------------------------------
+
+// One step on kLanes rows: the product and the shift of every column, then the chains of neighbours from both ends of each row to its root.
+template <class T>
+WAFER_INLINE void gemm_t_block(const GemmTBlock<T>& block) {
+  const GemmTBlock<T> v = block;
+  T lead[kLanes], last[kLanes];
+  for (int j = 0; j < v.w; j++) {
+    const T *t = v.t + static_cast<int64_t>(j) * v.stride, *words = v.words[v.dims_class[j]], *arriving = v.arriving[v.dims_class[j]];
+    T* __restrict out = v.out + static_cast<int64_t>(j) * v.stride;
+    const T dims = v.dims[j];
+    for (int i = 0; i < kLanes; i++) {
+      const T start = t[i] + v.issue;
+      out[i] = larger<T>(start + larger<T>(dims * v.product[i] + (((words[i] + arriving[i]) * v.steal) >> kStealShift), words[i]),
+                         t[i + 1] + v.issue + arriving[i] + v.y_ways[i]);
+    }
+  }
+  const T *root = v.root, *sum = v.sum_words;
+  for (int sense : {1, -1}) {
+    const int first = sense > 0 ? 0 : v.w - 1, end = sense > 0 ? v.last_root : v.first_root;
+    if (sense > 0 ? end <= first : end >= first) continue;
+    for (int p = first; p != end + sense; p += sense) {
+      T* __restrict own = v.out + static_cast<int64_t>(v.ring_of[p]) * v.stride;
+      const T at = static_cast<T>(p);
+      if (p == first) {
+        for (int i = 0; i < kLanes; i++) {
+          lead[i] = own[i] + v.reduce_issue + v.ramp;
+          last[i] = lead[i] + sum[i] - 1;
+          own[i] = root[i] == at ? own[i] : own[i] + v.reduce_issue + sum[i];
+        }
+        continue;
+      }
+      const T way = v.hop + v.ramp;
+      for (int i = 0; i < kLanes; i++) {
+        const bool before = sense > 0 ? at < root[i] : at > root[i], is_root = at == root[i];
+        const T begin = larger<T>(lead[i] + way, own[i] + v.reduce_issue);
+        const T leave = begin + 1 + v.ramp + v.forward;
+        const T passed = larger<T>(last[i] + way + v.ramp + v.forward + 1, leave + sum[i] - 1);
+        const T taken = larger<T>(last[i] + way, begin + sum[i] - 1) + 1;
+        own[i] = before ? passed + 1 - v.ramp : is_root ? taken : own[i];
+        lead[i] = leave;
+        last[i] = passed;
+      }
+    }
+  }
+}
+
+}  // namespace wafer::time::inl

@@ -1,0 +1,105 @@
+// The inner loops of reductions' clocks, for reduce_steps.cc (vectors) and steps_scalar.cc (none). A stream is known by when its first
+// and its last word leave the ramp of the core that sends them, for each line.
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+#include <vector>
+
+#include "time/reduce_steps.h"
+
+namespace wafer::time::inl {
+
+struct Line {
+  const uint32_t* words;
+  uint32_t *t, *first, *last;
+  uint32_t issue, way, ramp, forward;
+};
+
+// The first core of a chain sends what it has.
+inline __attribute__((always_inline)) void chain_start(const Line& line, int w) {
+  const Line v = line;
+  uint32_t* __restrict t = v.t, * __restrict first = v.first, * __restrict last = v.last;
+  for (int i = 0; i < w; i++) {
+    const uint32_t begin = t[i] + v.issue;
+    first[i] = begin + v.ramp;
+    last[i] = begin + v.ramp + v.words[i] - 1;
+    t[i] = v.words[i] == 0 ? t[i] : begin + v.words[i];
+  }
+}
+
+// Receives, adds, sends on: a word leaves two ramps and one cycle after it was at the neighbour's router.
+inline __attribute__((always_inline)) void chain_pass(const Line& line, int w) {
+  const Line v = line;
+  uint32_t* __restrict t = v.t, * __restrict first = v.first, * __restrict last = v.last;
+  for (int i = 0; i < w; i++) {
+    const uint32_t in = first[i] + v.way, ready = t[i] + v.issue, words = v.words[i];
+    const uint32_t out = (in > ready ? in : ready) + 1 + v.ramp + v.forward;
+    const uint32_t flow = last[i] + v.way + 1 + v.ramp + v.forward, own = out + words - 1;
+    const uint32_t end = flow > own ? flow : own;
+    last[i] = end;
+    first[i] = out;
+    t[i] = words == 0 ? t[i] : end + 1 - v.ramp;
+  }
+}
+
+// Receives and adds to what it has.
+inline __attribute__((always_inline)) void chain_end(const Line& line, int w) {
+  const Line v = line;
+  uint32_t* __restrict t = v.t;
+  for (int i = 0; i < w; i++) {
+    const uint32_t in = v.first[i] + v.way, ready = t[i] + v.issue, words = v.words[i];
+    const uint32_t own = (in > ready ? in : ready) + words - 1, flow = v.last[i] + v.way;
+    t[i] = words == 0 ? t[i] : (flow > own ? flow : own) + 1;
+  }
+}
+
+template <class Kernel>
+ReduceCounts drive_reduce(const ReduceSteps& s, const mesh::Tree& tree, int broadcast_operations, const Kernel& kernel) {
+  ReduceCounts counts;
+  std::vector<uint32_t> first(s.words.size()), last(s.words.size());
+  std::vector<char> started(static_cast<size_t>(tree.size), 0);
+  auto line_at = [&](int p, int hops) {
+    char& before = started[static_cast<size_t>(p)];
+    const uint32_t issue = before != 0 ? s.later_issue : s.first_issue;
+    counts.operations++;
+    if (before == 0) counts.cores++;
+    before = 1;
+    return Line{.words = s.words.data(),
+                .t = s.t + static_cast<int64_t>(p) * s.w,
+                .first = first.data(),
+                .last = last.data(),
+                .issue = issue,
+                .way = static_cast<uint32_t>(hops) * s.hop + s.ramp,
+                .ramp = s.ramp,
+                .forward = s.forward};
+  };
+  for (const mesh::Level& level : tree.levels)
+    for (const mesh::Chain& chain : level) {
+      if (chain.size() < 2) continue;
+      kernel.start(line_at(chain.front(), 0), s.w);
+      for (size_t q = 1; q < chain.size(); q++) {
+        const int hops = std::abs(chain[q] - chain[q - 1]);
+        counts.transfers++;
+        counts.hops += hops;
+        if (q + 1 < chain.size())
+          kernel.pass(line_at(chain[q], hops), s.w);
+        else
+          kernel.end(line_at(chain[q], hops), s.w);
+      }
+    }
+  if (broadcast_operations == 0 || tree.size < 2) return counts;
+  // One wavelet leaves the root's ramp and is copied by the routers: sent once, and once more for another side.
+  for (int side = 0; side < broadcast_operations; side++) {
+    const int begin = broadcast_operations == 2 && side == 1 ? tree.root + 1 : 0,
+              end = broadcast_operations == 2 && side == 0 ? tree.root : tree.size;
+    if (begin == end) continue;
+    kernel.start(line_at(tree.root, 0), s.w);
+    for (int p = begin; p < end; p++)
+      if (p != tree.root) kernel.end(line_at(p, std::abs(p - tree.root)), s.w);
+    counts.transfers++;
+    counts.hops += end - begin - (broadcast_operations == 2 ? 0 : 1);
+  }
+  return counts;
+}
+
+}  // namespace wafer::time::inl

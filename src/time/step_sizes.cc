@@ -1,0 +1,206 @@
+#include "time/step_sizes.h"
+
+#include <algorithm>
+#include <map>
+
+namespace wafer::time {
+
+using namespace mesh;
+
+int64_t StepSizes::size_of(int id, size_t d, const Scope& s) const {
+  const Size& size = tensor(id).dims[d].size;
+  if (size.kind != SizeKind::keys) return value(size, s.params);
+  return std::min((s.chunk + 1) * s.params.chunk, s.params.cached + s.params.rows) - s.chunk * s.params.chunk;
+}
+
+int64_t StepSizes::held(int id, size_t d, const Scope& s, int x, int y) const {
+  const int64_t n = size_of(id, d, s);
+  int64_t count = n;
+  for (const DimCut& c : buffer(id).cuts)
+    if (c.dim == static_cast<int>(d)) count = std::min(count, count_at(c.cut, n, c.axis == Axis::x ? x : y));
+  return count;
+}
+
+int64_t StepSizes::held(int id, const Scope& s, int x, int y) const {
+  int64_t n = 1;
+  for (size_t d = 0; d < tensor(id).dims.size(); d++) n *= held(id, d, s, x, y);
+  return n;
+}
+
+const Cut* StepSizes::cut_of(int id, int d, Axis axis) const {
+  for (const DimCut& c : buffer(id).cuts)
+    if (c.dim == d && c.axis == axis) return &c.cut;
+  return nullptr;
+}
+
+LocalSize StepSizes::local_size(const Local& op, const Scope& s, int x, int y) const {
+  LocalSize z;
+  const bool rows = !op.in.empty() && tensor(op.in[0]).dims.front().size.kind == SizeKind::rows;
+  if (rows) z.rows = held(op.in[0], 0, s, x, y);
+  switch (op.op) {
+    case LocalOp::square_sum:
+    case LocalOp::local_best:
+    case LocalOp::store_rows: z.elements = held(op.in[0], s, x, y); break;
+    case LocalOp::mat_vec:
+      z.k = held(op.in[0], 0, s, x, y);
+      z.n = held(op.in[0], 1, s, x, y);
+      break;
+    case LocalOp::rotate:
+      z.elements = held(op.out[0], s, x, y);
+      z.dims = 2 * held(op.in[1], 0, s, x, y);
+      break;
+    case LocalOp::row_dots:
+      z.heads = held(op.out[0], 0, s, x, y);
+      z.keys = held(op.out[0], 1, s, x, y);
+      z.dims = z.heads == 0 ? 0 : held(op.in[0], s, x, y) / z.heads;
+      break;
+    case LocalOp::row_max:
+    case LocalOp::exp_sum: {
+      const bool prefill = tensor(op.in[0]).dims.size() == 3;
+      z.heads = held(op.in[0], 0, s, x, y);
+      z.rows = prefill ? held(op.in[0], 1, s, x, y) : 1;
+      z.keys = held(op.in[0], prefill ? 2 : 1, s, x, y);
+      break;
+    }
+    case LocalOp::weigh_rows:
+      z.heads = held(op.in[0], 0, s, x, y);
+      z.keys = held(op.in[0], 1, s, x, y);
+      z.dims = z.heads == 0 ? 0 : held(op.out[0], s, x, y) / z.heads;
+      break;
+    case LocalOp::divide: {
+      z.heads = held(op.in[1], 0, s, x, y);
+      z.rows = tensor(op.in[1]).dims.size() == 2 ? held(op.in[1], 1, s, x, y) : 1;
+      const int64_t vectors = z.heads * z.rows;
+      z.dims = vectors == 0 ? 0 : held(op.in[0], s, x, y) / vectors;
+      break;
+    }
+    default: z.elements = op.out.empty() ? 0 : held(op.out[0], s, x, y); break;
+  }
+  return z;
+}
+
+std::vector<int> StepSizes::classes(const Local& op, const Scope& s, Axis axis, int positions, std::vector<int>& representatives) const {
+  std::map<std::vector<int64_t>, int> seen;
+  std::vector<int> out;
+  for (int p = 0; p < positions; p++) {
+    std::vector<int64_t> key;
+    for (const std::vector<int>* list : {&op.in, &op.out})
+      for (int id : *list)
+        for (const DimCut& c : buffer(id).cuts)
+          if (c.axis == axis) key.push_back(count_at(c.cut, size_of(id, static_cast<size_t>(c.dim), s), p));
+    // A decode step's new row is stored by the last row of cores alone.
+    if (op.op == LocalOp::store_rows && axis == Axis::y) key.push_back(p == positions - 1);
+    const auto [it, fresh] = seen.try_emplace(std::move(key), static_cast<int>(representatives.size()));
+    if (fresh) representatives.push_back(p);
+    out.push_back(it->second);
+  }
+  return out;
+}
+
+ProductSizes StepSizes::product_sizes(const Group& g, const Scope& s, Range columns, int64_t head, int region) const {
+  const Extent e = extent_of(region);
+  const int L = std::max(static_cast<int>(columns.size()), e.h);
+  ProductSizes z{
+      .columns = columns, .rows = {}, .k = {}, .n = {}, .a = tensor(g.a).dtype, .b = tensor(g.b).dtype, .sum = tensor(g.c).dtype};
+  auto counts = [](const std::vector<std::vector<Range>>& tiles) {
+    std::vector<int64_t> n;
+    for (const auto& t : tiles) n.push_back(count(t));
+    return n;
+  };
+  const Cut& rows_y = *cut_of(g.a, tensor(g.a).dims.size() == 3 ? 1 : 0, Axis::y);
+  z.rows = counts(logical_tiles(rows_y, s.params.rows, L));
+  z.order = order_of(rows_y);
+  if (g.heads == 0) {
+    z.k = counts(logical_tiles(*cut_of(g.a, 1, Axis::x), size_of(g.a, 1, s), L));
+    z.n = counts(logical_tiles(*cut_of(g.c, 1, Axis::x), size_of(g.c, 1, s), L));
+    return z;
+  }
+  const int64_t keys = std::min((s.chunk + 1) * s.params.chunk, s.params.cached + s.params.rows) - s.chunk * s.params.chunk;
+  const int64_t kv_dim = size_of(g.b, 1, s), head_dim = kv_dim / g.heads;
+  const Range dims{head * head_dim, (head + 1) * head_dim};
+  z.k = counts(logical_tiles(rows_y, keys, L));
+  if (g.kind == GroupKind::gemm) {
+    z.n = counts(logical_tiles(*cut_of(g.c, 1, Axis::x), kv_dim, L, columns, dims));
+    z.align_b = true;
+  } else {
+    z.n = std::move(z.k);
+    z.k.clear();
+    for (int64_t x = columns.begin; x < columns.end; x++) {
+      int64_t own = 0;
+      for (const Range& r : ranges_at(*cut_of(g.b, 1, Axis::x), kv_dim, static_cast<int>(x)))
+        own += std::max<int64_t>(0, std::min(r.end, dims.end) - std::max(r.begin, dims.begin));
+      z.k.push_back(own);
+    }
+  }
+  return z;
+}
+
+namespace {
+
+void add_number(std::string& out, int64_t n) { out += std::to_string(n) += ','; }
+
+void add_cut(std::string& out, const Cut& c) {
+  for (int64_t n : {static_cast<int64_t>(c.kind), static_cast<int64_t>(c.positions), static_cast<int64_t>(c.logical), c.chunk,
+                    static_cast<int64_t>(c.other_side), static_cast<int64_t>(c.other_logical)})
+    add_number(out, n);
+  for (const Range& r : c.run_positions) {
+    add_number(out, r.begin);
+    add_number(out, r.end);
+  }
+  if (!c.table) return;
+  for (const auto& ranges : *c.table) {
+    for (const Range& r : ranges) {
+      add_number(out, r.begin);
+      add_number(out, r.end);
+    }
+    out += ';';
+  }
+}
+
+}  // namespace
+
+std::string StepSizes::signature(const Steps& steps) const {
+  std::string out;
+  auto operand = [&](int id) {
+    if (id < 0) return;
+    add_number(out, static_cast<int64_t>(tensor(id).dtype));
+    for (const Dim& d : tensor(id).dims) {
+      add_number(out, static_cast<int64_t>(d.size.kind));
+      add_number(out, d.size.fixed);
+    }
+    for (const DimCut& c : buffer(id).cuts) {
+      add_number(out, c.dim);
+      add_number(out, static_cast<int64_t>(c.axis));
+      add_cut(out, c.cut);
+    }
+  };
+  for (const Step& s : steps) {
+    out += s.name + '|';
+    if (const auto* op = std::get_if<Local>(&s.what)) {
+      for (int id : op->in) operand(id);
+      for (int id : op->out) operand(id);
+    } else if (const auto* r = std::get_if<Reduce>(&s.what)) {
+      for (int id : r->payload) operand(id);
+      add_number(out, static_cast<int64_t>(r->axis));
+    } else if (const auto* ring = std::get_if<RingReduce>(&s.what)) {
+      for (int id : ring->payload) operand(id);
+      add_number(out, static_cast<int64_t>(ring->axis));
+      add_number(out, ring->broadcast);
+    } else if (const auto* m = std::get_if<Multicast>(&s.what)) {
+      operand(m->buffer);
+    } else if (const auto* shift = std::get_if<RowShift>(&s.what)) {
+      for (int id : shift->buffers) operand(id);
+    } else if (const auto* l = std::get_if<Loop>(&s.what)) {
+      add_number(out, l->fixed);
+      out += '(' + signature(l->body) + ')';
+    } else if (const auto* g = std::get_if<Group>(&s.what)) {
+      for (int id : {g->a, g->b, g->c}) operand(id);
+      add_number(out, g->heads);
+      add_number(out, g->aligned);
+      out += '(' + signature(g->body) + ')';
+    }
+  }
+  return out;
+}
+
+}  // namespace wafer::time
