@@ -75,13 +75,13 @@ void measure_reduction(int side, int levels) {
   double fast = 1e9, plain = 1e9;
   for (int run = 0; run < kRuns; run++) {
     std::vector<uint32_t> a(static_cast<size_t>(side) * static_cast<size_t>(side), 0), b = a;
-    ReduceSteps s{.w = side,
-                  .t = a.data(),
-                  .words = std::vector<uint32_t>(static_cast<size_t>(side), 12),
-                  .first_issue = 10,
-                  .later_issue = 10,
-                  .ramp = 2,
-                  .hop = 1};
+    ReduceSteps<uint32_t> s{.w = side,
+                            .t = a.data(),
+                            .words = std::vector<uint32_t>(static_cast<size_t>(side), 12),
+                            .first_issue = 10,
+                            .later_issue = 10,
+                            .ramp = 2,
+                            .hop = 1};
     fast = std::min(fast, seconds([&] {
                       for (int i = 0; i < kTimes; i++) reduce_steps(s, tree, 1);
                     }));
@@ -132,12 +132,10 @@ void measure_reports(const Device& d) {
 int main() {
   const Device d = load_device("wse2");
   auto gemm = [&](const char* what, int w, int h, int64_t rows, int64_t k, int64_t n) {
-    measure(what, gemm_setup({.w = w, .h = h, .t = {}}, d, Numerics::fp16, sizes({0, w}, h, rows, k, n, false)), gemm_steps,
-            gemm_steps_scalar);
+    measure(what, gemm_setup({w, h}, d, Numerics::fp16, sizes({0, w}, h, rows, k, n, false)), gemm_steps, gemm_steps_scalar);
   };
   auto gemm_t = [&](const char* what, int w, int h, int64_t rows, int64_t k, int64_t n) {
-    measure(what, gemm_t_setup({.w = w, .h = h, .t = {}}, d, Numerics::fp16, sizes({0, w}, h, rows, k, n, true)), gemm_t_steps,
-            gemm_t_steps_scalar);
+    measure(what, gemm_t_setup({w, h}, d, Numerics::fp16, sizes({0, w}, h, rows, k, n, true)), gemm_t_steps, gemm_t_steps_scalar);
   };
   gemm("MeshGEMM 4320^3", 720, 720, 4320, 4320, 4320);
   gemm("MeshGEMM, ragged tiles", 720, 720, 4096, 4096, 14336);

@@ -1,6 +1,7 @@
 #include "mesh/program.h"
 
 #include "base/check.h"
+#include "base/checked.h"
 
 namespace wafer::mesh {
 
@@ -19,11 +20,11 @@ const char* name(Dtype t) {
 int64_t bytes(Dtype t, int64_t n) {
   switch (t) {
     case Dtype::f32:
-    case Dtype::i32: return 4 * n;
-    case Dtype::f16: return 2 * n;
+    case Dtype::i32: return checked_mul(4, n);
+    case Dtype::f16: return checked_mul(2, n);
     case Dtype::q8_0: return n;
-    case Dtype::q4_0: return (n + 1) / 2;
-    case Dtype::best: return 8 * n;
+    case Dtype::q4_0: return n / 2 + n % 2;
+    case Dtype::best: return checked_mul(8, n);
   }
   return 0;
 }

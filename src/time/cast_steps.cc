@@ -64,8 +64,8 @@ WAFER_CLONES void advance(const Row<uint64_t>& r, int w) { row_body(r, w); }
 
 }  // namespace
 
-CastSteps cast_setup(const Clocks& c, const Device& d, Numerics numerics, const ProductSizes& z) {
-  CastSteps p{.w = c.w, .h = c.h, .L = std::max(c.w, c.h)};
+CastSteps cast_setup(Extent region, const Device& d, Numerics numerics, const ProductSizes& z) {
+  CastSteps p{.w = region.w, .h = region.h, .L = std::max(region.w, region.h)};
   p.k = z.k;
   p.column_of.resize(static_cast<size_t>(p.L));
   p.row_of = p.column_of;
@@ -73,7 +73,7 @@ CastSteps cast_setup(const Clocks& c, const Device& d, Numerics numerics, const 
     int64_t held = 0;
     const Range own = logical_positions(j, p.w, p.L);
     for (int64_t l = own.begin; l < own.end; l++) {
-      held += z.n[static_cast<size_t>(l)];
+      held = checked_add(held, z.n[static_cast<size_t>(l)]);
       p.column_of[static_cast<size_t>(l)] = j;
     }
     p.n.push_back(held);
@@ -82,7 +82,7 @@ CastSteps cast_setup(const Clocks& c, const Device& d, Numerics numerics, const 
     int64_t held = 0;
     const Range own = logical_positions(i, p.h, p.L);
     for (int64_t l = own.begin; l < own.end; l++) {
-      held += z.rows[static_cast<size_t>(l)];
+      held = checked_add(held, z.rows[static_cast<size_t>(l)]);
       p.row_of[static_cast<size_t>(l)] = i;
     }
     p.rows.push_back(held);

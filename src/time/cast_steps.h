@@ -21,14 +21,18 @@ struct CastSteps {
   int64_t send_cycles = 0;     // gather: and to send its own along one axis
 };
 
-CastSteps cast_setup(const Clocks& c, const Device& d, Numerics numerics, const ProductSizes& z);
+CastSteps cast_setup(mesh::Extent region, const Device& d, Numerics numerics, const ProductSizes& z);
 
 // SUMMA. Turn -1 casts block 0; turn s multiplies block s and casts the next one, where there is one. Each core when it has what it needs;
-// t [h][w]. T: uint32_t where the clocks stay in it, else uint64_t.
+// t [h][w]. Requires: cast_rise() fits T.
 template <class T>
 void cast_turn(const CastSteps& p, std::vector<T>& t, int64_t turn);
 // Cycles of all turns where each starts on all cores when the one before has ended on all of them.
 uint64_t cast_cycles_together(const CastSteps& p);
+
+// By how much all turns may raise the latest clock; no number computed on the way is larger.
+Bound cast_rise(const CastSteps& p);
+Bound gather_rise(const CastSteps& p);  // likewise of the allgather
 
 // Allgather: cycles of each core, [h][w], from a start that all have together.
 std::vector<int64_t> gather_cycles(const CastSteps& p);

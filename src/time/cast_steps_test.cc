@@ -49,7 +49,7 @@ Clock plain_turn(const CastSteps& p, const Clock& t, int64_t turn) {
 }
 
 struct Case {
-  Clocks clocks;
+  Clocks<uint32_t> clocks;
   ProductSizes sizes;
 };
 Case random_case(Rng& rng) {
@@ -72,7 +72,7 @@ TEST(CastSteps, TurnsEqualPlainLoopsOverCores) {
   Rng rng(41);
   for (int run = 0; run < 150; run++) {
     const Case c = random_case(rng);
-    const CastSteps p = cast_setup(c.clocks, d, Numerics::mixed, c.sizes);
+    const CastSteps p = cast_setup({c.clocks.w, c.clocks.h}, d, Numerics::mixed, c.sizes);
     Clock plain;
     for (size_t q = 0; q < c.clocks.t.size(); q++) plain.push_back(static_cast<int64_t>(next_below(rng, 2000)));
     std::vector<uint32_t> narrow(plain.begin(), plain.end());
@@ -92,7 +92,7 @@ TEST(CastSteps, TogetherOnlyTheSlowestCoreOfATurnCounts) {
   Rng rng(42);
   for (int run = 0; run < 150; run++) {
     const Case c = random_case(rng);
-    const CastSteps p = cast_setup(c.clocks, d, Numerics::fp16, c.sizes);
+    const CastSteps p = cast_setup({c.clocks.w, c.clocks.h}, d, Numerics::fp16, c.sizes);
     int64_t now = 0;
     for (int64_t turn = p.w * p.h > 1 ? -1 : 0; turn < p.L; turn++) {
       const Clock end = plain_turn(p, Clock(c.clocks.t.size(), now), turn);
@@ -108,11 +108,11 @@ TEST(ProductTogether, OnlyTheSlowestCoreOfAStepCounts) {
   for (int run = 0; run < 150; run++) {
     Case c = random_case(rng);
     c.sizes.order = next_below(rng, 2) != 0 ? mesh::LineOrder::natural : mesh::LineOrder::interleaved;
-    const ProductSteps p = gemm_setup(c.clocks, d, Numerics::mixed, c.sizes);
+    const ProductSteps p = gemm_setup({c.clocks.w, c.clocks.h}, d, Numerics::mixed, c.sizes);
     uint64_t now = 0;
     for (int64_t s = 0; s < p.L; s++) {
       std::vector<uint64_t> t(c.clocks.t.size(), now);
-      gemm_steps_64(p, t, s, 1);
+      gemm_steps(p, t, s, 1);
       now = *std::max_element(t.begin(), t.end());
     }
     ASSERT_EQ(gemm_cycles_together(p), now) << p.w << "x" << p.h << ", run " << run;

@@ -1,7 +1,6 @@
 // SUMMA and allgather GEMM on the clocks of a region: the clocks, and what the steps send and compute, in closed form.
 #include <algorithm>
 
-#include "base/check.h"
 #include "time/cast_steps.h"
 #include "time/clocks.h"
 
@@ -11,28 +10,17 @@ using namespace mesh;
 
 namespace {
 
-// All clocks are `latest`, plus cycles [h][w].
-template <class T>
-void set_clocks(Clocks& c, uint64_t latest, const std::vector<T>& cycles) {
-  const T least = *std::min_element(cycles.begin(), cycles.end());
-  for (size_t q = 0; q < cycles.size(); q++) {
-    CHECK(cycles[q] - least < (int64_t{1} << 31), "clocks of a region are too far apart");
-    c.t[q] = static_cast<uint32_t>(cycles[q] - least);
-  }
-  c.base += latest + static_cast<uint64_t>(least);
-}
-
 // Wavelets of all tiles of one operand, each sent once along its line; `held` [lines], k [blocks].
 int64_t all_words(const Packing& packing, const std::vector<int64_t>& held, const std::vector<int64_t>& k) {
   int64_t sum = 0;
   for (int64_t n : held)
-    for (int64_t size : k) sum += packing.wavelets(n * size);
+    for (int64_t size : k) sum = checked_add(sum, packing.wavelets(n * size));
   return sum;
 }
 
 int64_t total(const std::vector<int64_t>& v) {
   int64_t sum = 0;
-  for (int64_t n : v) sum += n;
+  for (int64_t n : v) sum = checked_add(sum, n);
   return sum;
 }
 
@@ -40,45 +28,45 @@ int64_t total(const std::vector<int64_t>& v) {
 void book(const CastSteps& p, int64_t a, int64_t b, Tally& tally) {
   const int64_t k = total(p.k), columns = p.w - std::count(p.n.begin(), p.n.end(), 0);
   double per_k = 0;
-  for (const TileRate& rate : p.rate) per_k += static_cast<double>(columns * rate.per_k + total(p.n) * rate.per_kn);
-  tally.compute += static_cast<double>(k) * per_k;
-  tally.multiply_adds += total(p.rows) * k * total(p.n);
-  tally.wavelets += a + b;
-  tally.received += a * (p.w - 1) + b * (p.h - 1);
-  tally.hops += a * (p.w - 1) + b * (p.h - 1);
+  for (const TileRate& rate : p.rate)
+    per_k +=
+        static_cast<double>(columns) * static_cast<double>(rate.per_k) + static_cast<double>(total(p.n)) * static_cast<double>(rate.per_kn);
+  const int64_t copies = checked_add(checked_mul(a, p.w - 1), checked_mul(b, p.h - 1));
+  add(tally, {.compute = static_cast<double>(k) * per_k,
+              .wavelets = checked_add(a, b),
+              .hops = copies,
+              .received = copies,
+              .multiply_adds = checked_mul(total(p.rows), k, total(p.n))});
 }
 
 int64_t k_turns(const CastSteps& p) {
-  return total(p.k) * (p.h - std::count(p.rows.begin(), p.rows.end(), 0)) * (p.w - std::count(p.n.begin(), p.n.end(), 0));
+  return checked_mul(total(p.k), p.h - std::count(p.rows.begin(), p.rows.end(), 0), p.w - std::count(p.n.begin(), p.n.end(), 0));
 }
 
 }  // namespace
 
-void time_gemm_cast(Clocks& c, const Device& d, Numerics numerics, const ProductSizes& z, Tally& tally) {
-  const CastSteps p = cast_setup(c, d, numerics, z);
-  const uint64_t latest = *std::max_element(c.t.begin(), c.t.end());
-  const uint64_t cycles = cast_cycles_together(p);
-  if (z.together) {
-    set_clocks(c, latest + cycles, std::vector<int64_t>(c.t.size(), 0));
-  } else {
-    // No core is later than all would be together.
-    const int64_t first = p.w > 1 || p.h > 1 ? -1 : 0;
-    if (latest + cycles < (uint64_t{1} << 31)) {
-      for (int64_t turn = first; turn < p.L; turn++) cast_turn(p, c.t, turn);
-    } else {
-      std::vector<uint64_t> t(c.t.begin(), c.t.end());
-      for (int64_t turn = first; turn < p.L; turn++) cast_turn(p, t, turn);
-      set_clocks(c, 0, std::vector<int64_t>(t.begin(), t.end()));
-    }
-  }
+template <class T>
+void time_gemm_cast(Clocks<T>& c, const Device& d, Numerics numerics, const ProductSizes& z, Tally& tally) {
+  const CastSteps p = cast_setup({c.w, c.h}, d, numerics, z);
+  if (!fits(c, cast_rise(p))) return;
+  if (z.together)
+    std::fill(c.t.begin(), c.t.end(), latest_of(c) + static_cast<T>(cast_cycles_together(p)));
+  else
+    for (int64_t turn = p.w > 1 || p.h > 1 ? -1 : 0; turn < p.L; turn++) cast_turn(p, c.t, turn);
+  c.most = Clocks<T>::kUnknown;
   book(p, all_words(p.a, p.rows, p.k), all_words(p.b, p.n, p.k), tally);
   const int64_t turns = p.L + (p.w > 1 || p.h > 1 ? 1 : 0);
   book_step_actions(d, turns * p.w * p.h, 2, 4, k_turns(p), tally);
 }
 
-void time_gemm_gather(Clocks& c, const Device& d, Numerics numerics, const ProductSizes& z, Tally& tally) {
-  const CastSteps p = cast_setup(c, d, numerics, z);
-  set_clocks(c, *std::max_element(c.t.begin(), c.t.end()), gather_cycles(p));
+template <class T>
+void time_gemm_gather(Clocks<T>& c, const Device& d, Numerics numerics, const ProductSizes& z, Tally& tally) {
+  const CastSteps p = cast_setup({c.w, c.h}, d, numerics, z);
+  if (!fits(c, gather_rise(p))) return;
+  const T latest = *std::max_element(c.t.begin(), c.t.end());  // every core waits for all
+  const std::vector<int64_t> cycles = gather_cycles(p);
+  for (size_t q = 0; q < cycles.size(); q++) c.t[q] = latest + static_cast<T>(cycles[q]);
+  c.most = Clocks<T>::kUnknown;
   auto held = [&](const std::vector<int>& owner, int size) {
     std::vector<int64_t> k(static_cast<size_t>(size), 0);
     for (int l = 0; l < p.L; l++) k[static_cast<size_t>(owner[static_cast<size_t>(l)])] += p.k[static_cast<size_t>(l)];
@@ -89,5 +77,12 @@ void time_gemm_gather(Clocks& c, const Device& d, Numerics numerics, const Produ
   book_step_actions(d, cores * tiles, 1, 1, k_turns(p), tally);
   book_step_actions(d, cores * ((p.w > 1 ? 1 : 0) + (p.h > 1 ? 1 : 0)), 1, 0, 0, tally);
 }
+
+#define WAFER_CASTS(T)                                                                            \
+  template void time_gemm_cast(Clocks<T>&, const Device&, Numerics, const ProductSizes&, Tally&); \
+  template void time_gemm_gather(Clocks<T>&, const Device&, Numerics, const ProductSizes&, Tally&);
+WAFER_CASTS(uint32_t)
+WAFER_CASTS(uint64_t)
+#undef WAFER_CASTS
 
 }  // namespace wafer::time

@@ -1,4 +1,5 @@
 // Clocks of a reduction on rings: 2 (P - 1) steps, in each of which every core sends one part of its vector on and takes another in.
+#include <algorithm>
 #include <cstdlib>
 #include <map>
 
@@ -13,69 +14,90 @@ using namespace mesh;
 namespace {
 
 // The ring of one column; arrays by ring position.
+template <class T>
 struct Ring {
   int size = 1;
-  const uint32_t* parts = nullptr;  // [2 size] wavelets of part j, and of j - size
-  const uint32_t* way = nullptr;    // [size] from the ramp of position c + 1 to that of c
-  uint32_t issue = 0, ramp = 0;
+  const T* parts = nullptr;  // [2 size] wavelets of part j, and of j - size
+  const T* way = nullptr;    // [size] from the ramp of position c + 1 to that of c
+  T issue = 0, ramp = 0;
 };
 
 // A core issues its send, which goes on in the background, then its receive, and ends with the later of both. What has no words costs
 // nothing.
-WAFER_CLONES void ring_step(const Ring& ring, int step, const uint32_t* __restrict before, uint32_t* __restrict after) {
-  const uint32_t* __restrict sent = ring.parts + (step + 1) % ring.size, * __restrict taken = ring.parts + (step + 2) % ring.size, * __restrict way = ring.way;
-  const uint32_t issue = ring.issue, ramp = ring.ramp;
+template <class T>
+inline __attribute__((always_inline)) void step_body(const Ring<T>& ring, int step, const T* __restrict before, T* __restrict after) {
+  const T* __restrict sent = ring.parts + (step + 1) % ring.size;
+  const T* __restrict taken = ring.parts + (step + 2) % ring.size;
+  const T* __restrict way = ring.way;
+  const T issue = ring.issue, ramp = ring.ramp;
   for (int c = 0; c < ring.size; c++) {  // before[size] = before[0]
-    const uint32_t issued = before[c] + (sent[c] > 0 ? issue : 0), done = issued + sent[c];
-    const uint32_t in = before[c + 1] + issue + ramp + way[c], ready = issued + issue;
-    const uint32_t end = taken[c] > 0 ? (in > ready ? in : ready) + taken[c] : 0;
+    const T issued = before[c] + (sent[c] > 0 ? issue : 0), done = issued + sent[c];
+    const T in = before[c + 1] + issue + ramp + way[c], ready = issued + issue;
+    const T end = taken[c] > 0 ? (in > ready ? in : ready) + taken[c] : 0;
     after[c] = end > done ? end : done;
   }
+}
+WAFER_CLONES void ring_step(const Ring<uint32_t>& ring, int step, const uint32_t* __restrict before, uint32_t* __restrict after) {
+  step_body(ring, step, before, after);
+}
+WAFER_CLONES void ring_step(const Ring<uint64_t>& ring, int step, const uint64_t* __restrict before, uint64_t* __restrict after) {
+  step_body(ring, step, before, after);
 }
 
 }  // namespace
 
-void time_ring_reduce(Clocks& c, const Device& d, const RingReduce& reduce, const std::vector<Dtype>& types,
+template <class T>
+void time_ring_reduce(Clocks<T>& c, const Device& d, const RingReduce& reduce, const std::vector<Dtype>& types,
                       const std::vector<std::vector<std::vector<int64_t>>>& held, Tally& tally) {
-  const uint32_t issue = static_cast<uint32_t>(issue_cycles(d, reduce.before));
+  const T issue = static_cast<T>(issue_cycles(d, reduce.before)), latest = latest_of(c);
   for (size_t r = 0; r < reduce.runs.size(); r++) {
     const int size = static_cast<int>(reduce.runs[r].size());
     if (size < 2) continue;
     const size_t n = static_cast<size_t>(size);
-    std::vector<uint32_t> way(n), parts(2 * n), before(n + 1), after(n + 1);
+    std::vector<T> way(n), parts(2 * n), before(n + 1), after(n + 1);
     std::vector<size_t> row(n);  // of the clocks
     std::vector<int64_t> hops(n);
     for (int p = 0; p < size; p++) {
       const int at = ring_to_position(p, size), from = ring_to_position((p + 1) % size, size);
       row[static_cast<size_t>(p)] = static_cast<size_t>(reduce.runs[r].begin) + static_cast<size_t>(at);
-      way[static_cast<size_t>(p)] = static_cast<uint32_t>(std::abs(at - from) * d.hop_cycles + d.ramp_cycles);
+      way[static_cast<size_t>(p)] = static_cast<T>(std::abs(at - from) * d.hop_cycles + d.ramp_cycles);
       hops[static_cast<size_t>(p)] = std::abs(at - from);
     }
     // Columns that hold the same numbers of elements and start alike are timed once.
-    std::map<std::pair<std::vector<int64_t>, std::vector<uint32_t>>, std::vector<uint32_t>> known;
+    std::map<std::pair<std::vector<int64_t>, std::vector<T>>, std::vector<T>> known;
     for (int x = 0; x < c.w; x++) {
       const std::vector<int64_t>& elements = held[r][static_cast<size_t>(x)];
-      int64_t words = 0, messages = 0;
+      int64_t words = 0, messages = 0, longest = 0;
       for (size_t j = 0; j < n; j++) {
         int64_t sum = 0;
-        for (size_t b = 0; b < types.size(); b++) sum += wavelets(d, types[b], part(elements[b], static_cast<int64_t>(j), size).size());
-        parts[j] = parts[j + n] = static_cast<uint32_t>(sum);
-        words += sum;
+        for (size_t b = 0; b < types.size(); b++)
+          sum = checked_add(sum, wavelets(d, types[b], part(elements[b], static_cast<int64_t>(j), size).size()));
+        parts[j] = parts[j + n] = static_cast<T>(sum);
+        words = checked_add(words, sum);
+        longest = std::max(longest, sum);
         messages += sum > 0 ? 1 : 0;
       }
       if (words == 0) continue;
       const int64_t rounds = reduce.broadcast ? 2 : 1, times = rounds * (size - 1);
-      tally.wavelets += times * words;
-      tally.received += times * words;
+      const Bound each = Bound(longest) + Bound(uint64_t{issue}) * 2 + Bound(d.ramp_cycles) * 2 + Bound(d.hop_cycles) * size;
+      if (!fits(c, latest, Bound(times) * each)) return;
       // Position p takes every part in but the one that starts at it (p + 1), and in the second round but its own.
-      for (size_t p = 0; p < n; p++) tally.hops += hops[p] * (rounds * words - parts[p + 1] - (reduce.broadcast ? parts[p] : 0));
-      tally.actions = tally.actions + 2 * times * messages * actions_of(reduce.before);
-      tally.communicate += 2.0 * static_cast<double>(times) * static_cast<double>(messages * issue + words);
+      int64_t crossed = 0;
+      for (size_t p = 0; p < n; p++) {
+        const int64_t left_out = static_cast<int64_t>(parts[p + 1]) + (reduce.broadcast ? static_cast<int64_t>(parts[p]) : 0);
+        crossed = checked_add(crossed, checked_mul(hops[p], checked_mul(rounds, words) - left_out));
+      }
+      const int64_t sent = checked_mul(times, words);
+      add(tally, {.communicate = 2.0 * static_cast<double>(times) *
+                                 (static_cast<double>(messages * issue_cycles(d, reduce.before)) + static_cast<double>(words)),
+                  .wavelets = sent,
+                  .hops = crossed,
+                  .received = sent,
+                  .actions = 2 * times * messages * actions_of(reduce.before)});
       for (size_t p = 0; p < n; p++) before[p] = c.t[row[p] * static_cast<size_t>(c.w) + static_cast<size_t>(x)];
-      const auto [at, fresh] = known.try_emplace({elements, std::vector<uint32_t>(before.begin(), before.end() - 1)});
+      const auto [at, fresh] = known.try_emplace({elements, std::vector<T>(before.begin(), before.end() - 1)});
       if (fresh) {
-        const Ring ring{
-            .size = size, .parts = parts.data(), .way = way.data(), .issue = issue, .ramp = static_cast<uint32_t>(d.ramp_cycles)};
+        const Ring<T> ring{.size = size, .parts = parts.data(), .way = way.data(), .issue = issue, .ramp = static_cast<T>(d.ramp_cycles)};
         for (int step = 0; step < times; step++) {
           before[n] = before[0];
           ring_step(ring, step, before.data(), after.data());
@@ -86,6 +108,11 @@ void time_ring_reduce(Clocks& c, const Device& d, const RingReduce& reduce, cons
       for (size_t p = 0; p < n; p++) c.t[row[p] * static_cast<size_t>(c.w) + static_cast<size_t>(x)] = at->second[p];
     }
   }
+  c.most = Clocks<T>::kUnknown;
 }
+template void time_ring_reduce(Clocks<uint32_t>&, const Device&, const RingReduce&, const std::vector<Dtype>&,
+                               const std::vector<std::vector<std::vector<int64_t>>>&, Tally&);
+template void time_ring_reduce(Clocks<uint64_t>&, const Device&, const RingReduce&, const std::vector<Dtype>&,
+                               const std::vector<std::vector<std::vector<int64_t>>>&, Tally&);
 
 }  // namespace wafer::time

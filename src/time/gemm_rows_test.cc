@@ -33,7 +33,7 @@ constexpr MeasuredGemm kWithoutExchange = {3, 1, {215.0, 1846.0, 3469.0}};
 
 double cycles(const Device& d, int side, int64_t tile_rows, int64_t products, bool exchange = true) {
   const std::vector<int64_t> rows(static_cast<size_t>(side), tile_rows), eight(static_cast<size_t>(side), 8);
-  ProductSteps p = gemm_setup({.w = side, .h = side, .t = {}}, d, Numerics::fp16,
+  ProductSteps p = gemm_setup({side, side}, d, Numerics::fp16,
                               {.columns = {0, side}, .rows = rows, .k = eight, .n = eight, .a = mesh::Dtype::f16, .b = mesh::Dtype::f16});
   if (!exchange) {  // no transfer is issued, and of the tasks at the end of a step the one that a transfer starts is not there
     p.issue = p.latency = p.steal = 0;

@@ -27,7 +27,7 @@ bool worth_a_memo(const ProductMemo& memo, const Program& program, const Entry& 
   });
 }
 
-std::shared_ptr<const ProductMemo::Product> find(ProductMemo& memo, const std::vector<int64_t>& key, const Clocks& c) {
+std::shared_ptr<const ProductMemo::Product> find(ProductMemo& memo, const std::vector<int64_t>& key, const Clocks<uint32_t>& c) {
   const std::lock_guard lock(memo.mutex);
   const auto at =
       std::find_if(memo.products.rbegin(), memo.products.rend(), [&](const auto& p) { return p->key == key && p->before == c.t; });
@@ -45,21 +45,12 @@ void keep(ProductMemo& memo, std::shared_ptr<const ProductMemo::Product> product
   }
 }
 
-void start_at_zero(Clocks& c) {
+void start_at_zero(Clocks<uint32_t>& c) {
   const uint32_t least = *std::min_element(c.t.begin(), c.t.end());
   if (least == 0) return;
   for (uint32_t& v : c.t) v -= least;
   c.base += least;
-}
-
-void add(Tally& to, const Tally& more) {
-  to.compute += more.compute;
-  to.communicate += more.communicate;
-  to.wavelets += more.wavelets;
-  to.hops += more.hops;
-  to.received += more.received;
-  to.multiply_adds += more.multiply_adds;
-  to.actions = to.actions + more.actions;
+  c.most = Clocks<uint32_t>::kUnknown;
 }
 
 }  // namespace wafer::time

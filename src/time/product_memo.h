@@ -11,7 +11,7 @@
 
 namespace wafer::time {
 
-// Of one program on one device. Entries may share it from several threads; one after the other they gain more.
+// Of one program on one device, for clocks of 32 bits. Entries may share it from several threads; one after the other they gain more.
 struct ProductMemo {
   struct Product {
     std::vector<int64_t> key;
@@ -28,18 +28,18 @@ struct ProductMemo {
 // Whether an entry has products that a memo keeps.
 bool worth_a_memo(const ProductMemo& memo, const mesh::Program& program, const mesh::Entry& entry);
 
-std::shared_ptr<const ProductMemo::Product> find(ProductMemo& memo, const std::vector<int64_t>& key, const Clocks& c);
+std::shared_ptr<const ProductMemo::Product> find(ProductMemo& memo, const std::vector<int64_t>& key, const Clocks<uint32_t>& c);
 void keep(ProductMemo& memo, std::shared_ptr<const ProductMemo::Product> product);
-void start_at_zero(Clocks& c);  // the earliest clock is the base
-void add(Tally& to, const Tally& more);
+void start_at_zero(Clocks<uint32_t>& c);  // the earliest clock is the base
 
 // All runs of a product at once: `time` advances the clocks and fills a tally, unless the memo knows what comes out.
 template <class Time>
-void remembered(ProductMemo& memo, Clocks& c, std::vector<int64_t> key, Tally& tally, const Time& time) {
+void remembered(ProductMemo& memo, Clocks<uint32_t>& c, std::vector<int64_t> key, Tally& tally, const Time& time) {
   start_at_zero(c);
   if (const auto known = find(memo, key, c)) {
     c.t = known->after;
     c.base += known->base;
+    c.most = Clocks<uint32_t>::kUnknown;
     return add(tally, known->tally);
   }
   auto fresh = std::make_shared<ProductMemo::Product>();
@@ -47,6 +47,7 @@ void remembered(ProductMemo& memo, Clocks& c, std::vector<int64_t> key, Tally& t
   fresh->before = c.t;
   const uint64_t base = c.base;
   time(fresh->tally);
+  if (c.too_wide) return;
   fresh->after = c.t;
   fresh->base = c.base - base;
   add(tally, fresh->tally);

@@ -12,30 +12,46 @@ WAFER_CLONES void wide(const inl::GemmRow<uint32_t>& r, int w) { inl::wide_row(r
 WAFER_CLONES void square(const inl::SquareRow<uint32_t>& r, int w) { inl::square_row(r, w); }
 WAFER_CLONES void tall(const inl::GemmRow<uint32_t>& r, int w) { inl::tall_row(r, w); }
 WAFER_CLONES void block(const inl::GemmTBlock<uint32_t>& b) { inl::gemm_t_block(b); }
+WAFER_CLONES void wide(const inl::GemmRow<uint64_t>& r, int w) { inl::wide_row(r, w); }
+WAFER_CLONES void square(const inl::SquareRow<uint64_t>& r, int w) { inl::square_row(r, w); }
+WAFER_CLONES void tall(const inl::GemmRow<uint64_t>& r, int w) { inl::tall_row(r, w); }
+WAFER_CLONES void block(const inl::GemmTBlock<uint64_t>& b) { inl::gemm_t_block(b); }
 
+template <class T>
+inline __attribute__((always_inline)) void align_body(const T* t, T* __restrict out, const T* hops, size_t n, T own, T way, T finish) {
+  for (size_t p = 0; p < n; p++) out[p] = std::max<T>(t[p] + own, t[p + 1] + own + way + hops[p]) + finish;
+}
 WAFER_CLONES void align_once(const uint32_t* t, uint32_t* __restrict out, const uint32_t* hops, size_t n, uint32_t own, uint32_t way,
                              uint32_t finish) {
-  for (size_t p = 0; p < n; p++) out[p] = std::max(t[p] + own, t[p + 1] + own + way + hops[p]) + finish;
+  align_body(t, out, hops, n, own, way, finish);
+}
+WAFER_CLONES void align_once(const uint64_t* t, uint64_t* __restrict out, const uint64_t* hops, size_t n, uint64_t own, uint64_t way,
+                             uint64_t finish) {
+  align_body(t, out, hops, n, own, way, finish);
 }
 
+template <class T>
 struct Vectors {
-  void wide(const inl::GemmRow<uint32_t>& r, int w) const { time::wide(r, w); }
-  void square(const inl::SquareRow<uint32_t>& r, int w) const { time::square(r, w); }
-  void tall(const inl::GemmRow<uint32_t>& r, int w) const { time::tall(r, w); }
-  void block(const inl::GemmTBlock<uint32_t>& b) const { time::block(b); }
+  void wide(const inl::GemmRow<T>& r, int w) const { time::wide(r, w); }
+  void square(const inl::SquareRow<T>& r, int w) const { time::square(r, w); }
+  void tall(const inl::GemmRow<T>& r, int w) const { time::tall(r, w); }
+  void block(const inl::GemmTBlock<T>& b) const { time::block(b); }
 };
 
 }  // namespace
 
-void gemm_steps(const ProductSteps& p, std::vector<uint32_t>& t, int64_t first, int64_t steps) {
-  inl::drive_gemm<uint32_t>(p, t, first, steps, true, Vectors{});
+template <class T>
+void gemm_steps(const ProductSteps& p, std::vector<T>& t, int64_t first, int64_t steps) {
+  inl::drive_gemm<T>(p, t, first, steps, true, Vectors<T>{});
 }
 
-void gemm_t_steps(const ProductSteps& p, std::vector<uint32_t>& t, int64_t first, int64_t steps) {
-  inl::drive_gemm_t<uint32_t>(p, t, first, steps, true, Vectors{});
+template <class T>
+void gemm_t_steps(const ProductSteps& p, std::vector<T>& t, int64_t first, int64_t steps) {
+  inl::drive_gemm_t<T>(p, t, first, steps, true, Vectors<T>{});
 }
 
-void align_line(const AlignLine& a, std::vector<uint32_t>& t, std::vector<uint32_t>& scratch, uint32_t words, int64_t moves) {
+template <class T>
+void align_line(const AlignLine<T>& a, std::vector<T>& t, std::vector<T>& scratch, T words, int64_t moves) {
   const size_t n = a.hops.size();
   scratch.resize(t.size());
   for (int64_t s = 0; s < moves; s++) {
@@ -44,5 +60,13 @@ void align_line(const AlignLine& a, std::vector<uint32_t>& t, std::vector<uint32
     std::swap(t, scratch);
   }
 }
+
+#define WAFER_STEPS(T)                                                                \
+  template void gemm_steps(const ProductSteps&, std::vector<T>&, int64_t, int64_t);   \
+  template void gemm_t_steps(const ProductSteps&, std::vector<T>&, int64_t, int64_t); \
+  template void align_line(const AlignLine<T>&, std::vector<T>&, std::vector<T>&, T, int64_t);
+WAFER_STEPS(uint32_t)
+WAFER_STEPS(uint64_t)
+#undef WAFER_STEPS
 
 }  // namespace wafer::time

@@ -37,28 +37,36 @@ struct ProductSteps {
   std::vector<int> ring_of;                                  // [w] ring position of each column, for the row sums between neighbours
 };
 
-ProductSteps gemm_setup(const Clocks& c, const Device& d, Numerics numerics, const ProductSizes& z);
-ProductSteps gemm_t_setup(const Clocks& c, const Device& d, Numerics numerics, const ProductSizes& z);
+ProductSteps gemm_setup(mesh::Extent region, const Device& d, Numerics numerics, const ProductSizes& z);
+ProductSteps gemm_t_setup(mesh::Extent region, const Device& d, Numerics numerics, const ProductSizes& z);
 
-// MeshGEMM: advances t [h][w] by `steps` of L compute-shift steps, the first one at `first`.
-void gemm_steps(const ProductSteps& p, std::vector<uint32_t>& t, int64_t first, int64_t steps);
-void gemm_steps_scalar(const ProductSteps& p, std::vector<uint32_t>& t, int64_t first, int64_t steps);  // one thread, no vectors
-void gemm_steps_64(const ProductSteps& p, std::vector<uint64_t>& t, int64_t first, int64_t steps);      // any size
+// MeshGEMM: advances t [h][w] by `steps` of L compute-shift steps, the first one at `first`. Requires: gemm_rise() fits T.
+template <class T>
+void gemm_steps(const ProductSteps& p, std::vector<T>& t, int64_t first, int64_t steps);
+template <class T>
+void gemm_steps_scalar(const ProductSteps& p, std::vector<T>& t, int64_t first, int64_t steps);  // one thread, no vectors
 
 // Cycles of all L steps where every step starts on all cores when the one before has ended on all of them.
 uint64_t gemm_cycles_together(const ProductSteps& p);
 
 // GEMM-T, likewise. Here k is [w] by ring position of the column: the dims that it holds.
-void gemm_t_steps(const ProductSteps& p, std::vector<uint32_t>& t, int64_t first, int64_t steps);
-void gemm_t_steps_scalar(const ProductSteps& p, std::vector<uint32_t>& t, int64_t first, int64_t steps);
-void gemm_t_steps_64(const ProductSteps& p, std::vector<uint64_t>& t, int64_t first, int64_t steps);
+template <class T>
+void gemm_t_steps(const ProductSteps& p, std::vector<T>& t, int64_t first, int64_t steps);
+template <class T>
+void gemm_t_steps_scalar(const ProductSteps& p, std::vector<T>& t, int64_t first, int64_t steps);
+
+// By how much all L steps may raise the latest clock; no number computed on the way is larger.
+Bound gemm_rise(const ProductSteps& p);
+Bound gemm_t_rise(const ProductSteps& p);
 
 // Rows (or columns) of tiles move `moves` ring positions; `words` travel each time. t [length + 1]: the last element is scratch.
+template <class T>
 struct AlignLine {
-  std::vector<uint32_t> hops;  // [length]
-  uint32_t issue = 0, finish = 0, latency = 0;
+  std::vector<T> hops;  // [length]
+  T issue = 0, finish = 0, latency = 0;
 };
-void align_line(const AlignLine& a, std::vector<uint32_t>& t, std::vector<uint32_t>& scratch, uint32_t words, int64_t moves);
+template <class T>
+void align_line(const AlignLine<T>& a, std::vector<T>& t, std::vector<T>& scratch, T words, int64_t moves);
 
 namespace inl {
 constexpr int kLanes = 64;  // rows of a GEMM-T that are advanced together

@@ -96,7 +96,7 @@ Clock plain_gemm_t_step(const ProductSteps& p, const Clock& t, int64_t s) {
 
 // A random product on a random rectangle: ragged tiles, empty ones, clocks that start far apart.
 struct Case {
-  Clocks clocks;
+  Clocks<uint32_t> clocks;
   ProductSizes sizes;
   std::vector<uint32_t> start;
 };
@@ -120,14 +120,14 @@ TEST(ProductSteps, MeshGemmEqualsPlainLoopsOverCores) {
   Rng rng(11);
   for (int run = 0; run < 150; run++) {
     const Case c = random_case(rng, false);
-    const ProductSteps p = gemm_setup(c.clocks, d, Numerics::mixed, c.sizes);
+    const ProductSteps p = gemm_setup({c.clocks.w, c.clocks.h}, d, Numerics::mixed, c.sizes);
     std::vector<uint32_t> fast = c.start, scalar = c.start;
     Clock wide(c.start.begin(), c.start.end()), plain = wide;
     const int64_t first = static_cast<int64_t>(next_below(rng, static_cast<uint64_t>(p.L))),
                   steps = 1 + static_cast<int64_t>(next_below(rng, 9));
     gemm_steps(p, fast, first, steps);
     gemm_steps_scalar(p, scalar, first, steps);
-    gemm_steps_64(p, wide, first, steps);
+    gemm_steps(p, wide, first, steps);
     for (int64_t s = first; s < first + steps; s++) plain = plain_gemm_step(p, plain, s);
     ASSERT_EQ(Clock(fast.begin(), fast.end()), plain) << p.w << "x" << p.h << ", run " << run;
     ASSERT_EQ(scalar, fast);
@@ -140,14 +140,14 @@ TEST(ProductSteps, GemmTEqualsPlainLoopsOverCores) {
   Rng rng(12);
   for (int run = 0; run < 150; run++) {
     const Case c = random_case(rng, true);
-    const ProductSteps p = gemm_t_setup(c.clocks, d, Numerics::fp16, c.sizes);
+    const ProductSteps p = gemm_t_setup({c.clocks.w, c.clocks.h}, d, Numerics::fp16, c.sizes);
     std::vector<uint32_t> fast = c.start, scalar = c.start;
     Clock wide(c.start.begin(), c.start.end()), plain = wide;
     const int64_t first = static_cast<int64_t>(next_below(rng, static_cast<uint64_t>(p.L))),
                   steps = 1 + static_cast<int64_t>(next_below(rng, 9));
     gemm_t_steps(p, fast, first, steps);
     gemm_t_steps_scalar(p, scalar, first, steps);
-    gemm_t_steps_64(p, wide, first, steps);
+    gemm_t_steps(p, wide, first, steps);
     for (int64_t s = first; s < first + steps; s++) plain = plain_gemm_t_step(p, plain, s);
     ASSERT_EQ(Clock(fast.begin(), fast.end()), plain) << p.w << "x" << p.h << ", run " << run;
     ASSERT_EQ(scalar, fast);
@@ -159,7 +159,7 @@ TEST(ProductSteps, OneThreadGivesTheSameClocks) {
   const Device d = load_device("wse2");
   Rng rng(13);
   const Case c = random_case(rng, false);
-  const ProductSteps p = gemm_setup(c.clocks, d, Numerics::mixed, c.sizes);
+  const ProductSteps p = gemm_setup({c.clocks.w, c.clocks.h}, d, Numerics::mixed, c.sizes);
   std::vector<uint32_t> all = c.start, one = c.start;
   gemm_steps(p, all, 0, p.L);
   set_thread_count(1);
@@ -172,7 +172,7 @@ TEST(ProductSteps, OneThreadGivesTheSameClocks) {
 // both_ramps: cycles of a ramp out and a ramp in together, else the device's.
 void exchange(std::vector<uint32_t>& t, const Device& d, uint32_t words, std::optional<int64_t> both_ramps, int64_t first, int64_t steps) {
   const std::vector<int64_t> one(9, 1), k(9, 2 * static_cast<int64_t>(words));
-  ProductSteps p = gemm_setup({.w = 9, .h = 9, .t = {}}, d, Numerics::fp16, {.columns = {0, 9}, .rows = one, .k = k, .n = one});
+  ProductSteps p = gemm_setup({9, 9}, d, Numerics::fp16, {.columns = {0, 9}, .rows = one, .k = k, .n = one});
   for (TileRate& rate : p.rate) rate = {};
   p.latency = both_ramps.value_or(p.latency);
   gemm_steps(p, t, first, steps);
@@ -217,7 +217,7 @@ TEST(ProductSteps, AProductWithAndWithoutOverlap) {
   const Device d = load_device("wse2");
   ProductSizes z{.columns = {0, 2}, .rows = {4, 4}, .k = {6, 6}, .n = {2, 2}, .sum = mesh::Dtype::f16};
   const auto cycles = [&] {
-    Clocks c{.w = 2, .h = 2, .t = std::vector<uint32_t>(4, 0)};
+    Clocks<uint32_t> c{.w = 2, .h = 2, .t = std::vector<uint32_t>(4, 0)};
     Tally tally;
     time_gemm(c, d, Numerics::fp16, z, 0, tally);
     EXPECT_EQ(tally.wavelets, 4 * 2 * (12 + 6)) << "4x6 fp16 of A and 6x2 of B, from 4 cores in 2 steps";
@@ -238,7 +238,7 @@ TEST(ProductSteps, AProductWithAndWithoutOverlap) {
   z.k = {2, 2};
   z.n = {1, 1};
   const auto time = [&] {
-    Clocks c{.w = 2, .h = 2, .t = std::vector<uint32_t>(4, 0)};
+    Clocks<uint32_t> c{.w = 2, .h = 2, .t = std::vector<uint32_t>(4, 0)};
     Device light = d;
     light.descriptor_edit_cycles = light.descriptor_load_cycles = light.map_iteration_cycles = 0;
     light.ramp_cycles = 50;
@@ -280,10 +280,10 @@ TEST(ProductSteps, StepsThatRepeatAreAllThere) {
     const int w = static_cast<int>(1 + draw(70)), h = static_cast<int>(1 + draw(70)), L = std::max(w, h);
     const auto equal = [&] { return std::vector<int64_t>(static_cast<size_t>(L), draw(8)); };
     const ProductSizes z{.columns = {0, w}, .rows = equal(), .k = equal(), .n = equal(), .sum = mesh::Dtype::f16};
-    Clocks c{.w = w, .h = h, .t = {}};
+    Clocks<uint32_t> c{.w = w, .h = h, .t = {}};
     const uint64_t skew = run % 3 == 0 ? 1 : 3000;
     for (int q = 0; q < w * h; q++) c.t.push_back(static_cast<uint32_t>(draw(skew)));
-    const ProductSteps p = gemm_setup(c, d, Numerics::fp16, z);
+    const ProductSteps p = gemm_setup({c.w, c.h}, d, Numerics::fp16, z);
     Clock t;
     for (int i = 0; i < h; i++)
       for (int j = 0; j < w; j++) t.push_back(c.t[static_cast<size_t>(mesh::ring_to_position(i, h) * w + mesh::ring_to_position(j, w))]);

@@ -87,7 +87,7 @@ TEST(ReduceRows, VectorsEqualPlainLoops) {
     for (int i = 0; i < w; i++) words.push_back(static_cast<uint32_t>(next_below(rng, 30)));
     std::vector<uint32_t> u = t;
     const mesh::Tree tree = run % 2 == 0 ? mesh::k_tree(size, mesh::even_groups(size, 1 + run % 3)) : kernels::binary_tree(size);
-    ReduceSteps a{.w = w, .t = t.data(), .words = words, .first_issue = 10, .later_issue = 16, .ramp = 2, .hop = 1}, b = a;
+    ReduceSteps<uint32_t> a{.w = w, .t = t.data(), .words = words, .first_issue = 10, .later_issue = 16, .ramp = 2, .hop = 1}, b = a;
     b.t = u.data();
     const int casts = static_cast<int>(next_below(rng, 3));
     const ReduceCounts x = reduce_steps(a, tree, casts), y = reduce_steps_scalar(b, tree, casts);

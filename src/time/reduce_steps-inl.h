@@ -9,18 +9,20 @@
 
 namespace wafer::time::inl {
 
+template <class T>
 struct Line {
-  const uint32_t* words;
-  uint32_t *t, *first, *last;
-  uint32_t issue, way, ramp, forward;
+  const T* words;
+  T *t, *first, *last;
+  T issue, way, ramp, forward;
 };
 
 // The first core of a chain sends what it has.
-inline __attribute__((always_inline)) void chain_start(const Line& line, int w) {
-  const Line v = line;
-  uint32_t* __restrict t = v.t, * __restrict first = v.first, * __restrict last = v.last;
+template <class T>
+inline __attribute__((always_inline)) void chain_start(const Line<T>& line, int w) {
+  const Line<T> v = line;
+  T* __restrict t = v.t, * __restrict first = v.first, * __restrict last = v.last;
   for (int i = 0; i < w; i++) {
-    const uint32_t begin = t[i] + v.issue;
+    const T begin = t[i] + v.issue;
     first[i] = begin + v.ramp;
     last[i] = begin + v.ramp + v.words[i] - 1;
     t[i] = v.words[i] == 0 ? t[i] : begin + v.words[i];
@@ -28,14 +30,15 @@ inline __attribute__((always_inline)) void chain_start(const Line& line, int w) 
 }
 
 // Receives, adds, sends on: a word leaves two ramps and one cycle after it was at the neighbour's router.
-inline __attribute__((always_inline)) void chain_pass(const Line& line, int w) {
-  const Line v = line;
-  uint32_t* __restrict t = v.t, * __restrict first = v.first, * __restrict last = v.last;
+template <class T>
+inline __attribute__((always_inline)) void chain_pass(const Line<T>& line, int w) {
+  const Line<T> v = line;
+  T* __restrict t = v.t, * __restrict first = v.first, * __restrict last = v.last;
   for (int i = 0; i < w; i++) {
-    const uint32_t in = first[i] + v.way, ready = t[i] + v.issue, words = v.words[i];
-    const uint32_t out = (in > ready ? in : ready) + 1 + v.ramp + v.forward;
-    const uint32_t flow = last[i] + v.way + 1 + v.ramp + v.forward, own = out + words - 1;
-    const uint32_t end = flow > own ? flow : own;
+    const T in = first[i] + v.way, ready = t[i] + v.issue, words = v.words[i];
+    const T out = (in > ready ? in : ready) + 1 + v.ramp + v.forward;
+    const T flow = last[i] + v.way + 1 + v.ramp + v.forward, own = out + words - 1;
+    const T end = flow > own ? flow : own;
     last[i] = end;
     first[i] = out;
     t[i] = words == 0 ? t[i] : end + 1 - v.ramp;
@@ -43,35 +46,36 @@ inline __attribute__((always_inline)) void chain_pass(const Line& line, int w) {
 }
 
 // Receives and adds to what it has.
-inline __attribute__((always_inline)) void chain_end(const Line& line, int w) {
-  const Line v = line;
-  uint32_t* __restrict t = v.t;
+template <class T>
+inline __attribute__((always_inline)) void chain_end(const Line<T>& line, int w) {
+  const Line<T> v = line;
+  T* __restrict t = v.t;
   for (int i = 0; i < w; i++) {
-    const uint32_t in = v.first[i] + v.way, ready = t[i] + v.issue, words = v.words[i];
-    const uint32_t own = (in > ready ? in : ready) + words - 1, flow = v.last[i] + v.way;
+    const T in = v.first[i] + v.way, ready = t[i] + v.issue, words = v.words[i];
+    const T own = (in > ready ? in : ready) + words - 1, flow = v.last[i] + v.way;
     t[i] = words == 0 ? t[i] : (flow > own ? flow : own) + 1;
   }
 }
 
-template <class Kernel>
-ReduceCounts drive_reduce(const ReduceSteps& s, const mesh::Tree& tree, int broadcast_operations, const Kernel& kernel) {
+template <class T, class Kernel>
+ReduceCounts drive_reduce(const ReduceSteps<T>& s, const mesh::Tree& tree, int broadcast_operations, const Kernel& kernel) {
   ReduceCounts counts;
-  std::vector<uint32_t> first(s.words.size()), last(s.words.size());
+  std::vector<T> first(s.words.size()), last(s.words.size());
   std::vector<char> started(static_cast<size_t>(tree.size), 0);
   auto line_at = [&](int p, int hops) {
     char& before = started[static_cast<size_t>(p)];
-    const uint32_t issue = before != 0 ? s.later_issue : s.first_issue;
+    const T issue = before != 0 ? s.later_issue : s.first_issue;
     counts.operations++;
     if (before == 0) counts.cores++;
     before = 1;
-    return Line{.words = s.words.data(),
-                .t = s.t + static_cast<int64_t>(p) * s.w,
-                .first = first.data(),
-                .last = last.data(),
-                .issue = issue,
-                .way = static_cast<uint32_t>(hops) * s.hop + s.ramp,
-                .ramp = s.ramp,
-                .forward = s.forward};
+    return Line<T>{.words = s.words.data(),
+                   .t = s.t + static_cast<int64_t>(p) * s.w,
+                   .first = first.data(),
+                   .last = last.data(),
+                   .issue = issue,
+                   .way = static_cast<T>(hops) * s.hop + s.ramp,
+                   .ramp = s.ramp,
+                   .forward = s.forward};
   };
   for (const mesh::Level& level : tree.levels)
     for (const mesh::Chain& chain : level) {

@@ -3,17 +3,19 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/checked.h"
 #include "mesh/tree.h"
 
 namespace wafer::time {
 
+template <class T>
 struct ReduceSteps {
-  int w = 1;                                  // lines
-  uint32_t* t = nullptr;                      // [positions of the tree][w]
-  std::vector<uint32_t> words;                // [w] wavelets of the payload; 0: that line has nothing to do
-  uint32_t first_issue = 0, later_issue = 0;  // cycles before a core's first operation, and before each one after it
-  uint32_t ramp = 0, hop = 0;
-  uint32_t forward = 0;  // cycles that a vector takes longer through a core that passes it on
+  int w = 1;                           // lines
+  T* t = nullptr;                      // [positions of the tree][w]
+  std::vector<T> words;                // [w] cycles in which the payload passes; 0: that line has nothing to do
+  T first_issue = 0, later_issue = 0;  // cycles before a core's first operation, and before each one after it
+  T ramp = 0, hop = 0;
+  T forward = 0;  // cycles that a vector takes longer through a core that passes it on
 };
 
 // Of one line.
@@ -25,7 +27,14 @@ struct ReduceCounts {
 };
 
 // Advances the clocks by all levels, and by a broadcast in that many operations of the root (0: none).
-ReduceCounts reduce_steps(const ReduceSteps& s, const mesh::Tree& tree, int broadcast_operations);
-ReduceCounts reduce_steps_scalar(const ReduceSteps& s, const mesh::Tree& tree, int broadcast_operations);  // without vectors
+template <class T>
+ReduceCounts reduce_steps(const ReduceSteps<T>& s, const mesh::Tree& tree, int broadcast_operations);
+template <class T>
+ReduceCounts reduce_steps_scalar(const ReduceSteps<T>& s, const mesh::Tree& tree, int broadcast_operations);  // without vectors
+
+// By how much that may raise the latest clock, and all that is computed on the way, where no line has more than `words`: an estimate where
+// that stays within `enough`, else one line from equal clocks, which no line of earlier clocks overtakes.
+template <class T>
+Bound reduce_rise(const ReduceSteps<T>& s, const mesh::Tree& tree, int broadcast_operations, int64_t words, Bound enough);
 
 }  // namespace wafer::time

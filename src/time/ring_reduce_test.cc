@@ -96,7 +96,7 @@ TEST(RingReduce, EqualsPlainLoops) {
     RingReduce r{.op = ReduceOp::add, .axis = Axis::y, .payload = {0, 1}, .runs = {{cut, h}}, .broadcast = below(2) > 0};
     if (cut > 0) r.runs.insert(r.runs.begin(), {0, cut});
     const std::vector<Dtype> types = {Dtype::f16, Dtype::f32};
-    Clocks c{.w = w, .h = h, .t = {}};
+    Clocks<uint32_t> c{.w = w, .h = h, .t = {}};
     for (int i = 0; i < w * h; i++) c.t.push_back(static_cast<uint32_t>(below(turn % 2 == 0 ? 1 : 400)));
     std::vector<std::vector<std::vector<int64_t>>> held(r.runs.size());
     for (auto& run : held)

@@ -1,4 +1,4 @@
-// The same loops without vectors (see CMakeLists.txt): what 64-bit clocks need, and what the fast ones are measured against.
+// The same loops without vectors (see CMakeLists.txt), which the fast ones are measured against and must agree with.
 #include "time/product_drive-inl.h"
 #include "time/product_steps.h"
 #include "time/reduce_steps-inl.h"
@@ -14,29 +14,36 @@ struct Scalars {
   void block(const inl::GemmTBlock<T>& b) const { inl::gemm_t_block(b); }
 };
 
+template <class T>
 struct ScalarChains {
-  void start(const inl::Line& line, int w) const { inl::chain_start(line, w); }
-  void pass(const inl::Line& line, int w) const { inl::chain_pass(line, w); }
-  void end(const inl::Line& line, int w) const { inl::chain_end(line, w); }
+  void start(const inl::Line<T>& line, int w) const { inl::chain_start(line, w); }
+  void pass(const inl::Line<T>& line, int w) const { inl::chain_pass(line, w); }
+  void end(const inl::Line<T>& line, int w) const { inl::chain_end(line, w); }
 };
 
 }  // namespace
 
-ReduceCounts reduce_steps_scalar(const ReduceSteps& s, const mesh::Tree& tree, int broadcast_operations) {
-  return inl::drive_reduce(s, tree, broadcast_operations, ScalarChains{});
+template <class T>
+ReduceCounts reduce_steps_scalar(const ReduceSteps<T>& s, const mesh::Tree& tree, int broadcast_operations) {
+  return inl::drive_reduce(s, tree, broadcast_operations, ScalarChains<T>{});
 }
 
-void gemm_steps_scalar(const ProductSteps& p, std::vector<uint32_t>& t, int64_t first, int64_t steps) {
-  inl::drive_gemm<uint32_t>(p, t, first, steps, false, Scalars<uint32_t>{});
+template <class T>
+void gemm_steps_scalar(const ProductSteps& p, std::vector<T>& t, int64_t first, int64_t steps) {
+  inl::drive_gemm<T>(p, t, first, steps, false, Scalars<T>{});
 }
-void gemm_steps_64(const ProductSteps& p, std::vector<uint64_t>& t, int64_t first, int64_t steps) {
-  inl::drive_gemm<uint64_t>(p, t, first, steps, true, Scalars<uint64_t>{});
+
+template <class T>
+void gemm_t_steps_scalar(const ProductSteps& p, std::vector<T>& t, int64_t first, int64_t steps) {
+  inl::drive_gemm_t<T>(p, t, first, steps, false, Scalars<T>{});
 }
-void gemm_t_steps_scalar(const ProductSteps& p, std::vector<uint32_t>& t, int64_t first, int64_t steps) {
-  inl::drive_gemm_t<uint32_t>(p, t, first, steps, false, Scalars<uint32_t>{});
-}
-void gemm_t_steps_64(const ProductSteps& p, std::vector<uint64_t>& t, int64_t first, int64_t steps) {
-  inl::drive_gemm_t<uint64_t>(p, t, first, steps, true, Scalars<uint64_t>{});
-}
+
+#define WAFER_STEPS(T)                                                                      \
+  template ReduceCounts reduce_steps_scalar(const ReduceSteps<T>&, const mesh::Tree&, int); \
+  template void gemm_steps_scalar(const ProductSteps&, std::vector<T>&, int64_t, int64_t);  \
+  template void gemm_t_steps_scalar(const ProductSteps&, std::vector<T>&, int64_t, int64_t);
+WAFER_STEPS(uint32_t)
+WAFER_STEPS(uint64_t)
+#undef WAFER_STEPS
 
 }  // namespace wafer::time

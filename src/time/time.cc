@@ -23,7 +23,13 @@ using namespace mesh;
 
 namespace {
 
+// Clocks of 32 bits do not do: time_entry() begins again with 64.
+struct TooWide {};
+
+template <class T>
 struct Timer {
+  using Clocks = time::Clocks<T>;
+
   struct Start {
     ClockStats known;
     TimeReport report;
@@ -33,7 +39,7 @@ struct Timer {
   // What the turns of a loop did until the rest of them was known, from clocks that were all equal.
   struct Turns {
     int64_t count = 0;
-    std::vector<uint32_t> t;
+    std::vector<T> t;
     uint64_t base = 0;                        // after the start
     ClockStats all, latest_turn;              // by how much they moved the clocks; of latest_turn: latest alone
     TimeReport report, report_before_latest;  // lines after the turns, and before the latest of them, less those at the start
@@ -62,8 +68,8 @@ struct Timer {
     std::vector<int> rep_x, rep_y;
     const std::vector<int> cx = sizes.classes(op, s, Axis::x, c.w, rep_x), cy = sizes.classes(op, s, Axis::y, c.h, rep_y);
     const bool bottom_only = op.op == LocalOp::store_rows && sizes.tensor(op.in[0]).dims.size() == 1;
-    std::vector<uint32_t> cost(rep_x.size());
-    std::vector<uint32_t> row_cost(static_cast<size_t>(c.w));
+    std::vector<T> cost(rep_x.size());
+    std::vector<T> row_cost(static_cast<size_t>(c.w));
     for (size_t k = 0; k < rep_y.size(); k++) {
       const int64_t rows_of_class = std::count(cy.begin(), cy.end(), static_cast<int>(k));
       for (size_t q = 0; q < rep_x.size(); q++) {
@@ -72,11 +78,12 @@ struct Timer {
         const LocalCost one = op.op == LocalOp::counted
                                   ? counted_cost(device, op.work)
                                   : local_cost(device, program.numerics, op.op, sizes.local_size(op, s, rep_x[q], rep_y[k]));
-        cost[q] = static_cast<uint32_t>(one.cycles);
+        if (!fits(c, one.cycles)) return;
+        cost[q] = static_cast<T>(one.cycles);
         const int64_t cores = rows_of_class * std::count(cx.begin(), cx.end(), static_cast<int>(q));
-        tally.compute += static_cast<double>(one.cycles * cores);
-        tally.multiply_adds += one.multiply_adds * cores;
-        tally.actions = tally.actions + cores * one.actions;
+        time::add(tally, {.compute = static_cast<double>(one.cycles) * static_cast<double>(cores),
+                          .multiply_adds = checked_mul(one.multiply_adds, cores),
+                          .actions = cores * one.actions});
       }
       for (int x = 0; x < c.w; x++) row_cost[static_cast<size_t>(x)] = cost[static_cast<size_t>(cx[static_cast<size_t>(x)])];
       for (int y = 0; y < c.h; y++) {
@@ -142,32 +149,36 @@ struct Timer {
   }
 
   void row_shift(Clocks& c, const RowShift& shift, const Scope& s, Tally& tally) const {
-    const uint32_t issue = static_cast<uint32_t>(stream_issue_cycles(device)),
-                   way = static_cast<uint32_t>(2 * device.ramp_cycles + device.hop_cycles);
+    const int64_t issued = stream_issue_cycles(device), across = 2 * device.ramp_cycles + device.hop_cycles;
+    const T issue = static_cast<T>(issued), way = static_cast<T>(across);
     const int64_t n = s.params.cached, first = c.h - n % c.h;  // rows from `first` on pass an entry up
-    std::vector<uint32_t> words(static_cast<size_t>(c.w), 0), cycles(words);
+    std::vector<T> cycles(static_cast<size_t>(c.w), 0);
+    int64_t all = 0, busy = 0, lines = 0;
     for (int x = 0; x < c.w; x++) {
-      const size_t at = static_cast<size_t>(x);
-      for (int id : shift.buffers) words[at] += static_cast<uint32_t>(wavelets(device, sizes.tensor(id).dtype, sizes.held(id, 1, s, x, 0)));
-      cycles[at] = static_cast<uint32_t>(stream_cycles(device, words[at]));
+      int64_t words = 0;
+      for (int id : shift.buffers) words = checked_add(words, wavelets(device, sizes.tensor(id).dtype, sizes.held(id, 1, s, x, 0)));
+      const int64_t passing = stream_cycles(device, words);
+      if (!fits(c, Bound(2 * issued + across) + passing)) return;  // a row sends what it had, and receives
+      cycles[static_cast<size_t>(x)] = static_cast<T>(passing);
+      all = checked_add(all, words);
+      busy = checked_add(busy, passing);
+      lines += words > 0 ? 1 : 0;
     }
     for (int64_t y = std::max<int64_t>(1, first); y < c.h; y++) {
       // Row y sends to y - 1; the rows go on at the same time, so row y's own receive (from y + 1) comes later in this loop.
-      uint32_t *from = c.row(static_cast<int>(y)), *to = c.row(static_cast<int>(y) - 1);
+      T *from = c.row(static_cast<int>(y)), *to = c.row(static_cast<int>(y) - 1);
       for (int x = 0; x < c.w; x++) {
-        const uint32_t w = cycles[static_cast<size_t>(x)];
-        const uint32_t done = from[x] + issue + w;
-        to[x] = w == 0 ? to[x] : std::max(to[x] + (y == first ? issue : 0), done + way);
+        const T w = cycles[static_cast<size_t>(x)];
+        const T done = from[x] + issue + w;
+        to[x] = w == 0 ? to[x] : std::max<T>(to[x] + (y == first ? issue : 0), done + way);
         from[x] = w == 0 ? from[x] : done;
       }
     }
-    const int64_t rows = c.h - std::max<int64_t>(1, first), all = std::accumulate(words.begin(), words.end(), int64_t{0}),
-                  busy = std::accumulate(cycles.begin(), cycles.end(), int64_t{0}),
-                  lines = c.w - std::count(words.begin(), words.end(), 0u);
-    tally.wavelets += rows * all;
-    tally.received += rows * all;
-    tally.hops += rows * all;
-    tally.communicate += 2.0 * static_cast<double>(rows * (busy + lines * issue));
+    const int64_t rows = c.h - std::max<int64_t>(1, first), passed_on = checked_mul(rows, all);
+    time::add(tally, {.communicate = 2.0 * static_cast<double>(rows * checked_add(busy, lines * issued)),
+                      .wavelets = passed_on,
+                      .hops = passed_on,
+                      .received = passed_on});
   }
 
   static bool any_overlap(const Steps& steps) {
@@ -212,10 +223,14 @@ struct Timer {
       });
       for (const Tally& t : tallies) time::add(into, t);
     };
-    if (options.products == nullptr || int64_t{c.w} * c.h * std::max(c.w, c.h) < options.products->core_steps) return time(tally);
-    std::vector<int64_t> key = {c.w, c.h, static_cast<int64_t>(g.kind), options.ring_steps};
-    for (const ProductSizes& z : all) append_key(key, z);
-    remembered(*options.products, c, std::move(key), tally, time);
+    if constexpr (std::is_same_v<T, uint32_t>) {
+      if (options.products != nullptr && int64_t{c.w} * c.h * std::max(c.w, c.h) >= options.products->core_steps) {
+        std::vector<int64_t> key = {c.w, c.h, static_cast<int64_t>(g.kind), options.ring_steps};
+        for (const ProductSizes& z : all) append_key(key, z);
+        return remembered(*options.products, c, std::move(key), tally, time);
+      }
+    }
+    time(tally);
   }
 
   static bool steps_together(const Steps& body) {
@@ -270,6 +285,11 @@ struct Timer {
     return it->second;
   }
 
+  static void settled(Clocks& c, const ClockStats& known) {
+    settle(c, known);
+    if (c.too_wide) throw TooWide();
+  }
+
   // The routers of a region get the routes of another phase: every core rewrites each colour of that phase, one after the other.
   void change_routes(const Step& step, int region) {
     int& set = routes_of[static_cast<size_t>(region)];
@@ -283,7 +303,7 @@ struct Timer {
     Clocks& c = clocks[static_cast<size_t>(region)];
     ClockStats& known = known_stats[static_cast<size_t>(region)];
     const uint64_t cycles = static_cast<uint64_t>(device.route_change_cycles) * colours.size();
-    settle(c, known);
+    settled(c, known);
     known = stats(c);
     c.base += cycles;
     const uint64_t before = std::max(latest, known.latest);
@@ -323,7 +343,7 @@ struct Timer {
       queue.pop_front();
       sent[receive->move]--;
     } else {
-      settle(c, known);
+      settled(c, known);
       const std::vector<uint64_t> start = options.watch ? absolute(c) : std::vector<uint64_t>();
       if (const auto* op = std::get_if<Local>(&step.what))
         local(c, *op, s, tally);
@@ -337,6 +357,7 @@ struct Timer {
         row_shift(c, *shift, s, tally);
       else if (const auto* g = std::get_if<Group>(&step.what))
         product(c, *g, s, region, tally);
+      if (c.too_wide) throw TooWide();
       known = stats(c);
       if (options.watch) options.watch({.name = step.name, .region = region, .start = start, .end = absolute(c)});
     }
@@ -370,7 +391,7 @@ struct Timer {
   static std::vector<uint64_t> absolute(const Clocks& c) {
     std::vector<uint64_t> all;
     all.reserve(c.t.size());
-    for (uint32_t v : c.t) all.push_back(c.base + v);
+    for (T v : c.t) all.push_back(c.base + v);
     return all;
   }
 
@@ -406,8 +427,8 @@ struct Timer {
   }
 
   // Whether two sets of clocks differ by one number.
-  static bool same_pattern(const std::vector<uint32_t>& a, const std::vector<uint32_t>& b) {
-    const uint32_t shift = b[0] - a[0];
+  static bool same_pattern(const std::vector<T>& a, const std::vector<T>& b) {
+    const T shift = b[0] - a[0];
     for (size_t i = 0; i < a.size(); i++)
       if (b[i] - a[i] != shift) return false;
     return true;
@@ -425,7 +446,7 @@ struct Timer {
     const int64_t most_turns =
         options.turns > 1 && large_product(l.body, region, l.var == LoopVar::layer ? int64_t{1} << 24 : int64_t{1} << 26) ? 1
                                                                                                                           : options.turns;
-    settle(c, known);
+    settled(c, known);
     const Start start{.known = known, .report = report, .latest = latest};
     std::string key;
     if (remembers && start.known.earliest == start.known.latest) {
@@ -445,13 +466,13 @@ struct Timer {
         steps(l.body, region, s);
         continue;
       }
-      settle(c, known);
-      const std::vector<uint32_t> before = c.t;
+      settled(c, known);
+      const std::vector<T> before = c.t;
       const ClockStats stats_before = known;
       const TimeReport report_before = report;
       const std::map<int, std::deque<uint64_t>> arrivals_before = sends ? arrivals : std::map<int, std::deque<uint64_t>>();
       steps(l.body, region, s);
-      settle(c, known);
+      settled(c, known);
       const bool same = same_pattern(before, c.t);
       if (!same && (most_turns == 0 || i + 1 < most_turns)) continue;
       if (!key.empty()) remember(key, i + 1, c, start, stats_before, report_before, region);
@@ -463,7 +484,7 @@ struct Timer {
 
   // `left` more turns, each as long as the latest, which the lines of the report have gained since `before`.
   void extrapolate(Clocks& c, ClockStats& known, int64_t left, uint64_t turn, const TimeReport& before) {
-    const uint64_t rest = static_cast<uint64_t>(left) * turn;
+    const uint64_t rest = time_after(known.latest, Bound(left) * turn) - known.latest;
     c.base += rest;
     known = {.earliest = known.earliest + rest,
              .latest = known.latest + rest,
@@ -575,21 +596,16 @@ struct Timer {
   }
 };
 
-}  // namespace
-
-TimeReport time_entry(const Program& program, const Device& device, const std::string& entry_name, const Params& params,
-                      const TimeOptions& options) {
-  const Entry& e = entry(program, entry_name);
-  Timer timer{.program = program, .device = device, .options = options};
-  for (const Region& r : program.regions) {
-    Clocks c{.w = r.rect.w, .h = r.rect.h, .t = {}};
-    timer.clocks.push_back(std::move(c));
-  }
+// One entry with clocks of type T.
+template <class T>
+TimeReport walk(const Program& program, const Device& device, const Entry& e, const Params& params, const TimeOptions& options) {
+  Timer<T> timer{.program = program, .device = device, .options = options};
+  for (const Region& r : program.regions) timer.clocks.push_back({.w = r.rect.w, .h = r.rect.h, .t = {}});
   timer.known_stats.resize(timer.clocks.size());
   timer.region_lists = e.lists.size();
   timer.routes_of.assign(timer.clocks.size(), -1);
   for (const RegionSteps& list : e.lists) {
-    Clocks& c = timer.clocks[static_cast<size_t>(list.region)];
+    Clocks<T>& c = timer.clocks[static_cast<size_t>(list.region)];
     c.t.assign(static_cast<size_t>(c.w) * static_cast<size_t>(c.h), 0);
   }
   // Regions wait for each other: what one of them idles is not a step's. The cycles of the steps of the list that ends last, and of those
@@ -597,6 +613,18 @@ TimeReport time_entry(const Program& program, const Device& device, const std::s
   run_lists(e, timer.sent, [&](size_t l, const Step& step) { timer.step(step, e.lists[l].region, {.params = params}); });
   timer.report.cycles = static_cast<int64_t>(timer.latest);
   return timer.report;
+}
+
+}  // namespace
+
+TimeReport time_entry(const Program& program, const Device& device, const std::string& entry_name, const Params& params,
+                      const TimeOptions& options) {
+  const Entry& e = entry(program, entry_name);
+  if (!options.wide && !options.watch) try {
+      return walk<uint32_t>(program, device, e, params, options);
+    } catch (const TooWide&) {  // once more, then
+    }
+  return walk<uint64_t>(program, device, e, params, options);
 }
 
 }  // namespace wafer::time

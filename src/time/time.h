@@ -54,6 +54,8 @@ struct TimeOptions {
   int64_t turns = 2;
   ProductMemo* products = nullptr;  // where given, takes over what it knows of large products: exact
   StepStart step_start = StepStart::as_written;
+  // Clocks of 64 bits from the start. They take over by themselves where 32 bits do not do, and with `watch`: cycles are the same.
+  bool wide = false;
   std::function<void(const StepClocks&)> watch;  // sees every step that is timed
 };
 
