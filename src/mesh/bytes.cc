@@ -12,21 +12,8 @@
 namespace wafer::mesh {
 namespace {
 
-bool quantised(Dtype t) { return t == Dtype::q8_0 || t == Dtype::q4_0; }
-
 constexpr int64_t kBlock = 32;
 constexpr int64_t kScaleBytes = 2;
-
-// Bytes under one output of the quantised indices in `ranges`: packed integers and the scales of all blocks touched.
-int64_t quantised_bytes(Dtype t, const std::vector<Range>& ranges) {
-  int64_t n = 0;
-  for (const Range& r : ranges) {
-    if (r.size() == 0) continue;
-    const int64_t blocks = (r.end - 1) / kBlock - r.begin / kBlock + 1;
-    n += bytes(t, r.size()) + kScaleBytes * blocks;
-  }
-  return n;
-}
 
 int64_t limit(const Tensor& tensor, const Buffer& buffer, size_t d) {
   return buffer.limits.empty() ? tensor.dims[d].size.limit : buffer.limits[d];
@@ -163,6 +150,18 @@ CoreBytes sum_at(const std::vector<LiveCopies>& live, int x, int y, int64_t code
 }
 
 }  // namespace
+
+bool quantised(Dtype t) { return t == Dtype::q8_0 || t == Dtype::q4_0; }
+
+int64_t quantised_bytes(Dtype t, const std::vector<Range>& ranges) {
+  int64_t n = 0;
+  for (const Range& r : ranges) {
+    if (r.size() == 0) continue;
+    const int64_t blocks = (r.end - 1) / kBlock - r.begin / kBlock + 1;
+    n += bytes(t, r.size()) + kScaleBytes * blocks;
+  }
+  return n;
+}
 
 int64_t CoreBytes::total() const { return std::accumulate(by_kind.begin(), by_kind.end(), code); }
 

@@ -30,6 +30,9 @@ struct PhaseBytes {
   int64_t cores = 0;
 };
 
+bool quantised(Dtype t);
+// Bytes under one output of the quantised indices in `ranges`: packed integers and the scales of all blocks touched.
+int64_t quantised_bytes(Dtype t, const std::vector<Range>& ranges);
 // Bytes of one buffer on the core at (x, y) of its region.
 int64_t buffer_bytes(const Program& program, const Buffer& buffer, int x, int y);
 // All buffers of a region that live in a phase, on one core.

@@ -3,7 +3,7 @@
 #include "lower/lower.h"
 #include "paper/published.h"
 #include "plan/planner.h"
-#include "search/request_time.h"
+#include "time/request.h"
 
 namespace wafer {
 
@@ -46,7 +46,8 @@ int64_t transition_cycles(const ModelConfig& model, const PublishedRequest& r, c
   roomy.context = std::max(model.context, request.context);
   const WeightTypes types = uniform_types(TensorType::f16);
   const Lowered lowered = lower(roomy, types, make_plan(roomy, types, device, request).plan, limits_of(device).mesh);
-  return RequestTimer{lowered, device}.transition(r.input).cycles;
+  const time::RequestTimer timer{.program = lowered.program(), .device = device, .chunk = lowered.placement.plan.chunk};
+  return cycles_of(timer.transition(r.input));
 }
 
 }  // namespace

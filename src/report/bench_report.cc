@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "mesh/verify.h"
+#include "report/extrapolation.h"
 #include "report/text.h"
 #include "text/utf8.h"
 
@@ -33,13 +35,13 @@ std::string time_text(int64_t cycles, const Device& d) {
   return fmt::format("{} cycles, {} us", grouped(cycles), significant(1e6 * seconds(cycles, d)));
 }
 
-std::string steps_table(const TimedPart& part, std::string_view title) {
+std::string steps_table(const time::PartTime& part, std::string_view title) {
   std::vector<Row> rows = {{std::string(title), "times", "cycles", "share"}};
-  for (const TimedStep& s : part.steps)
-    rows.push_back(
-        {"  " + s.name, grouped(s.count), grouped(s.cycles),
-         fmt::format("{:.1f}%", part.cycles > 0 ? 100.0 * static_cast<double>(s.cycles) / static_cast<double>(part.cycles) : 0)});
-  rows.push_back({"  all", "", grouped(part.cycles), "100.0%"});
+  const std::vector<int64_t> whole = whole_cycles(part);
+  for (size_t i = 0; i < whole.size(); i++)
+    rows.push_back({"  " + part.steps[i].name, grouped(std::llround(part.steps[i].count)), grouped(whole[i]),
+                    fmt::format("{:.1f}%", part.cycles > 0 ? 100.0 * part.steps[i].cycles / part.cycles : 0)});
+  rows.push_back({"  all", "", grouped(cycles_of(part)), "100.0%"});
   return table(rows, "lrrr");
 }
 
@@ -52,16 +54,20 @@ std::string setup_text(const PlacementReport& p) {
 
 // ---- JSON ------------------------------------------------------------------------------------------------------------------------
 
-Json steps_json(const TimedPart& part) {
+Json steps_json(const time::PartTime& part) {
   Json list = Json::array();
-  for (const TimedStep& s : part.steps) list.push_back({{"name", s.name}, {"cycles", s.cycles}, {"count", s.count}});
+  const std::vector<int64_t> whole = whole_cycles(part);
+  for (size_t i = 0; i < whole.size(); i++)
+    list.push_back({{"name", part.steps[i].name}, {"cycles", whole[i]}, {"count", std::llround(part.steps[i].count)}});
   return list;
 }
 
-Json part_json(const TimedPart& part, int64_t tokens, const Device& d) {
-  Json json = {{"cycles", part.cycles}, {"seconds", seconds(part.cycles, d)}};
-  if (tokens > 0) json["tokens_per_second"] = rate(tokens, part.cycles, d);
+Json part_json(const time::PartTime& part, int64_t tokens, const Device& d) {
+  const int64_t cycles = cycles_of(part);
+  Json json = {{"cycles", cycles}, {"seconds", seconds(cycles, d)}};
+  if (tokens > 0) json["tokens_per_second"] = rate(tokens, cycles, d);
   json["steps"] = steps_json(part);
+  json["extrapolation"] = extrapolation_json(part);
   return json;
 }
 
@@ -116,36 +122,44 @@ BenchSetup bench_setup(const ModelConfig& model, const WeightTypes& types, const
   return s;
 }
 
+namespace {
+
+time::RequestTimer timer_of(const BenchSetup& s) {
+  return {.program = s.lowered.program(), .device = s.device, .chunk = s.plan.plan.chunk};
+}
+
+}  // namespace
+
 BenchReport bench_decode(const BenchSetup& s) {
   BenchReport r{.what = "decode", .placement = placement_of(s), .tokens = 1};
   const auto start = std::chrono::steady_clock::now();
-  r.whole = RequestTimer{s.lowered, s.device}.decode(s.plan.plan.context - 1, 1);
+  r.whole = timer_of(s).decode(s.plan.plan.context - 1, 1);
   r.timing_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  r.layer = layer_part(s.lowered, "decode", r.whole);
+  r.layer = layer_part(r.whole, s.model.layers);
   return r;
 }
 
 BenchReport bench_prefill(const BenchSetup& s, int64_t tokens) {
   BenchReport r{.what = "prefill", .placement = placement_of(s), .tokens = tokens};
   const auto start = std::chrono::steady_clock::now();
-  r.whole = RequestTimer{s.lowered, s.device}.prefill(tokens);
+  r.whole = timer_of(s).prefill(tokens);
   r.timing_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  r.layer = layer_part(s.lowered, "prefill", r.whole);
+  r.layer = layer_part(r.whole, s.model.layers);
   return r;
 }
 
-double tokens_per_second(const BenchReport& r) { return rate(r.tokens, r.placement.model.layers * r.layer.cycles, r.placement.device); }
+double tokens_per_second(const BenchReport& r) { return rate(r.tokens, r.placement.model.layers * cycles_of(r.layer), r.placement.device); }
 
 RequestReport bench_request(const BenchSetup& s, int64_t input, int64_t output) {
   RequestReport r{.placement = placement_of(s), .input = input, .output = output};
-  const RequestTimer timer{s.lowered, s.device};
+  const time::RequestTimer timer = timer_of(s);
   r.prefill = timer.prefill(input);
   r.transition = timer.transition(input);
   r.decode = timer.decode(input, output - 1);
   return r;
 }
 
-int64_t cycles(const RequestReport& r) { return r.prefill.cycles + r.transition.cycles + r.decode.cycles; }
+int64_t cycles(const RequestReport& r) { return cycles_of(r.prefill) + cycles_of(r.transition) + cycles_of(r.decode); }
 
 // ---- printing --------------------------------------------------------------------------------------------------------------------
 
@@ -156,12 +170,13 @@ std::string bench_text(const BenchReport& r) {
                                    : fmt::format("a token at position {}", r.placement.plan.context - 1);
   std::vector<Row> rows = {
       {r.what, what},
-      {"one layer", time_text(r.layer.cycles, d)},
+      {"one layer", time_text(cycles_of(r.layer), d)},
       {"  all layers", fmt::format("{} tokens/s", significant(tokens_per_second(r)))},
-      {"whole", fmt::format("{}, {} tokens/s, with embedding, hand-overs, LM head and choice", time_text(r.whole.cycles, d),
-                            significant(rate(r.tokens, r.whole.cycles, d)))},
+      {"whole", fmt::format("{}, {} tokens/s, with embedding, hand-overs, LM head and choice", time_text(cycles_of(r.whole), d),
+                            significant(rate(r.tokens, cycles_of(r.whole), d)))},
       {"host", fmt::format("{} s to time it, {} s with planning and checks", significant(r.timing_seconds), significant(r.host_seconds))},
   };
+  if (const std::string alike = extrapolation_text(r.whole); !alike.empty()) rows.push_back({"taken as", alike});
   return setup_text(r.placement) + table(rows, "ll") + "\n" + steps_table(r.layer, "steps of one layer") + "\n" +
          steps_table(r.whole, prefill ? "steps of the prompt" : "steps of the token");
 }
@@ -178,10 +193,11 @@ std::string bench_json(const BenchReport& r) {
   } else {
     json["position"] = r.placement.plan.context - 1;
   }
-  json["cycles"] = r.layer.cycles;
-  json["seconds"] = seconds(r.layer.cycles, d);
+  json["cycles"] = cycles_of(r.layer);
+  json["seconds"] = seconds(cycles_of(r.layer), d);
   json["tokens_per_second"] = tokens_per_second(r);
   json["steps"] = steps_json(r.layer);
+  json["extrapolation"] = extrapolation_json(r.whole);
   json[prefill ? "prompt" : "token"] = part_json(r.whole, r.tokens, d);
   json["memory"] = memory_json(r.placement);
   json["colours_max"] = colours_max(r.placement);
@@ -199,11 +215,14 @@ std::string bench_text(const RequestReport& r) {
                     fmt::format("{:.1f}%", 100.0 * static_cast<double>(c) / static_cast<double>(all)),
                     tokens > 0 && c > 0 ? significant(rate(tokens, c, d)) : ""});
   };
-  row("prefill", r.input, r.prefill.cycles);
-  row("transition", 0, r.transition.cycles);
-  row("decode", r.output - 1, r.decode.cycles);
+  row("prefill", r.input, cycles_of(r.prefill));
+  row("transition", 0, cycles_of(r.transition));
+  row("decode", r.output - 1, cycles_of(r.decode));
   row("whole", r.output, all);
-  const std::vector<Row> host = {{"host", fmt::format("{} s to time it", significant(r.host_seconds))}};
+  std::vector<Row> host = {{"host", fmt::format("{} s to time it", significant(r.host_seconds))}};
+  for (const auto& [part, title] :
+       {std::pair(&r.prefill, "prefill"), std::pair(&r.transition, "transition"), std::pair(&r.decode, "decode")})
+    if (const std::string alike = extrapolation_text(*part); !alike.empty()) host.push_back({title, alike});
   return setup_text(r.placement) + table(host, "ll") + "\n" + table(rows, "lrrrrr");
 }
 
@@ -219,9 +238,9 @@ std::string bench_json(const RequestReport& r) {
   json["cycles"] = all;
   json["seconds"] = seconds(all, d);
   json["tokens_per_second"] = rate(r.output, all, d);
-  json["steps"] = {{{"name", "prefill"}, {"cycles", r.prefill.cycles}},
-                   {{"name", "transition"}, {"cycles", r.transition.cycles}},
-                   {{"name", "decode"}, {"cycles", r.decode.cycles}}};
+  json["steps"] = {{{"name", "prefill"}, {"cycles", cycles_of(r.prefill)}},
+                   {{"name", "transition"}, {"cycles", cycles_of(r.transition)}},
+                   {{"name", "decode"}, {"cycles", cycles_of(r.decode)}}};
   json["prefill"] = part_json(r.prefill, r.input, d);
   json["transition"] = part_json(r.transition, 0, d);
   json["decode"] = part_json(r.decode, r.output - 1, d);

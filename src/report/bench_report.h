@@ -5,10 +5,11 @@
 #include <string>
 #include <vector>
 
+#include "lower/lower.h"
 #include "plan/capacity.h"
 #include "report/placement.h"
-#include "search/request_time.h"
 #include "search/search.h"
+#include "time/request.h"
 
 namespace wafer {
 
@@ -30,8 +31,8 @@ struct BenchReport {
   std::string what;  // "decode", "prefill"
   PlacementReport placement;
   int64_t tokens = 0;         // decode: 1, at position context - 1; prefill: of the prompt
-  TimedPart layer;            // one of all layers; all chunks of a prefill together
-  TimedPart whole;            // all layers, embedding, hand-overs, LM head, choice
+  time::PartTime layer;       // one of all layers; all chunks of a prefill together
+  time::PartTime whole;       // all layers, embedding, hand-overs, LM head, choice
   double timing_seconds = 0;  // of the host, for the cycles alone
   double host_seconds = 0;    // and to plan, place and check
 };
@@ -43,7 +44,7 @@ struct RequestReport {
   PlacementReport placement;
   int64_t input = 0;   // tokens of the prompt
   int64_t output = 0;  // tokens generated: the first by prefill, each other by a decode step
-  TimedPart prefill, transition, decode;
+  time::PartTime prefill, transition, decode;
   double host_seconds = 0;
 };
 RequestReport bench_request(const BenchSetup& setup, int64_t input, int64_t output);

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "report/extrapolation.h"
 #include "report/text.h"
 
 namespace wafer {
@@ -70,6 +71,7 @@ void add_part(Json& json, const PartTime& part, const ChipTime& t) {
   json["shares"] = shares_json(part.cores);
   json["joules"] = {{"power", t.power_watts * part.cycles / t.clock_hz}, {"activity", part.energy.total()}};
   json["steps"] = steps_json(part);
+  json["extrapolation"] = extrapolation_json(part);
 }
 
 }  // namespace
@@ -91,6 +93,14 @@ std::string chip_text(const ChipTime& t) {
     rows.push_back(part_row("  decode", t, t.decode.cycles, t.decode.cores, significant(decode_tokens_per_second(t))));
   rows.push_back(part_row("  all", t, cycles_of(t), core_cycles_of(t), ""));
   std::vector<Row> notes;
+  std::string alike;
+  for (const auto& [part, title] : {std::pair(&t.prefill, r.token_by_token ? "prompt" : "prefill"), std::pair(&t.transition, "transition"),
+                                    std::pair(&t.decode, "decode")})
+    if (part->extrapolated_cycles > 0)
+      alike += fmt::format("{}{} {}", alike.empty() ? "" : ", ", title, percent(share_of(part->extrapolated_cycles, part->cycles)));
+  if (!alike.empty())
+    notes.push_back(
+        {"  turns", fmt::format("of loops taken as the turn before, at most {} off in tests: {}", percent(kExtrapolationError), alike)});
   if (t.chunks > t.chunks_timed) notes.push_back({"  chunks", fmt::format("{} of {} timed, linear between", t.chunks_timed, t.chunks)});
   if (r.decode_steps > 0) {
     notes.push_back({"  token", decode_text(t)});

@@ -10,13 +10,11 @@
 #include "device/device.h"
 #include "mesh/program.h"
 #include "plan/plan.h"
-#include "time/energy.h"
-#include "time/time.h"
+#include "time/request.h"
 
 namespace wafer {
 
-constexpr int64_t kPositionsTimed = 64;  // all, up to here; of more kDecodePositions (search/request_time.h), and of chunks kPrefillChunks
-constexpr int64_t kPositionsChecked = 8;
+constexpr int64_t kPositionsChecked = 8;  // of a decode that was not timed at every position
 
 struct InferenceRequest {
   int64_t prompt = 1;           // tokens
@@ -27,32 +25,9 @@ struct InferenceRequest {
 };
 inline int64_t first_position(const InferenceRequest& r) { return r.first < 0 ? r.prompt : r.first; }
 
-// What kind of work a step is, as reports group them. `routes`: what the timing adds to the program's steps between phases.
-enum class StepKind : uint8_t { product, vector, reduction, multicast, cache_shift, move, routes, host };
-const char* name(StepKind k);
-
-struct StepCycles {
-  std::string name;
-  StepKind kind = StepKind::vector;
-  double count = 0;   // how often it ran
-  double cycles = 0;  // by which it moved the latest clock
-};
-
-// Cycles of cores, summed over the cores of the regions that take part.
-struct CoreCycles {
-  double compute = 0;
-  double communicate = 0;
-  double wait = 0;  // for others, for data, for the end
-  double total() const { return compute + communicate + wait; }
-};
-
-// One part of an inference: all starts of its entries.
-struct PartTime {
-  double cycles = 0;              // whole where nothing was interpolated
-  std::vector<StepCycles> steps;  // in the order of the program; their cycles add up to `cycles`
-  CoreCycles cores;
-  time::Energy energy;
-};
+using time::CoreCycles;
+using time::PartTime;
+using time::StepCycles;
 
 struct ChipTime {
   InferenceRequest request;

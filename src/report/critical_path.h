@@ -11,10 +11,10 @@ namespace wafer {
 
 // What a region does between two hand-overs of the token.
 struct PathPart {
-  int region = 0;    // of the plan's decode; -1: all of them, for the routes that are changed between phases
+  int region = 0;    // of the plan's decode
   std::string what;  // "embedding", "layers 0-3", "LM head and choice"
   int64_t cycles = 0;
-  std::vector<time::StepTime> steps;
+  std::vector<time::StepTime> steps;  // changes of routes are one line
 };
 
 // The parts' cycles add up to those of the decode entry, for a token has nothing to overlap with.

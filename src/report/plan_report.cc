@@ -52,10 +52,9 @@ std::string path_text(const PlacementReport& r, const PlanTime& t) {
     std::string most;
     for (size_t i = 0; i < std::min(kLimitsShown, steps.size()) && steps[i].cycles > 0; i++)
       most += fmt::format("{}{} {}", i == 0 ? "" : ", ", steps[i].name, grouped(steps[i].cycles));
-    const bool one = p.region >= 0;
-    rows.push_back({"  " + p.what, one ? std::string(1, map_letter(static_cast<size_t>(p.region))) : "",
-                    one ? mesh_text(mesh::extent(r.plan.decode.regions[static_cast<size_t>(p.region)].rect)) : "", grouped(p.cycles),
-                    percent(static_cast<double>(p.cycles) / all), most});
+    const size_t region = static_cast<size_t>(p.region);
+    rows.push_back({"  " + p.what, std::string(1, map_letter(region)), mesh_text(mesh::extent(r.plan.decode.regions[region].rect)),
+                    grouped(p.cycles), percent(static_cast<double>(p.cycles) / all), most});
   }
   rows.push_back({"  host link, if used", "", "", grouped(std::llround(t.chip.host_round_trip_seconds * t.chip.clock_hz)), "", ""});
   return table(rows, "llrrrl");
@@ -100,7 +99,7 @@ Json path_json(const PlanTime& t) {
   for (const PathPart& p : t.path) {
     Json steps = Json::array();
     for (const time::StepTime& s : p.steps) steps.push_back({{"name", s.name}, {"count", s.count}, {"cycles", s.cycles}});
-    list.push_back({{"region", p.region < 0 ? Json(nullptr) : Json(p.region)}, {"what", p.what}, {"cycles", p.cycles}, {"steps", steps}});
+    list.push_back({{"region", p.region}, {"what", p.what}, {"cycles", p.cycles}, {"steps", steps}});
   }
   return list;
 }

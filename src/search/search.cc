@@ -11,9 +11,10 @@
 
 #include "base/check.h"
 #include "base/parallel.h"
+#include "lower/lower.h"
 #include "mesh/verify.h"
 #include "search/estimate.h"
-#include "search/request_time.h"
+#include "time/request.h"
 
 namespace wafer {
 
@@ -240,6 +241,10 @@ struct Search {
     return p;
   }
 
+  time::RequestTimer timer_of(const Lowered& lowered) const {
+    return {.program = lowered.program(), .device = device, .chunk = lowered.placement.plan.chunk};
+  }
+
   bool legal(const Lowered& lowered) const {
     for (const Diagnostic& d : verify(lowered.program(), limits_of(device)))
       if (d.rule != Rule::bytes) return false;
@@ -267,18 +272,18 @@ struct Search {
       for (const PlacedRegion& r : part.plan.regions) model.layers += r.layers;
     }
     const Lowered lowered = lower(model, types, joined(part, part), device_mesh());
-    RequestTimer timer{lowered, device};
+    time::RequestTimer timer = timer_of(lowered);
     timer.chunks = 2;
     if (prefill && large(t.mesh)) timer.options.ring_steps = kRingSteps;
-    const TimedPart whole = prefill ? timer.prefill(out.prompt) : timer.decode(middle(), 1);
-    const int64_t layer = layer_part(lowered, prefill ? "prefill" : "decode", whole).cycles;
+    const time::PartTime whole = prefill ? timer.prefill(out.prompt) : timer.decode(middle(), 1);
+    const int64_t layer = cycles_of(layer_part(whole, model.layers));
     int64_t most = 0, hand_over = 0;
     for (const PlacedRegion& r : t.plan.regions) most = std::max<int64_t>(most, r.layers);
-    for (const TimedStep& s : whole.steps)
-      if (s.name.starts_with("hand_over.0")) hand_over += s.cycles;
-    const int64_t others = whole.cycles - layer * model.layers;
+    for (const time::StepCycles& s : whole.steps)
+      if (s.name.starts_with("hand_over.0")) hand_over += std::llround(s.cycles);
+    const int64_t others = cycles_of(whole) - layer * model.layers;
     t.cycles = others + layer * config.layers + (model.layers < config.layers ? (t.regions - 2) * hand_over : 0);
-    t.stage_cycles = t.regions == 1 ? whole.cycles : std::max(layer * most, others);
+    t.stage_cycles = t.regions == 1 ? cycles_of(whole) : std::max(layer * most, others);
   }
 
   int64_t value(const Timed& t) const { return goal == Goal::latency ? t.cycles : t.stage_cycles; }
@@ -383,7 +388,7 @@ struct Search {
       out.refused.too_many_colours++;
       return false;
     }
-    if (goal == Goal::latency) pair.transition = RequestTimer{lowered, device}.transition(out.prompt).cycles;
+    if (goal == Goal::latency) pair.transition = cycles_of(timer_of(lowered).transition(out.prompt));
     if (by_rule) out.default_cycles = pair.cycles + pair.transition;
     return true;
   }

@@ -159,46 +159,120 @@ void add_cut(std::string& out, const Cut& c) {
 
 }  // namespace
 
-std::string StepSizes::signature(const Steps& steps) const {
-  std::string out;
-  auto operand = [&](int id) {
-    if (id < 0) return;
-    add_number(out, static_cast<int64_t>(tensor(id).dtype));
-    for (const Dim& d : tensor(id).dims) {
-      add_number(out, static_cast<int64_t>(d.size.kind));
-      add_number(out, d.size.fixed);
+namespace {
+
+void add_range(std::string& out, const Range& r) {
+  add_number(out, r.begin);
+  add_number(out, r.end);
+}
+
+void add_before(std::string& out, const BeforeOperation& b) {
+  for (const int n : {b.tasks, b.descriptor_loads, b.descriptor_edits}) add_number(out, n);
+}
+
+void add_forest(std::string& out, const Forest& forest) {
+  for (size_t r = 0; r < forest.runs.size(); r++) {
+    add_range(out, forest.runs[r]);
+    add_number(out, forest.trees[r].root);
+    for (const Level& level : forest.trees[r].levels) {
+      out += '[';
+      for (const Chain& chain : level) {
+        for (const int p : chain) add_number(out, p);
+        out += ';';
+      }
     }
-    for (const DimCut& c : buffer(id).cuts) {
-      add_number(out, c.dim);
-      add_number(out, static_cast<int64_t>(c.axis));
+  }
+}
+
+// Everything of a step that its time depends on, which buffers they are apart.
+struct Signature {
+  const StepSizes& sizes;
+  std::string& out;
+
+  void numbers(std::initializer_list<int64_t> list) const {
+    for (const int64_t n : list) add_number(out, n);
+  }
+  void operand(int id) const {
+    if (id < 0) return;
+    add_number(out, static_cast<int64_t>(sizes.tensor(id).dtype));
+    for (const Dim& d : sizes.tensor(id).dims) numbers({static_cast<int64_t>(d.size.kind), d.size.fixed});
+    for (const DimCut& c : sizes.buffer(id).cuts) {
+      numbers({c.dim, static_cast<int64_t>(c.axis)});
       add_cut(out, c.cut);
     }
-  };
+  }
+  void operands(const std::vector<int>& ids) const {
+    for (int id : ids) operand(id);
+  }
+  void ranges(const std::vector<Range>& list) const {
+    for (const Range& r : list) add_range(out, r);
+  }
+
+  void operator()(const Local& op) const {
+    operands(op.in);
+    operands(op.out);
+    numbers({static_cast<int64_t>(op.op), op.size, op.head_dim, op.group});
+    const Work& w = op.work;
+    numbers({w.tasks, w.descriptor_loads, w.descriptor_edits, w.route_changes, w.reciprocals, w.square_roots, w.exponentials});
+    for (const VectorWork& v : w.vectors) numbers({v.count, v.elements, static_cast<int64_t>(v.unit), v.map});
+  }
+  void operator()(const Reduce& r) const {
+    operands(r.payload);
+    numbers({static_cast<int64_t>(r.axis), r.broadcast, r.broadcast_operations});
+    add_forest(out, r.forest);
+    add_before(out, r.first);
+    add_before(out, r.later);
+  }
+  void operator()(const RingReduce& r) const {
+    operands(r.payload);
+    numbers({static_cast<int64_t>(r.axis), r.broadcast});
+    ranges(r.runs);
+    add_before(out, r.before);
+  }
+  void operator()(const Multicast& m) const {
+    operand(m.buffer);
+    add_number(out, static_cast<int64_t>(m.axis));
+  }
+  void operator()(const Shift& s) const {
+    operand(s.buffer);
+    numbers({static_cast<int64_t>(s.kind), static_cast<int64_t>(s.axis), static_cast<int64_t>(s.order)});
+    ranges(s.runs);
+  }
+  void operator()(const TileCast& c) const {
+    operand(c.buffer);
+    numbers({static_cast<int64_t>(c.axis), c.ahead, c.all});
+  }
+  void operator()(const RowShift& s) const { operands(s.buffers); }
+  void operator()(const RootReduce& r) const {
+    operand(r.partial);
+    ranges(r.runs);
+  }
+  void operator()(const Send& s) const { add_number(out, s.move); }
+  void operator()(const Receive& r) const { add_number(out, r.move); }
+  void operator()(const Host& h) const {
+    operand(h.buffer);
+    add_number(out, h.to_host);
+  }
+  void operator()(const Loop& l) const {
+    numbers({static_cast<int64_t>(l.var), static_cast<int64_t>(l.count), l.var == LoopVar::layer ? 0 : l.fixed, l.together});
+    out += '(' + sizes.signature(l.body) + ')';
+  }
+  void operator()(const Group& g) const {
+    for (int id : {g.a, g.b, g.c}) operand(id);
+    numbers({static_cast<int64_t>(g.kind), g.heads, g.aligned});
+    ranges(g.runs);
+    out += '(' + sizes.signature(g.body) + ')';
+  }
+};
+
+}  // namespace
+
+std::string StepSizes::signature(const Steps& steps) const {
+  std::string out;
   for (const Step& s : steps) {
     out += s.name + '|';
-    if (const auto* op = std::get_if<Local>(&s.what)) {
-      for (int id : op->in) operand(id);
-      for (int id : op->out) operand(id);
-    } else if (const auto* r = std::get_if<Reduce>(&s.what)) {
-      for (int id : r->payload) operand(id);
-      add_number(out, static_cast<int64_t>(r->axis));
-    } else if (const auto* ring = std::get_if<RingReduce>(&s.what)) {
-      for (int id : ring->payload) operand(id);
-      add_number(out, static_cast<int64_t>(ring->axis));
-      add_number(out, ring->broadcast);
-    } else if (const auto* m = std::get_if<Multicast>(&s.what)) {
-      operand(m->buffer);
-    } else if (const auto* shift = std::get_if<RowShift>(&s.what)) {
-      for (int id : shift->buffers) operand(id);
-    } else if (const auto* l = std::get_if<Loop>(&s.what)) {
-      add_number(out, l->fixed);
-      out += '(' + signature(l->body) + ')';
-    } else if (const auto* g = std::get_if<Group>(&s.what)) {
-      for (int id : {g->a, g->b, g->c}) operand(id);
-      add_number(out, g->heads);
-      add_number(out, g->aligned);
-      out += '(' + signature(g->body) + ')';
-    }
+    add_number(out, s.phase);
+    std::visit(Signature{*this, out}, s.what);
   }
   return out;
 }

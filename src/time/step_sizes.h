@@ -14,7 +14,8 @@ namespace wafer::time {
 // Where a walk through an entry is.
 struct Scope {
   mesh::Params params;
-  int64_t chunk = 0;  // of the loop over chunks of keys
+  int64_t chunk = 0;      // of the loop over chunks of keys
+  int64_t ring_step = 0;  // of the innermost loop over steps of a ring
 };
 
 struct StepSizes {

@@ -1,4 +1,4 @@
-// The walk of time() through an entry: one set of clocks for each region, one line of the report for each named step.
+// The walk of time() through an entry: one set of clocks for each region, one line of the report for each step.
 #include "time/time.h"
 
 #include <fmt/format.h>
@@ -6,15 +6,16 @@
 #include <algorithm>
 #include <deque>
 #include <map>
-#include <numeric>
 #include <set>
 
 #include "base/check.h"
-#include "base/parallel.h"
-#include "mesh/builder.h"
+#include "base/overloaded.h"
 #include "mesh/schedule.h"
+#include "time/advance.h"
 #include "time/clocks.h"
-#include "time/product_memo.h"
+#include "time/lanes.h"
+#include "time/ledger.h"
+#include "time/moves.h"
 #include "time/step_sizes.h"
 
 namespace wafer::time {
@@ -23,13 +24,13 @@ using namespace mesh;
 
 namespace {
 
-// Clocks of 32 bits do not do: time_entry() begins again with 64.
-struct TooWide {};
+// When the links along each axis have carried what was sent over them.
+struct LinksFree {
+  uint64_t x = 0, y = 0;
+};
 
 template <class T>
 struct Timer {
-  using Clocks = time::Clocks<T>;
-
   struct Start {
     ClockStats known;
     TimeReport report;
@@ -38,348 +39,63 @@ struct Timer {
 
   // What the turns of a loop did until the rest of them was known, from clocks that were all equal.
   struct Turns {
+    StepId loop;
     int64_t count = 0;
+    bool repeats = false;  // the latest turn left the pattern of clocks as it found it
     std::vector<T> t;
-    uint64_t base = 0;                        // after the start
-    ClockStats all, latest_turn;              // by how much they moved the clocks; of latest_turn: latest alone
-    TimeReport report, report_before_latest;  // lines after the turns, and before the latest of them, less those at the start
+    uint64_t base = 0;                    // after the start
+    ClockStats all;                       // by how much they moved the clocks
+    uint64_t latest_turn = 0;             // by how much the latest of them did
+    TimeReport report, report_of_latest;  // what all turns gained, and the latest of them
     int routes = -1;
   };
 
   const Program& program;
   const Device& device;
   const TimeOptions& options;
+  const Entry& entry;
+  StepIds ids = number_steps(entry);
   StepSizes sizes{program};
-  TimeReport report{};
-  std::map<std::string, size_t> line_of;  // name -> report.steps
-  uint64_t latest = 0;                    // of all regions
-  std::vector<Clocks> clocks;             // [regions]
-  std::map<std::string, Turns> known_turns;
-  size_t region_lists = 1;                       // region lists of the entry
-  std::vector<ClockStats> known_stats;           // [regions] of clocks with their floor
-  std::map<int, int64_t> sent;                   // [moves]
-  std::vector<int> routes_of;                    // [regions] the phase whose routes are set; -1: not known yet
-  std::map<int, uint64_t> receiver_free;         // [regions] when the links of a region have carried the relayouts sent to it so far
-  std::map<int, std::deque<uint64_t>> arrivals;  // [moves] times at which a sent value is at its place
+  Advance advance{program, device, options, sizes};
+  Ledger ledger{ids};
+  uint64_t latest = 0;              // of all regions
+  bool too_wide = false;            // the clocks of a region did not fit T: what follows is void
+  std::vector<Clocks<T>> clocks{};  // [regions]
+  std::map<std::string, Turns> known_turns{};
+  std::vector<ClockStats> known_stats{};           // [regions] of clocks with their floor
+  std::map<int, int64_t> sent{};                   // [moves]
+  std::vector<int> routes_of{};                    // [regions] the phase whose routes are set; -1: not known yet
+  std::map<int, LinksFree> links_free{};           // [regions] of the relayouts that have been sent to each so far
+  std::map<int, std::deque<uint64_t>> arrivals{};  // [moves] times at which a sent value is at its place
+  std::map<int, MoveLoad> load_of{};               // [moves]
+  std::map<int, uint64_t> from_host{};             // [regions] wavelets that the host has sent so far
 
-  // ---- steps -----------------------------------------------------------------------------------------------------------------------
+  Clocks<T>& of(int region) { return clocks[static_cast<size_t>(region)]; }
+  ClockStats& stats_of(int region) { return known_stats[static_cast<size_t>(region)]; }
+  Rect rect_of(int region) const { return program.regions[static_cast<size_t>(region)].rect; }
 
-  void local(Clocks& c, const Local& op, const Scope& s, Tally& tally) const {
-    std::vector<int> rep_x, rep_y;
-    const std::vector<int> cx = sizes.classes(op, s, Axis::x, c.w, rep_x), cy = sizes.classes(op, s, Axis::y, c.h, rep_y);
-    const bool bottom_only = op.op == LocalOp::store_rows && sizes.tensor(op.in[0]).dims.size() == 1;
-    std::vector<T> cost(rep_x.size());
-    std::vector<T> row_cost(static_cast<size_t>(c.w));
-    for (size_t k = 0; k < rep_y.size(); k++) {
-      const int64_t rows_of_class = std::count(cy.begin(), cy.end(), static_cast<int>(k));
-      for (size_t q = 0; q < rep_x.size(); q++) {
-        cost[q] = 0;
-        if (bottom_only && rep_y[k] != c.h - 1) continue;
-        const LocalCost one = op.op == LocalOp::counted
-                                  ? counted_cost(device, op.work)
-                                  : local_cost(device, program.numerics, op.op, sizes.local_size(op, s, rep_x[q], rep_y[k]));
-        if (!fits(c, one.cycles)) return;
-        cost[q] = static_cast<T>(one.cycles);
-        const int64_t cores = rows_of_class * std::count(cx.begin(), cx.end(), static_cast<int>(q));
-        time::add(tally, {.compute = static_cast<double>(one.cycles) * static_cast<double>(cores),
-                          .multiply_adds = checked_mul(one.multiply_adds, cores),
-                          .actions = cores * one.actions});
-      }
-      for (int x = 0; x < c.w; x++) row_cost[static_cast<size_t>(x)] = cost[static_cast<size_t>(cx[static_cast<size_t>(x)])];
-      for (int y = 0; y < c.h; y++) {
-        if (cy[static_cast<size_t>(y)] != static_cast<int>(k)) continue;
-        add_to_row(c.row(y), row_cost.data(), c.w);
-      }
-    }
+  // ---- what moves the clocks of a region ---------------------------------------------------------------------------------------------
+
+  void settled(int region) {
+    settle(of(region), stats_of(region));
+    too_wide = too_wide || of(region).too_wide;
   }
 
-  void reduce(Clocks& c, const Reduce& r, const Scope& s, Tally& tally) const {
-    // Wavelets of the payload on each line, for each run: the same on all cores of a run.
-    const int lines = r.axis == Axis::y ? c.w : c.h;
-    std::vector<std::vector<int64_t>> words;
-    for (const Range& run : r.forest.runs) {
-      std::vector<int64_t> n(static_cast<size_t>(lines), 0);
-      for (int l = 0; l < lines; l++)
-        for (int id : r.payload) {
-          const int p = static_cast<int>(run.begin);
-          n[static_cast<size_t>(l)] +=
-              wavelets(device, sizes.tensor(id).dtype, r.axis == Axis::y ? sizes.held(id, s, l, p) : sizes.held(id, s, p, l));
-        }
-      words.push_back(std::move(n));
-    }
-    const bool fp16 = std::any_of(r.payload.begin(), r.payload.end(), [&](int id) { return sizes.tensor(id).dtype == Dtype::f16; });
-    if (r.axis == Axis::y) return time_reduce(c, device, r, words, fp16, tally);
-    Clocks turned = transposed(c);
-    time_reduce(turned, device, r, words, fp16, tally);
-    c = transposed(turned);
-  }
-
-  void ring_reduce(Clocks& c, const RingReduce& r, const Scope& s, Tally& tally) const {
-    std::vector<Dtype> types;
-    for (int id : r.payload) types.push_back(sizes.tensor(id).dtype);
-    std::vector<std::vector<std::vector<int64_t>>> held(r.runs.size());
-    for (size_t i = 0; i < r.runs.size(); i++)
-      for (int l = 0; l < (r.axis == Axis::y ? c.w : c.h); l++) {
-        const int p = static_cast<int>(r.runs[i].begin);
-        std::vector<int64_t> n;
-        for (int id : r.payload) n.push_back(r.axis == Axis::y ? sizes.held(id, s, l, p) : sizes.held(id, s, p, l));
-        held[i].push_back(std::move(n));
-      }
-    if (r.axis == Axis::y) return time_ring_reduce(c, device, r, types, held, tally);
-    Clocks turned = transposed(c);
-    time_ring_reduce(turned, device, r, types, held, tally);
-    c = transposed(turned);
-  }
-
-  // The owner is known at run time only: the farthest one is assumed (too long by at most the line). Relayed from core to core.
-  void multicast(Clocks& c, const Multicast& m, const Scope& s, Tally& tally) const {
-    CHECK(m.axis == Axis::x, "multicast along x");
-    std::vector<std::vector<int64_t>> words(1);
-    for (int y = 0; y < c.h; y++) words[0].push_back(wavelets(device, sizes.tensor(m.buffer).dtype, sizes.held(m.buffer, s, 0, y)));
-    Clocks turned = transposed(c);
-    Tree chain{.size = c.w, .root = c.w - 1, .levels = {}};
-    if (c.w > 1) {
-      Chain all;
-      for (int p = 0; p < c.w; p++) all.push_back(p);
-      chain.levels = {{all}};
-    }
-    time_reduce(turned, device, {.forest = {.runs = {{0, c.w}}, .trees = {chain}}, .broadcast = false}, words,
-                sizes.tensor(m.buffer).dtype == Dtype::f16, tally);
-    c = transposed(turned);
-  }
-
-  void row_shift(Clocks& c, const RowShift& shift, const Scope& s, Tally& tally) const {
-    const int64_t issued = stream_issue_cycles(device), across = 2 * device.ramp_cycles + device.hop_cycles;
-    const T issue = static_cast<T>(issued), way = static_cast<T>(across);
-    const int64_t n = s.params.cached, first = c.h - n % c.h;  // rows from `first` on pass an entry up
-    std::vector<T> cycles(static_cast<size_t>(c.w), 0);
-    int64_t all = 0, busy = 0, lines = 0;
-    for (int x = 0; x < c.w; x++) {
-      int64_t words = 0;
-      for (int id : shift.buffers) words = checked_add(words, wavelets(device, sizes.tensor(id).dtype, sizes.held(id, 1, s, x, 0)));
-      const int64_t passing = stream_cycles(device, words);
-      if (!fits(c, Bound(2 * issued + across) + passing)) return;  // a row sends what it had, and receives
-      cycles[static_cast<size_t>(x)] = static_cast<T>(passing);
-      all = checked_add(all, words);
-      busy = checked_add(busy, passing);
-      lines += words > 0 ? 1 : 0;
-    }
-    for (int64_t y = std::max<int64_t>(1, first); y < c.h; y++) {
-      // Row y sends to y - 1; the rows go on at the same time, so row y's own receive (from y + 1) comes later in this loop.
-      T *from = c.row(static_cast<int>(y)), *to = c.row(static_cast<int>(y) - 1);
-      for (int x = 0; x < c.w; x++) {
-        const T w = cycles[static_cast<size_t>(x)];
-        const T done = from[x] + issue + w;
-        to[x] = w == 0 ? to[x] : std::max<T>(to[x] + (y == first ? issue : 0), done + way);
-        from[x] = w == 0 ? from[x] : done;
-      }
-    }
-    const int64_t rows = c.h - std::max<int64_t>(1, first), passed_on = checked_mul(rows, all);
-    time::add(tally, {.communicate = 2.0 * static_cast<double>(rows * checked_add(busy, lines * issued)),
-                      .wavelets = passed_on,
-                      .hops = passed_on,
-                      .received = passed_on});
-  }
-
-  static bool any_overlap(const Steps& steps) {
-    return std::any_of(steps.begin(), steps.end(), [](const Step& st) {
-      if (const auto* l = std::get_if<Loop>(&st.what)) return any_overlap(l->body);
-      const auto* g = std::get_if<Group>(&st.what);
-      return g != nullptr && g->kind == GroupKind::overlap;
-    });
-  }
-
-  void product(Clocks& c, const Group& g, const Scope& s, int region, Tally& tally) const {
-    std::vector<ProductSizes> all;
-    for (size_t r = 0; r < g.runs.size(); r++) {
-      int64_t first_head = static_cast<int64_t>(r), heads = 1;
-      if (g.heads > c.w) {
-        const Range own = heads_at(g.heads, c.w, static_cast<int>(g.runs[r].begin));
-        first_head = own.begin;
-        heads = own.size();
-      }
-      ProductSizes z = sizes.product_sizes(g, s, g.runs[r], first_head, region);
-      z.heads = heads;
-      z.align_a = g.kind == GroupKind::gemm && !g.aligned;
-      z.overlap = any_overlap(g.body);
-      z.together = options.step_start == StepStart::as_written ? steps_together(g.body) : options.step_start == StepStart::together;
-      all.push_back(std::move(z));
-    }
-    const auto one = [&](const ProductSizes& z, Tally& into) {
-      if (g.kind == GroupKind::gemm)
-        time_gemm(c, device, program.numerics, z, options.ring_steps, into);
-      else if (g.kind == GroupKind::gemm_t)
-        time_gemm_t(c, device, program.numerics, z, options.ring_steps, into);
-      else if (g.kind == GroupKind::gemm_cast)
-        time_gemm_cast(c, device, program.numerics, z, into);
-      else
-        time_gemm_gather(c, device, program.numerics, z, into);
-    };
-    // The runs have different columns, so that they do not touch each other's clocks.
-    const auto time = [&](Tally& into) {
-      std::vector<Tally> tallies(all.size());
-      parallel_for(0, static_cast<int64_t>(all.size()), 1, [&](int64_t begin, int64_t end) {
-        for (size_t r = static_cast<size_t>(begin); r < static_cast<size_t>(end); r++) one(all[r], tallies[r]);
-      });
-      for (const Tally& t : tallies) time::add(into, t);
-    };
-    if constexpr (std::is_same_v<T, uint32_t>) {
-      if (options.products != nullptr && int64_t{c.w} * c.h * std::max(c.w, c.h) >= options.products->core_steps) {
-        std::vector<int64_t> key = {c.w, c.h, static_cast<int64_t>(g.kind), options.ring_steps};
-        for (const ProductSizes& z : all) append_key(key, z);
-        return remembered(*options.products, c, std::move(key), tally, time);
-      }
-    }
-    time(tally);
-  }
-
-  static bool steps_together(const Steps& body) {
-    return std::any_of(body.begin(), body.end(), [](const Step& st) {
-      const auto* l = std::get_if<Loop>(&st.what);
-      return l != nullptr && l->together;
-    });
-  }
-
-  // ---- moves -----------------------------------------------------------------------------------------------------------------------
-
-  struct MoveCycles {
-    int64_t sending = 0;  // until the sender's links are free for its next move
-    int64_t latency = 0;  // of the last wavelet, from when its way is free
-    int64_t filling = 0;  // during which the receiver's links carry this move alone
-  };
-
-  // A value of one region for another: issued by all cores at once, over the distance between the two regions, then spread over the lines
-  // of the destination. A relayout is within reach of the bisections: a line of S cores with n wavelets a core needs S n / 4 cycles a
-  // direction, on the sender's side and on the receiver's, each of which its other moves wait for.
-  MoveCycles move_cycles(const Move& m, const Scope& s, Tally& tally) const {
-    const Rect from = program.regions[static_cast<size_t>(sizes.buffer(m.source).region)].rect,
-               to = program.regions[static_cast<size_t>(sizes.buffer(m.destination).region)].rect;
-    int64_t most = 0;
-    const bool row = m.kind != MoveKind::relay;
-    const int carrier = m.kind == MoveKind::row_in ? m.source : m.destination;
-    for (int x : {0, to.w / 2, to.w - 1})
-      for (int y : {0, to.h / 2, to.h - 1})
-        most = std::max(most, sizes.held(carrier, s, std::min(x, (carrier == m.source ? from : to).w - 1),
-                                         std::min(y, (carrier == m.source ? from : to).h - 1)));
-    const int64_t n = std::max<int64_t>(1, wavelets(device, sizes.tensor(m.source).dtype, most));
-    const int64_t distance = std::abs(from.x - to.x) + std::abs(from.y - to.y);
-    const bool same_place = from == to && !row && sizes.buffer(m.source).cuts.size() == sizes.buffer(m.destination).cuts.size() &&
-                            sizes.tensor(m.source).dims.size() == sizes.tensor(m.destination).dims.size();
-    const int64_t cores = int64_t{to.w} * to.h;
-    tally.wavelets += n * cores;
-    tally.received += n * cores;
-    tally.hops += n * cores * std::max<int64_t>(1, distance);
-    const int64_t issue = stream_issue_cycles(device), latency = 2 * (issue + 2 * device.ramp_cycles) + n;
-    if (same_place) return {.sending = issue + n, .latency = latency, .filling = 0};
-    const int64_t across = latency + (distance + to.w + to.h) * device.hop_cycles;
-    if (row) return {.sending = issue + n, .latency = across, .filling = 0};
-    const int64_t senders = int64_t{from.w} * from.h, sent_by_each = (n * cores + senders - 1) / senders;
-    return {.sending = issue + sent_by_each * (from.w + from.h) / 4, .latency = across, .filling = n * (to.w + to.h) / 4};
-  }
-
-  // ---- the walk ----------------------------------------------------------------------------------------------------------------------
-
-  size_t line(const std::string& name) {
-    const auto [it, fresh] = line_of.try_emplace(name, report.steps.size());
-    if (fresh) report.steps.push_back({.name = name});
-    return it->second;
-  }
-
-  static void settled(Clocks& c, const ClockStats& known) {
-    settle(c, known);
-    if (c.too_wide) throw TooWide();
-  }
-
-  // The routers of a region get the routes of another phase: every core rewrites each colour of that phase, one after the other.
-  void change_routes(const Step& step, int region) {
-    int& set = routes_of[static_cast<size_t>(region)];
-    if (step.routes.empty() || step.phase == set) return;
-    const bool first = set < 0;  // set before the entry starts
-    set = step.phase;
-    if (first) return;
-    std::set<int> colours;
-    for (const Route& r : program.routes)
-      if (r.phase == step.phase && r.region == region) colours.insert(r.colours.begin(), r.colours.end());
-    Clocks& c = clocks[static_cast<size_t>(region)];
-    ClockStats& known = known_stats[static_cast<size_t>(region)];
-    const uint64_t cycles = static_cast<uint64_t>(device.route_change_cycles) * colours.size();
-    settled(c, known);
-    known = stats(c);
-    c.base += cycles;
-    const uint64_t before = std::max(latest, known.latest);
-    const double all = static_cast<double>(cycles) * static_cast<double>(c.t.size());
-    known = {.earliest = known.earliest + cycles, .latest = known.latest + cycles, .sum = known.sum + all};
-    latest = std::max(before, known.latest);
-    StepTime& out = report.steps[line("route_change")];
-    out.count++;
-    out.cycles += static_cast<int64_t>(latest - before);
-    out.communicate += all;
-    out.actions.route_changes += static_cast<int64_t>(colours.size() * c.t.size());
-  }
-
-  // Does a leaf or a product, and books what it moved the latest clock by. Sends and receives only raise the floor of a region.
-  void leaf(const Step& step, int region, const Scope& s) {
-    change_routes(step, region);
-    Clocks& c = clocks[static_cast<size_t>(region)];
-    ClockStats& known = known_stats[static_cast<size_t>(region)];
-    const uint64_t before = std::max(latest, known.latest);
-    const double sum_before = known.sum;
-    Tally tally;
-    if (const auto* send = std::get_if<Send>(&step.what)) {
-      const Move& move = program.moves[static_cast<size_t>(send->move)];
-      const MoveCycles cycles = move_cycles(move, s, tally);
-      uint64_t& links_free = receiver_free[sizes.buffer(move.destination).region];
-      const uint64_t begin = cycles.filling == 0 ? known.latest : std::max(known.latest, links_free);
-      if (cycles.filling > 0) links_free = begin + static_cast<uint64_t>(cycles.filling);
-      arrivals[send->move].push_back(
-          std::max(begin + static_cast<uint64_t>(cycles.filling), known.latest + static_cast<uint64_t>(cycles.sending)) +
-          static_cast<uint64_t>(cycles.latency));
-      sent[send->move]++;
-      hold(c, known, known.latest + static_cast<uint64_t>(cycles.sending));
-    } else if (const auto* receive = std::get_if<Receive>(&step.what)) {
-      std::deque<uint64_t>& queue = arrivals[receive->move];
-      CHECK(!queue.empty(), "nothing has been sent for {}", step.name);
-      hold(c, known, queue.front());
-      queue.pop_front();
-      sent[receive->move]--;
-    } else {
-      settled(c, known);
-      const std::vector<uint64_t> start = options.watch ? absolute(c) : std::vector<uint64_t>();
-      if (const auto* op = std::get_if<Local>(&step.what))
-        local(c, *op, s, tally);
-      else if (const auto* r = std::get_if<Reduce>(&step.what))
-        reduce(c, *r, s, tally);
-      else if (const auto* ring = std::get_if<RingReduce>(&step.what))
-        ring_reduce(c, *ring, s, tally);
-      else if (const auto* m = std::get_if<Multicast>(&step.what))
-        multicast(c, *m, s, tally);
-      else if (const auto* shift = std::get_if<RowShift>(&step.what))
-        row_shift(c, *shift, s, tally);
-      else if (const auto* g = std::get_if<Group>(&step.what))
-        product(c, *g, s, region, tally);
-      if (c.too_wide) throw TooWide();
-      known = stats(c);
-      if (options.watch) options.watch({.name = step.name, .region = region, .start = start, .end = absolute(c)});
-    }
-    StepTime& out = report.steps[line(step.name)];
-    out.count++;
-    latest = std::max(before, known.latest);
-    out.cycles += static_cast<int64_t>(latest - before);
-    const double passed = known.sum - sum_before;
-    out.compute += tally.compute;
-    out.communicate += std::min(tally.communicate, passed - tally.compute);
-    out.wait += std::max(0.0, passed - tally.compute - tally.communicate);
-    out.wavelets += tally.wavelets;
-    out.wavelet_hops += tally.hops;
-    out.multiply_adds += tally.multiply_adds;
-    out.actions = out.actions + tally.actions;
-    report.wavelets_sent += tally.wavelets;
-    report.wavelets_received += tally.received;
+  // All cores of a region go on so many cycles later.
+  void delay(int region, uint64_t cycles) {
+    ClockStats& known = stats_of(region);
+    of(region).base = time_after(of(region).base, cycles);
+    if (of(region).floor > 0) of(region).floor = time_after(of(region).floor, cycles);
+    known = {.earliest = time_after(known.earliest, cycles),
+             .latest = time_after(known.latest, cycles),
+             .sum = known.sum + static_cast<double>(cycles) * static_cast<double>(of(region).t.size())};
   }
 
   // All cores of a region wait for a time. Where some are later already, the sum of clocks is known only after the next step that reads
   // them one by one, and their waiting is booked there.
-  static void hold(Clocks& c, ClockStats& known, uint64_t time) {
+  void hold(int region, uint64_t time) {
+    Clocks<T>& c = of(region);
+    ClockStats& known = stats_of(region);
     c.floor = std::max(c.floor, time);
     if (time <= known.earliest) return;
     known.earliest = time;
@@ -388,14 +104,250 @@ struct Timer {
     known.sum = static_cast<double>(time) * static_cast<double>(c.t.size());
   }
 
-  static std::vector<uint64_t> absolute(const Clocks& c) {
+  // The routers of a region get the routes of another phase: every core rewrites each colour of that phase, one after the other.
+  void change_routes(const Step& step, int region) { change_routes(step, ids.of.at(&step), region); }
+  void change_routes(const Step& step, StepId booked_on, int region) {
+    int& set = routes_of[static_cast<size_t>(region)];
+    if (step.routes.empty() || step.phase == set) return;
+    const bool first = set < 0;  // set before the entry starts
+    set = step.phase;
+    if (first) return;
+    std::set<int> colours;
+    for (const Route& r : program.routes)
+      if (r.phase == step.phase && r.region == region) colours.insert(r.colours.begin(), r.colours.end());
+    settled(region);
+    if (too_wide) return;
+    stats_of(region) = stats(of(region));
+    const int64_t cycles = checked_mul(device.route_change_cycles, static_cast<int64_t>(colours.size()));
+    const uint64_t before = std::max(latest, stats_of(region).latest);
+    delay(region, static_cast<uint64_t>(cycles));
+    latest = std::max(before, stats_of(region).latest);
+    const int64_t cores = static_cast<int64_t>(of(region).t.size());
+    StepTime& out = ledger.line(booked_on, true);
+    out.count++;
+    out.cycles += static_cast<int64_t>(latest - before);
+    out.communicate += static_cast<double>(cycles) * static_cast<double>(cores);
+    out.actions.route_changes += static_cast<int64_t>(colours.size()) * cores;
+  }
+
+  // Books what a step moved the latest clock by; passed: by how much all clocks of the region are later, summed up.
+  void book(const Step& step, uint64_t before, uint64_t after, double passed, const Tally& tally) {
+    StepTime& out = ledger.line(ids.of.at(&step), false);
+    out.count++;
+    latest = std::max(before, after);
+    out.cycles += static_cast<int64_t>(latest - before);
+    out.compute += tally.compute;
+    out.communicate += std::min(tally.communicate, passed - tally.compute);
+    out.wait += std::max(0.0, passed - tally.compute - tally.communicate);
+    out.wavelets += tally.wavelets;
+    out.wavelet_hops += tally.hops;
+    out.multiply_adds += tally.multiply_adds;
+    out.actions = out.actions + tally.actions;
+    ledger.report.wavelets_sent += tally.wavelets;
+    ledger.report.wavelets_received += tally.received;
+  }
+
+  // ---- steps -----------------------------------------------------------------------------------------------------------------------
+
+  template <class F>
+  void booked(const Step& step, int region, const F& f) {
+    change_routes(step, region);
+    if (too_wide) return;
+    const uint64_t before = std::max(latest, stats_of(region).latest);
+    const double sum_before = stats_of(region).sum;
+    Tally tally;
+    f(tally);
+    if (!too_wide) book(step, before, stats_of(region).latest, stats_of(region).sum - sum_before, tally);
+  }
+
+  // On the clocks of every core, all of which the step may read.
+  void leaf(const Step& step, int region, const Scope& s) {
+    booked(step, region, [&](Tally& tally) {
+      settled(region);
+      if (too_wide) return;
+      const std::vector<uint64_t> start = options.watch ? absolute(of(region)) : std::vector<uint64_t>();
+      advance.step(of(region), step, s, region, tally);
+      too_wide = of(region).too_wide;
+      if (too_wide) return;
+      stats_of(region) = stats(of(region));
+      if (options.watch) options.watch({.name = step.name, .region = region, .start = start, .end = absolute(of(region))});
+    });
+  }
+
+  static std::vector<uint64_t> absolute(const Clocks<T>& c) {
     std::vector<uint64_t> all;
     all.reserve(c.t.size());
     for (T v : c.t) all.push_back(c.base + v);
     return all;
   }
 
-  int64_t turns(const Loop& loop, const Scope& s) const {
+  // A value leaves for another region or layout: issued by all cores at once. A relayout keeps the busiest links of its way busy, those
+  // along x and those along y, which other moves to the same region wait for; it takes the way on which it arrives earlier. The sender is
+  // free when its first way is.
+  void send(const Step& step, const Send& to, int region, const Scope& s) {
+    booked(step, region, [&](Tally& tally) {
+      const Move& move = program.moves[static_cast<size_t>(to.move)];
+      const auto [at, fresh] = load_of.try_emplace(to.move);
+      if (fresh) at->second = move_load(sizes, device, move, s);
+      const MoveLoad& load = at->second;
+      const int64_t issue = stream_issue_cycles(device);
+      const uint64_t passes = static_cast<uint64_t>(std::max<int64_t>(1, stream_cycles(device, load.words)));
+      const uint64_t ready = stats_of(region).latest, issued = time_after(ready, static_cast<uint64_t>(issue) + passes);
+      LinksFree& links = links_free[sizes.buffer(move.destination).region];
+      const auto after = [&](uint64_t free, int64_t words) {
+        return words == 0 ? ready : time_after(std::max(ready, free), static_cast<uint64_t>(stream_cycles(device, words)));
+      };
+      const auto arrival = [&](const MoveWay& way) {
+        const int64_t latency = 2 * (issue + 2 * device.ramp_cycles) + way.distance * device.hop_cycles;
+        return time_after(std::max({issued, after(links.x, way.link_x), after(links.y, way.link_y)}),
+                          static_cast<uint64_t>(latency) + passes);
+      };
+      const bool x_first = arrival(load.x_first) <= arrival(load.y_first);
+      const MoveWay& way = x_first ? load.x_first : load.y_first;
+      tally.wavelets += load.all_words;
+      tally.received += load.all_words;
+      tally.hops += way.hops;
+      arrivals[to.move].push_back(arrival(way));
+      sent[to.move]++;
+      const uint64_t x = after(links.x, way.link_x), y = after(links.y, way.link_y);
+      if (way.link_x > 0) links.x = x;
+      if (way.link_y > 0) links.y = y;
+      hold(region, std::max(issued, x_first ? x : y));
+    });
+  }
+
+  void receive(const Step& step, const Receive& from, int region) {
+    booked(step, region, [&](Tally&) {
+      std::deque<uint64_t>& queue = arrivals[from.move];
+      CHECK(!queue.empty(), "nothing has been sent for {}", step.name);
+      hold(region, queue.front());
+      queue.pop_front();
+      sent[from.move]--;
+    });
+  }
+
+  // The host's values come over the wafer's upper left corner to all cores of the region, ahead of time: one wavelet a cycle from the start
+  // of the entry on. Values for it leave over the nearest edge on the axis along which all cores have them; nobody waits for them. What the
+  // link beyond the edge takes is not in it.
+  void host(const Step& step, const Host& link, int region, const Scope& s) {
+    booked(step, region, [&](Tally& tally) {
+      const Rect r = rect_of(region);
+      const int64_t issue = stream_issue_cycles(device);
+      if (!link.to_host) {
+        const int64_t words = std::max<int64_t>(1, wavelets(device, sizes.tensor(link.buffer).dtype, sizes.held(link.buffer, s, 0, 0)));
+        uint64_t& before = from_host[region];
+        before += static_cast<uint64_t>(words);
+        const int64_t way = 2 * device.ramp_cycles + (int64_t{r.x} + r.y + r.w + r.h) * device.hop_cycles;
+        hold(region, time_after(before, static_cast<uint64_t>(way)));
+        delay(region, static_cast<uint64_t>(issue + stream_cycles(device, words)));
+        tally.wavelets += words * r.w * r.h;  // each copy, as it is taken
+        tally.received += words * r.w * r.h;
+        tally.hops += words * r.w * r.h;
+        tally.communicate += static_cast<double>(issue + words) * r.w * r.h;
+        return;
+      }
+      settled(region);
+      if (too_wide) return;
+      Clocks<T>& c = of(region);
+      const std::vector<uint64_t> start = options.watch ? absolute(c) : std::vector<uint64_t>();
+      const auto cut = [&](Axis axis) {
+        return std::any_of(sizes.buffer(link.buffer).cuts.begin(), sizes.buffer(link.buffer).cuts.end(),
+                           [&](const DimCut& d) { return d.axis == axis && d.cut.kind != CutKind::whole; });
+      };
+      const bool x_cut = cut(Axis::x), y_cut = cut(Axis::y);
+      for (int y = 0; y < (y_cut ? c.h : 1); y++)
+        for (int x = 0; x < (x_cut ? c.w : 1); x++) {
+          const int64_t words = wavelets(device, sizes.tensor(link.buffer).dtype, sizes.held(link.buffer, s, x, y));
+          if (words == 0) continue;
+          const int64_t cycles = issue + stream_cycles(device, words);
+          if (!fits(c, cycles)) break;
+          c.row(y)[x] += static_cast<T>(cycles);
+          c.most = Clocks<T>::kUnknown;
+          tally.wavelets += words;
+          tally.received += words;
+          tally.hops += words * (x_cut ? r.y + y + 1 : r.x + x + 1);
+          tally.communicate += static_cast<double>(cycles);
+        }
+      too_wide = c.too_wide;
+      if (too_wide) return;
+      stats_of(region) = stats(c);
+      if (options.watch) options.watch({.name = step.name, .region = region, .start = start, .end = absolute(c)});
+    });
+  }
+
+  // Steps of a group `overlap`: each starts when what it holds is free, in the order of the group; the group ends with the last of them.
+  void overlap(const Group& g, int region, const Scope& s) {
+    settled(region);
+    if (too_wide) return;
+    Clocks<T>& c = of(region);
+    Lanes<T> lanes(c);
+    double passed = stats(c).sum, booked_cycles = 0;
+    const Step* last = nullptr;
+    for (const Step& step : g.body) {
+      const bool sequential =
+          std::visit(Overloaded{[](const Loop&) { return true; }, [](const Group& inner) { return !is_product(inner.kind); },
+                                [](const Send&) { return true; }, [](const Receive&) { return true; }, [](const Host&) { return true; },
+                                [](const auto&) { return false; }},
+                     step.what);
+      if (sequential || step.phase != routes_of[static_cast<size_t>(region)]) {  // takes all there is
+        lanes.join(c);
+        stats_of(region) = stats(c);
+        if (sequential)
+          this->step(step, region, s);
+        else
+          change_routes(step, region);
+        settled(region);
+        if (too_wide) return;
+        lanes = Lanes<T>(c);
+        if (sequential) {
+          passed = stats(c).sum;
+          booked_cycles = 0;
+          last = nullptr;
+          continue;
+        }
+      }
+      Tally tally;
+      const uint64_t before = std::max(latest, stats_of(region).latest), after = lanes.run(advance, step, s, region, tally);
+      too_wide = lanes.too_wide;
+      if (too_wide) return;
+      book(step, before, after, tally.compute + tally.communicate, tally);
+      stats_of(region).latest = std::max(stats_of(region).latest, after);
+      booked_cycles += tally.compute + tally.communicate;
+      last = &step;
+    }
+    lanes.join(c);
+    stats_of(region) = stats(c);
+    if (last != nullptr)  // what no step of the group was busy with
+      ledger.line(ids.of.at(last), false).wait += std::max(0.0, stats_of(region).sum - passed - booked_cycles);
+  }
+
+  void steps(const Steps& list, int region, const Scope& s) {
+    for (const Step& st : list)
+      if (!too_wide) step(st, region, s);
+  }
+
+  void step(const Step& st, int region, const Scope& s) {
+    std::visit(Overloaded{[&](const Loop& l) { loop(st, l, region, s); },
+                          [&](const Group& g) {
+                            if (is_product(g.kind))
+                              leaf(st, region, s);
+                            else if (g.kind == GroupKind::overlap)
+                              overlap(g, region, s);
+                            else
+                              steps(g.body, region, s);
+                          },
+                          [&](const Send& to) { send(st, to, region, s); }, [&](const Receive& from) { receive(st, from, region); },
+                          [&](const Host& link) { host(st, link, region, s); }, [&](const Local&) { leaf(st, region, s); },
+                          [&](const Reduce&) { leaf(st, region, s); }, [&](const RingReduce&) { leaf(st, region, s); },
+                          [&](const RootReduce&) { leaf(st, region, s); }, [&](const Multicast&) { leaf(st, region, s); },
+                          [&](const TileCast&) { leaf(st, region, s); }, [&](const Shift&) { leaf(st, region, s); },
+                          [&](const RowShift&) { leaf(st, region, s); }},
+               st.what);
+  }
+
+  // ---- loops -------------------------------------------------------------------------------------------------------------------------
+
+  static int64_t turns(const Loop& loop, const Scope& s) {
     switch (loop.count) {
       case CountKind::fixed: return loop.fixed;
       case CountKind::chunks: return s.params.cached / s.params.chunk + 1;
@@ -404,11 +356,11 @@ struct Timer {
     return 0;
   }
 
-  // Whether a turn of a loop has a product of so many core-steps that one turn has to stand for all of them.
-  bool large_product(const Steps& steps, int region, int64_t core_steps) const {
+  // Whether a turn of a loop has a product of so many core-steps.
+  bool large_product(const Steps& list, int region, int64_t core_steps) const {
     const Extent e = sizes.extent_of(region);
     if (int64_t{e.w} * e.h * std::max(e.w, e.h) < core_steps) return false;
-    return std::any_of(steps.begin(), steps.end(), [&](const Step& st) {
+    return std::any_of(list.begin(), list.end(), [&](const Step& st) {
       if (const auto* l = std::get_if<Loop>(&st.what)) return large_product(l->body, region, core_steps);
       const auto* g = std::get_if<Group>(&st.what);
       return g != nullptr && is_product(g->kind);
@@ -417,8 +369,8 @@ struct Timer {
 
   // Whether any leaf of the steps is of a kind.
   template <class Kind>
-  static bool any(const Steps& steps) {
-    return std::any_of(steps.begin(), steps.end(), [](const Step& st) {
+  static bool any(const Steps& list) {
+    return std::any_of(list.begin(), list.end(), [](const Step& st) {
       if (std::holds_alternative<Kind>(st.what)) return true;
       if (const auto* g = std::get_if<Group>(&st.what)) return any<Kind>(g->body);
       if (const auto* l = std::get_if<Loop>(&st.what)) return any<Kind>(l->body);
@@ -434,31 +386,61 @@ struct Timer {
     return true;
   }
 
+  // The first and the last step of a list that need routes; null: none does.
+  static const Step* routed(const Steps& list, bool last) {
+    const Step* found = nullptr;
+    for (size_t i = 0; i < list.size() && found == nullptr; i++) {
+      const Step& step = list[last ? list.size() - 1 - i : i];
+      const auto* l = std::get_if<Loop>(&step.what);
+      const auto* g = std::get_if<Group>(&step.what);
+      if (l != nullptr)
+        found = routed(l->body, last);
+      else if (g != nullptr && !is_product(g->kind))
+        found = routed(g->body, last);
+      else if (!step.routes.empty())
+        found = &step;
+    }
+    return found;
+  }
+
+  // Where each turn leaves the routes as it needs them first, the change to them comes once, before the loop. Returns whether the first
+  // turn differs from the others all the same: it finds the routes set, which the others have to change back.
+  bool enter_loop(const Step& step, const Loop& l, int region, int64_t turns) {
+    const Step *first = routed(l.body, false), *last = routed(l.body, true);
+    if (first == nullptr || turns == 0) return false;
+    if (first->phase != last->phase) return routes_of[static_cast<size_t>(region)] == first->phase;
+    change_routes(*first, ids.of.at(&step), region);
+    return false;
+  }
+
   // All turns of a loop. Turns with the same sizes repeat: once a turn leaves the pattern of clocks as it found it, so do all later ones,
   // exactly; after options.turns of them the rest is taken to last as long as the latest. Layers that another region has done already, from
   // clocks that were all equal too, are not timed again.
-  void loop(const Loop& l, int region, Scope s) {
+  void loop(const Step& step, const Loop& l, int region, Scope s) {
     const int64_t n = turns(l, s);
-    const bool receives = any<Receive>(l.body), sends = any<Send>(l.body);
-    Clocks& c = clocks[static_cast<size_t>(region)];
-    ClockStats& known = known_stats[static_cast<size_t>(region)];
-    const bool remembers = l.var == LoopVar::layer && !receives && !sends && !options.watch && region_lists > 1;
+    const bool receives = any<Receive>(l.body), sends = any<Send>(l.body), steps_differ = l.var == LoopVar::ring_step;
+    const bool remembers = l.var == LoopVar::layer && !receives && !sends && !options.watch && entry.lists.size() > 1;
+    const StepId id = ids.of.at(&step);
+    const bool first_differs = enter_loop(step, l, region, n);
     const int64_t most_turns =
-        options.turns > 1 && large_product(l.body, region, l.var == LoopVar::layer ? int64_t{1} << 24 : int64_t{1} << 26) ? 1
-                                                                                                                          : options.turns;
-    settled(c, known);
-    const Start start{.known = known, .report = report, .latest = latest};
+        options.turns > 1 && l.var == LoopVar::layer && large_product(l.body, region, options.one_layer_core_steps) && !first_differs
+            ? 1
+            : options.turns;
+    settled(region);
+    if (too_wide) return;
+    const Start start{.known = stats_of(region), .report = ledger.report, .latest = latest};
     std::string key;
     if (remembers && start.known.earliest == start.known.latest) {
-      key = fmt::format("{}x{} {} {}", c.w, c.h, routes_of[static_cast<size_t>(region)], sizes.signature(l.body));
+      key = fmt::format("{}x{} {} {}", of(region).w, of(region).h, routes_of[static_cast<size_t>(region)], sizes.signature(l.body));
       const auto before = known_turns.find(key);
-      if (before != known_turns.end() && before->second.count < n) return again(before->second, n, region);
+      if (before != known_turns.end() && before->second.count <= n) return again(before->second, id, n, region);
     }
-    for (int64_t i = 0; i < n; i++) {
+    for (int64_t i = 0; i < n && !too_wide; i++) {
       if (l.var == LoopVar::chunk) s.chunk = i;
+      if (steps_differ) s.ring_step = i;
       // The last turn over chunks of keys may be shorter than the others.
       const int64_t equal_turns = l.var == LoopVar::chunk && (s.params.cached + s.params.rows) % s.params.chunk != 0 ? n - 1 : n;
-      const int64_t left = equal_turns - 1 - i;
+      const int64_t left = steps_differ ? 0 : equal_turns - 1 - i;
       // What comes from elsewhere comes when it comes; a loop that only receives what it sends itself repeats.
       const bool repeats =
           !receives || (sends && std::all_of(arrivals.begin(), arrivals.end(), [](const auto& a) { return a.second.empty(); }));
@@ -466,99 +448,67 @@ struct Timer {
         steps(l.body, region, s);
         continue;
       }
-      settled(c, known);
-      const std::vector<T> before = c.t;
-      const ClockStats stats_before = known;
-      const TimeReport report_before = report;
+      settled(region);
+      if (too_wide) return;
+      const std::vector<T> before = of(region).t;
+      const ClockStats stats_before = stats_of(region);
+      const TimeReport report_before = ledger.report;
       const std::map<int, std::deque<uint64_t>> arrivals_before = sends ? arrivals : std::map<int, std::deque<uint64_t>>();
       steps(l.body, region, s);
-      settled(c, known);
-      const bool same = same_pattern(before, c.t);
+      if (!too_wide) settled(region);
+      if (too_wide) return;
+      const bool same = same_pattern(before, of(region).t);
       if (!same && (most_turns == 0 || i + 1 < most_turns)) continue;
-      if (!key.empty()) remember(key, i + 1, c, start, stats_before, report_before, region);
-      if (sends) repeat_sends(arrivals_before, left, known.latest - stats_before.latest);
-      extrapolate(c, known, left, known.latest - stats_before.latest, report_before);
+      Turns done{.loop = id, .count = i + 1, .repeats = same, .t = {}, .all = {}, .report = {}, .report_of_latest = {}};
+      done.latest_turn = stats_of(region).latest - stats_before.latest;
+      done.report_of_latest = gained(ledger.report, report_before, ids, id);
+      // Only where the steps moved the latest clock of all, so that their cycles are their own.
+      if (!key.empty() && start.known.latest >= start.latest) known_turns[key] = remembered_turns(done, start, region);
+      if (sends) repeat_sends(arrivals_before, left, done.latest_turn);
+      repeat(done, 0, left, region);
       i += left;
     }
   }
 
-  // `left` more turns, each as long as the latest, which the lines of the report have gained since `before`.
-  void extrapolate(Clocks& c, ClockStats& known, int64_t left, uint64_t turn, const TimeReport& before) {
-    const uint64_t rest = time_after(known.latest, Bound(left) * turn) - known.latest;
-    c.base += rest;
-    known = {.earliest = known.earliest + rest,
-             .latest = known.latest + rest,
-             .sum = known.sum + static_cast<double>(rest) * static_cast<double>(c.t.size())};
-    const uint64_t before_repeat = latest;
-    latest = std::max(latest, known.latest);
-    repeat(before, left, static_cast<int64_t>(latest - before_repeat));
+  // `times` more turns, each as long as the latest.
+  void repeat(const Turns& done, int32_t offset, int64_t times, int region) {
+    if (times == 0) return;
+    const Bound rest = Bound(times) * Bound(done.latest_turn);
+    time_after(stats_of(region).latest, rest);
+    const uint64_t before = latest;
+    delay(region, rest.n);
+    latest = std::max(latest, stats_of(region).latest);
+    const int64_t moved = static_cast<int64_t>(latest - before), extrapolated = ledger.report.extrapolated_cycles;
+    ledger.add(done.report_of_latest, offset, times, moved);
+    if (!done.repeats) ledger.report.extrapolated_cycles = extrapolated + moved;
   }
 
-  void remember(const std::string& key, int64_t count, const Clocks& c, const Start& start, const ClockStats& stats_before,
-                const TimeReport& report_before, int region) {
-    const ClockStats& now = known_stats[static_cast<size_t>(region)];
-    // Only where the steps moved the latest clock of all, so that their cycles are their own.
-    if (start.known.latest < start.latest) return;
-    Turns turns_done{.count = count, .t = c.t, .base = c.base - start.known.latest};
-    turns_done.all = {
+  Turns remembered_turns(const Turns& done, const Start& start, int region) {
+    Turns out = done;
+    const ClockStats& now = stats_of(region);
+    out.t = of(region).t;
+    out.base = of(region).base - start.known.latest;
+    out.all = {
         .earliest = now.earliest - start.known.earliest, .latest = now.latest - start.known.latest, .sum = now.sum - start.known.sum};
-    turns_done.latest_turn.latest = now.latest - stats_before.latest;
-    turns_done.report = less(report, start.report);
-    turns_done.report_before_latest = less(report_before, start.report);
-    turns_done.routes = routes_of[static_cast<size_t>(region)];
-    known_turns[key] = std::move(turns_done);
-  }
-
-  void again(const Turns& turns_done, int64_t n, int region) {
-    Clocks& c = clocks[static_cast<size_t>(region)];
-    ClockStats& known = known_stats[static_cast<size_t>(region)];
-    c.t = turns_done.t;
-    c.base = known.latest + turns_done.base;
-    c.floor = 0;
-    known = {.earliest = known.earliest + turns_done.all.earliest,
-             .latest = known.latest + turns_done.all.latest,
-             .sum = known.sum + turns_done.all.sum};
-    const TimeReport start = report;
-    const uint64_t latest_before = latest;
-    latest = std::max(latest, known.latest);
-    int64_t cycles = static_cast<int64_t>(latest - latest_before);
-    add(turns_done.report);
-    for (const StepTime& s : turns_done.report.steps) cycles -= s.cycles;
-    report.steps.back().cycles += cycles;
-    // The lines as they were before the latest turn, for the rest.
-    const TimeReport now = report;
-    report = start;
-    add(turns_done.report_before_latest);
-    const TimeReport before_latest = report;
-    report = now;
-    routes_of[static_cast<size_t>(region)] = turns_done.routes;
-    extrapolate(c, known, n - turns_done.count, turns_done.latest_turn.latest, before_latest);
-  }
-
-  // Line by line; lines come in the order of the program, so equal names have equal places but for those that another region adds.
-  static TimeReport less(const TimeReport& a, const TimeReport& b) {
-    TimeReport out = a;
-    for (size_t k = 0; k < b.steps.size(); k++) gain(out.steps[k], b.steps[k], -1);
-    out.wavelets_sent -= b.wavelets_sent;
-    out.wavelets_received -= b.wavelets_received;
+    out.report = gained(ledger.report, start.report, ids, done.loop);
+    out.routes = routes_of[static_cast<size_t>(region)];
     return out;
   }
-  void add(const TimeReport& more) {
-    for (const StepTime& s : more.steps) gain(report.steps[line(s.name)], s, 1);
-    report.wavelets_sent += more.wavelets_sent;
-    report.wavelets_received += more.wavelets_received;
-  }
-  static void gain(StepTime& now, const StepTime& more, int64_t times) {
-    const double f = static_cast<double>(times);
-    now.count += times * more.count;
-    now.cycles += times * more.cycles;
-    now.compute += f * more.compute;
-    now.communicate += f * more.communicate;
-    now.wait += f * more.wait;
-    now.multiply_adds += times * more.multiply_adds;
-    now.actions = now.actions + times * more.actions;
-    now.wavelets += times * more.wavelets;
-    now.wavelet_hops += times * more.wavelet_hops;
+
+  // The turns that another region has done from clocks that were all equal too.
+  void again(const Turns& done, StepId loop, int64_t n, int region) {
+    ClockStats& known = stats_of(region);
+    of(region).t = done.t;
+    of(region).most = Clocks<T>::kUnknown;
+    of(region).base = known.latest + done.base;
+    of(region).floor = 0;
+    known = {.earliest = known.earliest + done.all.earliest, .latest = known.latest + done.all.latest, .sum = known.sum + done.all.sum};
+    const uint64_t before = latest;
+    latest = std::max(latest, known.latest);
+    const int32_t offset = loop.place - done.loop.place;
+    ledger.add(done.report, offset, 1, static_cast<int64_t>(latest - before));
+    routes_of[static_cast<size_t>(region)] = done.routes;
+    repeat(done, offset, n - done.count, region);
   }
 
   // What the latest turn of a loop sent is sent `times` more times, a turn's cycles later each.
@@ -567,64 +517,40 @@ struct Timer {
       const auto old = before.find(move);
       const size_t known = old == before.end() ? 0 : old->second.size(), fresh = queue.size() - known;
       for (int64_t turn = 0; turn < times; turn++)
-        for (size_t q = 0; q < fresh; q++) queue.push_back(queue[queue.size() - fresh] + cycles);
+        for (size_t q = 0; q < fresh; q++) queue.push_back(time_after(queue[queue.size() - fresh], cycles));
       sent[move] += times * static_cast<int64_t>(fresh);
     }
   }
 
-  // Books the difference to an earlier state of the report `times` more times. `cycles` is by how much that moves the latest clock: more
-  // than the steps say where the region has caught up with another in the meantime; the last step takes what is left.
-  void repeat(const TimeReport& before, int64_t times, int64_t cycles) {
-    const TimeReport turn = less(report, before);
-    for (size_t k = 0; k < report.steps.size(); k++) {
-      gain(report.steps[k], turn.steps[k], times);
-      cycles -= times * turn.steps[k].cycles;
-    }
-    report.steps.back().cycles += cycles;
-    report.wavelets_sent += times * turn.wavelets_sent;
-    report.wavelets_received += times * turn.wavelets_received;
+  void run(const Params& params) {
+    for (const Region& r : program.regions) clocks.push_back({.w = r.rect.w, .h = r.rect.h, .t = {}});
+    known_stats.resize(clocks.size());
+    routes_of.assign(clocks.size(), -1);
+    for (const RegionSteps& list : entry.lists)
+      of(list.region).t.assign(static_cast<size_t>(of(list.region).w) * static_cast<size_t>(of(list.region).h), 0);
+    // Regions wait for each other: what one of them idles is not a step's. The cycles of the steps of the list that ends last, and of those
+    // it waited for, add up to the whole.
+    run_lists(entry, sent, [&](size_t l, const Step& st) { steps_of_list(st, entry.lists[l].region, params); });
+    ledger.report.cycles = static_cast<int64_t>(latest);
   }
-
-  void steps(const Steps& list, int region, const Scope& s) {
-    for (const Step& st : list) step(st, region, s);
-  }
-
-  void step(const Step& st, int region, const Scope& s) {
-    if (const auto* l = std::get_if<Loop>(&st.what)) return loop(*l, region, s);
-    if (const auto* g = std::get_if<Group>(&st.what); g != nullptr && !is_product(g->kind)) return steps(g->body, region, s);
-    leaf(st, region, s);
+  void steps_of_list(const Step& st, int region, const Params& params) {
+    if (!too_wide) step(st, region, {.params = params});
   }
 };
-
-// One entry with clocks of type T.
-template <class T>
-TimeReport walk(const Program& program, const Device& device, const Entry& e, const Params& params, const TimeOptions& options) {
-  Timer<T> timer{.program = program, .device = device, .options = options};
-  for (const Region& r : program.regions) timer.clocks.push_back({.w = r.rect.w, .h = r.rect.h, .t = {}});
-  timer.known_stats.resize(timer.clocks.size());
-  timer.region_lists = e.lists.size();
-  timer.routes_of.assign(timer.clocks.size(), -1);
-  for (const RegionSteps& list : e.lists) {
-    Clocks<T>& c = timer.clocks[static_cast<size_t>(list.region)];
-    c.t.assign(static_cast<size_t>(c.w) * static_cast<size_t>(c.h), 0);
-  }
-  // Regions wait for each other: what one of them idles is not a step's. The cycles of the steps of the list that ends last, and of those
-  // it waited for, add up to the whole.
-  run_lists(e, timer.sent, [&](size_t l, const Step& step) { timer.step(step, e.lists[l].region, {.params = params}); });
-  timer.report.cycles = static_cast<int64_t>(timer.latest);
-  return timer.report;
-}
 
 }  // namespace
 
 TimeReport time_entry(const Program& program, const Device& device, const std::string& entry_name, const Params& params,
                       const TimeOptions& options) {
   const Entry& e = entry(program, entry_name);
-  if (!options.wide && !options.watch) try {
-      return walk<uint32_t>(program, device, e, params, options);
-    } catch (const TooWide&) {  // once more, then
-    }
-  return walk<uint64_t>(program, device, e, params, options);
+  if (!options.wide && !options.watch) {
+    Timer<uint32_t> narrow{.program = program, .device = device, .options = options, .entry = e};
+    narrow.run(params);
+    if (!narrow.too_wide) return std::move(narrow.ledger.report);
+  }
+  Timer<uint64_t> wide{.program = program, .device = device, .options = options, .entry = e};
+  wide.run(params);
+  return std::move(wide.ledger.report);
 }
 
 }  // namespace wafer::time

@@ -1,0 +1,375 @@
+#include "time/advance.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "base/check.h"
+#include "base/parallel.h"
+#include "mesh/cut.h"
+#include "time/product_memo.h"
+
+namespace wafer::time {
+
+using namespace mesh;
+
+namespace {
+
+struct HoldsOf {
+  Holds operator()(const Local&) const { return {.main = true}; }
+  Holds operator()(const Reduce&) const { return {.main = true, .ramp_in = true, .ramp_out = true}; }
+  Holds operator()(const RingReduce&) const { return {.main = true, .ramp_in = true, .ramp_out = true}; }
+  Holds operator()(const RootReduce&) const { return {.main = true, .ramp_in = true, .ramp_out = true}; }
+  Holds operator()(const Multicast&) const { return {.main = true, .ramp_in = true, .ramp_out = true}; }
+  // A send and a receive, each in the background.
+  Holds operator()(const Shift&) const { return {.ramp_in = true, .ramp_out = true, .background = 2}; }
+  Holds operator()(const RowShift&) const { return {.ramp_in = true, .ramp_out = true, .background = 2}; }
+  Holds operator()(const TileCast&) const { return {.ramp_in = true, .ramp_out = true, .background = 2}; }
+  Holds operator()(const Send&) const { return {.main = true, .ramp_in = false, .ramp_out = true}; }
+  Holds operator()(const Receive&) const { return {.main = true, .ramp_in = true, .ramp_out = false}; }
+  Holds operator()(const Host& h) const { return {.main = true, .ramp_in = !h.to_host, .ramp_out = h.to_host}; }
+  Holds operator()(const Loop&) const { return {.main = true, .ramp_in = true, .ramp_out = true}; }
+  Holds operator()(const Group&) const { return {.main = true, .ramp_in = true, .ramp_out = true}; }
+};
+
+bool any_overlap(const Steps& steps) {
+  return std::any_of(steps.begin(), steps.end(), [](const Step& st) {
+    if (const auto* l = std::get_if<Loop>(&st.what)) return any_overlap(l->body);
+    const auto* g = std::get_if<Group>(&st.what);
+    return g != nullptr && g->kind == GroupKind::overlap;
+  });
+}
+
+bool steps_together(const Steps& body) {
+  return std::any_of(body.begin(), body.end(), [](const Step& st) {
+    const auto* l = std::get_if<Loop>(&st.what);
+    return l != nullptr && l->together;
+  });
+}
+
+}  // namespace
+
+Holds holds_of(const Step& step) { return std::visit(HoldsOf{}, step.what); }
+
+template <class T>
+void Advance::local(Clocks<T>& c, const Local& op, const Scope& s, Tally& tally) const {
+  std::vector<int> rep_x, rep_y;
+  const std::vector<int> cx = sizes.classes(op, s, Axis::x, c.w, rep_x), cy = sizes.classes(op, s, Axis::y, c.h, rep_y);
+  const bool bottom_only = op.op == LocalOp::store_rows && sizes.tensor(op.in[0]).dims.size() == 1;
+  std::vector<std::vector<LocalCost>> cost(rep_y.size(), std::vector<LocalCost>(rep_x.size()));
+  int64_t most = 0;
+  for (size_t k = 0; k < rep_y.size(); k++)
+    for (size_t q = 0; q < rep_x.size(); q++) {
+      if (bottom_only && rep_y[k] != c.h - 1) continue;
+      cost[k][q] = op.op == LocalOp::counted ? counted_cost(device, op.work)
+                                             : local_cost(device, program.numerics, op.op, sizes.local_size(op, s, rep_x[q], rep_y[k]));
+      most = std::max(most, cost[k][q].cycles);
+    }
+  if (!fits(c, most)) return;
+  std::vector<T> row_cost(static_cast<size_t>(c.w));
+  for (size_t k = 0; k < rep_y.size(); k++) {
+    const int64_t rows_of_class = std::count(cy.begin(), cy.end(), static_cast<int>(k));
+    for (size_t q = 0; q < rep_x.size(); q++) {
+      const LocalCost& one = cost[k][q];
+      const int64_t cores = rows_of_class * std::count(cx.begin(), cx.end(), static_cast<int>(q));
+      tally.compute += static_cast<double>(one.cycles) * static_cast<double>(cores);
+      tally.multiply_adds = checked_add(tally.multiply_adds, checked_mul(one.multiply_adds, cores));
+      tally.actions = tally.actions + cores * one.actions;
+    }
+    for (int x = 0; x < c.w; x++)
+      row_cost[static_cast<size_t>(x)] = static_cast<T>(cost[k][static_cast<size_t>(cx[static_cast<size_t>(x)])].cycles);
+    for (int y = 0; y < c.h; y++)
+      if (cy[static_cast<size_t>(y)] == static_cast<int>(k)) add_to_row(c.row(y), row_cost.data(), c.w);
+  }
+  c.most = Clocks<T>::kUnknown;
+}
+
+template <class T>
+void Advance::reduce(Clocks<T>& c, const Reduce& r, const Scope& s, Tally& tally) const {
+  // Wavelets of the payload on each line, for each run: the same on all cores of a run.
+  const int lines = r.axis == Axis::y ? c.w : c.h;
+  std::vector<std::vector<int64_t>> words;
+  for (const Range& run : r.forest.runs) {
+    std::vector<int64_t> n(static_cast<size_t>(lines), 0);
+    for (int l = 0; l < lines; l++)
+      for (int id : r.payload) {
+        const int p = static_cast<int>(run.begin);
+        n[static_cast<size_t>(l)] +=
+            wavelets(device, sizes.tensor(id).dtype, r.axis == Axis::y ? sizes.held(id, s, l, p) : sizes.held(id, s, p, l));
+      }
+    words.push_back(std::move(n));
+  }
+  const bool fp16 = std::any_of(r.payload.begin(), r.payload.end(), [&](int id) { return sizes.tensor(id).dtype == Dtype::f16; });
+  if (r.axis == Axis::y) return time_reduce(c, device, r, words, fp16, tally);
+  Clocks<T> turned = transposed(c);
+  time_reduce(turned, device, r, words, fp16, tally);
+  c = transposed(turned);
+}
+
+template <class T>
+void Advance::ring_reduce(Clocks<T>& c, const RingReduce& r, const Scope& s, Tally& tally) const {
+  std::vector<Dtype> types;
+  for (int id : r.payload) types.push_back(sizes.tensor(id).dtype);
+  std::vector<std::vector<std::vector<int64_t>>> held(r.runs.size());
+  for (size_t i = 0; i < r.runs.size(); i++)
+    for (int l = 0; l < (r.axis == Axis::y ? c.w : c.h); l++) {
+      const int p = static_cast<int>(r.runs[i].begin);
+      std::vector<int64_t> n;
+      for (int id : r.payload) n.push_back(r.axis == Axis::y ? sizes.held(id, s, l, p) : sizes.held(id, s, p, l));
+      held[i].push_back(std::move(n));
+    }
+  if (r.axis == Axis::y) return time_ring_reduce(c, device, r, types, held, tally);
+  Clocks<T> turned = transposed(c);
+  time_ring_reduce(turned, device, r, types, held, tally);
+  c = transposed(turned);
+}
+
+// The owner is known at run time only: the farthest one is assumed (too long by at most the line). Relayed from core to core.
+template <class T>
+void Advance::multicast(Clocks<T>& c, const Multicast& m, const Scope& s, Tally& tally) const {
+  const bool along_x = m.axis == Axis::x;
+  const int length = along_x ? c.w : c.h, lines = along_x ? c.h : c.w;
+  std::vector<std::vector<int64_t>> words(1);
+  for (int l = 0; l < lines; l++)
+    words[0].push_back(
+        wavelets(device, sizes.tensor(m.buffer).dtype, along_x ? sizes.held(m.buffer, s, 0, l) : sizes.held(m.buffer, s, l, 0)));
+  Tree chain{.size = length, .root = length - 1, .levels = {}};
+  if (length > 1) {
+    Chain all(static_cast<size_t>(length));
+    std::iota(all.begin(), all.end(), 0);
+    chain.levels = {{all}};
+  }
+  const Reduce relay{.forest = {.runs = {{0, length}}, .trees = {chain}}, .broadcast = false};
+  const bool fp16 = sizes.tensor(m.buffer).dtype == Dtype::f16;
+  if (!along_x) return time_reduce(c, device, relay, words, fp16, tally);
+  Clocks<T> turned = transposed(c);
+  time_reduce(turned, device, relay, words, fp16, tally);
+  c = transposed(turned);
+}
+
+template <class T>
+void Advance::row_shift(Clocks<T>& c, const RowShift& shift, const Scope& s, Tally& tally) const {
+  const int64_t issue = stream_issue_cycles(device), way = 2 * device.ramp_cycles + device.hop_cycles;
+  const int64_t n = s.params.cached, first = c.h - n % c.h;  // rows from `first` on pass an entry up
+  std::vector<int64_t> words(static_cast<size_t>(c.w), 0);
+  std::vector<T> cycles(words.size(), 0);
+  for (int x = 0; x < c.w; x++)
+    for (int id : shift.buffers) words[static_cast<size_t>(x)] += wavelets(device, sizes.tensor(id).dtype, sizes.held(id, 1, s, x, 0));
+  const int64_t most = stream_cycles(device, *std::max_element(words.begin(), words.end()));
+  if (!fits(c, Bound(most) + issue + issue + way)) return;
+  for (size_t x = 0; x < words.size(); x++) cycles[x] = static_cast<T>(stream_cycles(device, words[x]));
+  for (int64_t y = std::max<int64_t>(1, first); y < c.h; y++) {
+    // Row y sends to y - 1; the rows go on at the same time, so row y's own receive (from y + 1) comes later in this loop.
+    T *from = c.row(static_cast<int>(y)), *to = c.row(static_cast<int>(y) - 1);
+    for (int x = 0; x < c.w; x++) {
+      const T w = cycles[static_cast<size_t>(x)];
+      const T done = from[x] + static_cast<T>(issue) + w;
+      to[x] = w == 0 ? to[x] : std::max(to[x] + static_cast<T>(y == first ? issue : 0), done + static_cast<T>(way));
+      from[x] = w == 0 ? from[x] : done;
+    }
+  }
+  c.most = Clocks<T>::kUnknown;
+  const int64_t rows = c.h - std::max<int64_t>(1, first), all = std::accumulate(words.begin(), words.end(), int64_t{0}),
+                busy = std::accumulate(cycles.begin(), cycles.end(), int64_t{0}), lines = c.w - std::count(words.begin(), words.end(), 0);
+  tally.wavelets += rows * all;
+  tally.received += rows * all;
+  tally.hops += rows * all;
+  tally.communicate += 2.0 * static_cast<double>(rows * (busy + lines * issue));
+}
+
+// ---- parts of products, standing alone -----------------------------------------------------------------------------------------------
+
+namespace {
+
+// Wavelets of the tile of one logical position: an even share of what the core holds, which owns `own` of them.
+int64_t tile_words(const Device& d, const StepSizes& sizes, int buffer, const Scope& s, int x, int y, int64_t own) {
+  return wavelets(d, sizes.tensor(buffer).dtype, (sizes.held(buffer, s, x, y) + own - 1) / own);
+}
+
+}  // namespace
+
+// A neighbour a step on each ring: what comes starts when its sender does; the step ends with a task (as an alignment's).
+template <class T>
+void Advance::shift(Clocks<T>& c, const Shift& shift, const Scope& s, Tally& tally) const {
+  const bool along_x = shift.axis == Axis::x;
+  const int64_t issue = 2 * stream_issue_cycles(device);
+  Clocks<T> before = c;
+  for (const Range& run : shift.runs) {
+    const int w = static_cast<int>(run.size()), length = along_x ? w : c.h, lines = along_x ? c.h : w, L = std::max(w, c.h);
+    if (length == 1) continue;
+    for (int line = 0; line < lines; line++) {
+      const int across = along_x ? line : static_cast<int>(run.begin) + line;
+      int sense = 1;
+      if (shift.kind != ShiftKind::ring_down) {
+        const int64_t left = logical_positions(position_to_ring(shift.order, line, lines), lines, L).begin;
+        if (s.ring_step >= std::min(left, L - left)) continue;
+        sense = left <= L - left ? 1 : -1;
+      }
+      for (int ring = 0; ring < length; ring++) {
+        const auto place = [&](int r) {
+          const int p = ring_to_position(shift.order, (r + length) % length, length);
+          return along_x ? std::pair{static_cast<int>(run.begin) + p, across} : std::pair{across, p};
+        };
+        const auto [x, y] = place(ring);
+        const auto [from_x, from_y] = place(ring + sense);
+        const int64_t own = logical_positions(ring, length, L).size();
+        const int64_t out = tile_words(device, sizes, shift.buffer, s, x, y, own),
+                      in = tile_words(device, sizes, shift.buffer, s, from_x, from_y, own);
+        const int64_t hops = std::abs(x - from_x) + std::abs(y - from_y),
+                      sends = issue + stream_cycles(device, out) + device.task_activation_cycles,
+                      takes = issue + 2 * device.ramp_cycles + hops * device.hop_cycles + stream_cycles(device, in) +
+                              device.task_activation_cycles;
+        if (!fits(before, std::max(sends, takes))) {
+          c.too_wide = true;
+          return;
+        }
+        c.row(y)[x] = std::max(before.row(y)[x] + static_cast<T>(sends), before.row(from_y)[from_x] + static_cast<T>(takes));
+        tally.wavelets += out;
+        tally.received += in;
+        tally.hops += in * hops;
+        tally.communicate += static_cast<double>(issue + out + in);
+        tally.actions = tally.actions + Actions{.stream_ops = 2, .descriptor_loads = 2, .descriptor_edits = 2, .tasks = 1};
+      }
+    }
+  }
+  c.most = Clocks<T>::kUnknown;
+}
+
+// From the owner of the turn's block to all of its line; or all tiles of a line to all its cores, which take them one after the other.
+template <class T>
+void Advance::tile_cast(Clocks<T>& c, const TileCast& cast, const Scope& s, Tally& tally) const {
+  const bool along_x = cast.axis == Axis::x;
+  const int length = along_x ? c.w : c.h, lines = along_x ? c.h : c.w, L = std::max(c.w, c.h);
+  const int64_t issue = stream_issue_cycles(device), block = s.ring_step + cast.ahead;
+  if (!cast.all && block >= L) return;
+  const Clocks<T> before = c;
+  const auto clock = [&](auto& of, int line, int p) -> auto& {
+    return along_x ? of.t[static_cast<size_t>(line) * static_cast<size_t>(c.w) + static_cast<size_t>(p)]
+                   : of.t[static_cast<size_t>(p) * static_cast<size_t>(c.w) + static_cast<size_t>(line)];
+  };
+  for (int line = 0; line < lines; line++)
+    for (int owner = 0; owner < length; owner++) {
+      const Range mine = logical_positions(owner, length, L);
+      if (!cast.all && (block < mine.begin || block >= mine.end)) continue;
+      const int64_t words =
+          tile_words(device, sizes, cast.buffer, s, along_x ? owner : line, along_x ? line : owner, cast.all ? 1 : mine.size());
+      const int64_t farthest = std::max(owner, length - 1 - owner), passes = stream_cycles(device, words);
+      if (!fits(c, Bound(issue + issue + 2 * device.ramp_cycles + farthest * device.hop_cycles) + passes)) return;
+      const T sent = clock(before, line, owner) + static_cast<T>(issue);
+      for (int p = 0; p < length; p++) {
+        T& at = clock(c, line, p);
+        if (p == owner) {
+          at = std::max(at, sent) + static_cast<T>(passes);
+          continue;
+        }
+        const T first = sent + static_cast<T>(2 * device.ramp_cycles + std::abs(p - owner) * device.hop_cycles);
+        at = std::max(at + static_cast<T>(issue), first) + static_cast<T>(passes);
+      }
+      tally.wavelets += words * (length - 1);  // each copy, as it is taken
+      tally.received += words * (length - 1);
+      tally.hops += words * (length - 1);
+      tally.communicate += static_cast<double>(length) * static_cast<double>(issue + passes);
+      tally.actions = tally.actions + int64_t{length} * Actions{.stream_ops = 1, .descriptor_loads = 1, .descriptor_edits = 1};
+      c.most = Clocks<T>::kUnknown;
+    }
+}
+
+// Each row, in each run, sums to the column that owns the block of its step: two chains of neighbours.
+template <class T>
+void Advance::root_reduce(Clocks<T>& c, const RootReduce& r, const Scope& s, Tally& tally) const {
+  for (const Range& run : r.runs) {
+    const int w = static_cast<int>(run.size()), L = std::max(w, c.h);
+    for (int y = 0; y < c.h && w > 1; y++) {
+      const int64_t block = (logical_positions(position_to_ring(y, c.h), c.h, L).begin + s.ring_step) % L;
+      int root = 0;
+      while (logical_positions(position_to_ring(root, w), w, L).begin > block ||
+             logical_positions(position_to_ring(root, w), w, L).end <= block)
+        root++;
+      Clocks<T> row{.w = 1, .h = w, .t = {}, .base = c.base};
+      row.t.assign(c.row(y) + run.begin, c.row(y) + run.end);
+      const int64_t words = wavelets(device, sizes.tensor(r.partial).dtype, sizes.held(r.partial, s, static_cast<int>(run.begin), y));
+      time_reduce(row, device, {.forest = {.runs = {{0, w}}, .trees = {two_sided_chain(w, root)}}, .broadcast = false}, {{words}},
+                  sizes.tensor(r.partial).dtype == Dtype::f16, tally);
+      c.too_wide = c.too_wide || row.too_wide;
+      std::copy(row.t.begin(), row.t.end(), c.row(y) + run.begin);
+    }
+  }
+  c.most = Clocks<T>::kUnknown;
+}
+
+// ---- products ------------------------------------------------------------------------------------------------------------------------
+
+template <class T>
+void Advance::product(Clocks<T>& c, const Group& g, const Scope& s, int region, Tally& tally) const {
+  std::vector<ProductSizes> all;
+  for (size_t r = 0; r < g.runs.size(); r++) {
+    int64_t first_head = static_cast<int64_t>(r), heads = 1;
+    if (g.heads > c.w) {
+      const Range own = heads_at(g.heads, c.w, static_cast<int>(g.runs[r].begin));
+      first_head = own.begin;
+      heads = own.size();
+    }
+    ProductSizes z = sizes.product_sizes(g, s, g.runs[r], first_head, region);
+    z.heads = heads;
+    z.align_a = g.kind == GroupKind::gemm && !g.aligned;
+    z.overlap = any_overlap(g.body);
+    z.together = options.step_start == StepStart::as_written ? steps_together(g.body) : options.step_start == StepStart::together;
+    all.push_back(std::move(z));
+  }
+  const auto one = [&](const ProductSizes& z, Tally& into) {
+    if (g.kind == GroupKind::gemm)
+      time_gemm(c, device, program.numerics, z, options.ring_steps, into);
+    else if (g.kind == GroupKind::gemm_t)
+      time_gemm_t(c, device, program.numerics, z, options.ring_steps, into);
+    else if (g.kind == GroupKind::gemm_cast)
+      time_gemm_cast(c, device, program.numerics, z, into);
+    else
+      time_gemm_gather(c, device, program.numerics, z, into);
+  };
+  // The runs have different columns, so that they do not touch each other's clocks.
+  const auto time = [&](Tally& into) {
+    std::vector<Tally> tallies(all.size());
+    parallel_for(0, static_cast<int64_t>(all.size()), 1, [&](int64_t begin, int64_t end) {
+      for (size_t r = static_cast<size_t>(begin); r < static_cast<size_t>(end); r++) one(all[r], tallies[r]);
+    });
+    for (const Tally& t : tallies) add(into, t);
+  };
+  if constexpr (std::is_same_v<T, uint32_t>) {
+    if (options.products != nullptr && int64_t{c.w} * c.h * std::max(c.w, c.h) >= options.products->core_steps) {
+      std::vector<int64_t> key = {c.w, c.h, static_cast<int64_t>(g.kind), options.ring_steps};
+      for (const ProductSizes& z : all) append_key(key, z);
+      return remembered(*options.products, c, std::move(key), tally, time);
+    }
+  }
+  time(tally);
+}
+
+template <class T>
+void Advance::step(Clocks<T>& c, const Step& step, const Scope& s, int region, Tally& tally) const {
+  struct Visitor {
+    const Advance& a;
+    Clocks<T>& c;
+    const Scope& s;
+    int region;
+    Tally& tally;
+    void operator()(const Local& op) const { a.local(c, op, s, tally); }
+    void operator()(const Reduce& r) const { a.reduce(c, r, s, tally); }
+    void operator()(const RingReduce& r) const { a.ring_reduce(c, r, s, tally); }
+    void operator()(const RootReduce& r) const { a.root_reduce(c, r, s, tally); }
+    void operator()(const Multicast& m) const { a.multicast(c, m, s, tally); }
+    void operator()(const TileCast& t) const { a.tile_cast(c, t, s, tally); }
+    void operator()(const Shift& t) const { a.shift(c, t, s, tally); }
+    void operator()(const RowShift& t) const { a.row_shift(c, t, s, tally); }
+    void operator()(const Group& g) const { a.product(c, g, s, region, tally); }
+    void operator()(const Send&) const { not_here("a send"); }
+    void operator()(const Receive&) const { not_here("a receive"); }
+    void operator()(const Host&) const { not_here("the host"); }
+    void operator()(const Loop&) const { not_here("a loop"); }
+    [[noreturn]] static void not_here(const char* what) { check_failed(__FILE__, __LINE__, "Advance::step", what); }
+  };
+  std::visit(Visitor{*this, c, s, region, tally}, step.what);
+}
+
+template void Advance::step(Clocks<uint32_t>&, const Step&, const Scope&, int, Tally&) const;
+template void Advance::step(Clocks<uint64_t>&, const Step&, const Scope&, int, Tally&) const;
+
+}  // namespace wafer::time
