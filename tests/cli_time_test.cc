@@ -130,7 +130,7 @@ TEST_F(CliTime, PlanShowsThePathTheFloorAndTheLimits) {
   }
   EXPECT_EQ(path, j["decode"]["cycles"].get<int64_t>());
   EXPECT_EQ(j["decode"]["path"].front()["what"], "embedding");
-  EXPECT_EQ(j["decode"]["path"].back()["what"], "between phases");
+  EXPECT_EQ(j["decode"]["path"].back()["what"], "LM head and choice");
   EXPECT_EQ(j["decode"]["host_link_cycles"], 220000);
   EXPECT_GE(j["decode"]["floor"]["distance"].get<double>(), 1);
   EXPECT_EQ(j["decode"]["limits"].size(), 3u);
@@ -152,7 +152,7 @@ TEST_F(CliTime, RegionsOfAPathFollowEachOther) {
     what.push_back(part["what"]);
     cycles += part["cycles"].get<int64_t>();
   }
-  EXPECT_EQ(what, (std::vector<std::string>{"embedding", "layer 0", "layer 1", "layers 2-3", "LM head and choice", "between phases"}));
+  EXPECT_EQ(what, (std::vector<std::string>{"embedding", "layer 0", "layer 1", "layers 2-3", "LM head and choice"}));
   EXPECT_EQ(cycles, j["decode"]["cycles"].get<int64_t>());
 }
 
