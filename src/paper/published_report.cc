@@ -35,7 +35,7 @@ int real_groups(int side, int groups) {
 
 // The kernels of prefill were published for WSE-2 only; those of decode for both.
 const char* kernels_of(const std::string& what, const Device& d) {
-  return what == "decode" && published_kernels(d) == PublishedKernels::wse3 ? "WSE-3" : "WSE-2";
+  return what == "decode" && published_kernels(d) == PublishedKernels::rewritten_routes ? "WSE-3" : "WSE-2";
 }
 
 void check_sizes(const std::string& what, const ModelConfig& m, const Device& device, int side, int64_t positions) {

@@ -19,7 +19,8 @@ struct TableWriter {
   std::vector<PaperRow>& rows;
   PublishedLayers layers{.device = device};
 
-  std::string chip() const;  // "WSE-2"
+  bool has_rows() const { return device.measured_rows != "none"; }  // of others, to stand beside the device's
+  std::string chip() const;                                         // "WSE-2"; of a device without such rows its name
   double seconds(double cycles) const { return cycles / device.clock_hz; }
   bool has_square(int side) const { return side <= device.mesh_width && side <= device.mesh_height; }
   PaperRow& add(PaperRow row);
