@@ -148,8 +148,6 @@ namespace {
 constexpr int kMeasuredSide = 240, kGroup = 24;
 constexpr double kMeasuredReductions = 11982.028, kMeasuredPhases = 15188.925, kMeasuredTimers = 4357.109;
 
-std::string joined(const std::string& a, const std::string& b) { return a.empty() || b.empty() ? a + b : a + "; " + b; }
-
 // The device itself where it is that chip, else the first by name that is.
 Device device_of_rows(const Device& device, const std::string& chip) {
   if (device.measured_rows == chip) return device;

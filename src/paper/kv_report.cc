@@ -17,13 +17,14 @@ std::string bench_text(const KvReport& r) {
   const auto gain = [](int64_t shift, int64_t concat) {
     return concat > 0 ? significant(static_cast<double>(shift) / static_cast<double>(concat)) : "-";
   };
-  const std::vector<Row> head = {
+  std::vector<Row> head = {
       {"model", fmt::format("{}: {} bytes of K and V a position, numerics {}", to_valid_utf8(r.model.name), grouped(c.position_bytes),
                             name_of(r.numerics))},
       {"device", fmt::format("{}: {} bytes for data on a core", r.device.name, grouped(data_bytes_per_core(r.device)))},
       {"decode", c.regions > 0 ? fmt::format("{} of {} cores with up to {} each", counted(c.regions, "region"), mesh_text(c.mesh),
                                              counted(c.layers_per_region, "layer"))
                                : fmt::format("does not fit on regions of {}", mesh_text(c.mesh))}};
+  if (const std::string as = taken_as(r.model); !as.empty()) head.insert(head.begin() + 1, Row{"taken as", as});
   const std::vector<Row> rows = {{"positions of KV cache", "shift", "concat", "gain"},
                                  {"  this placement, byte by byte", grouped(c.shift), grouped(c.concat), gain(c.shift, c.concat)},
                                  {fmt::format("  whole-wafer arithmetic, {} cores, after a prompt of {}", grouped(p.cores), p.prompt),
@@ -36,6 +37,7 @@ std::string bench_json(const KvReport& r) {
   const PaperCapacity& p = r.paper;
   return Json({{"bench", "kv"},
                {"model", to_valid_utf8(r.model.name)},
+               {"leaves_out", left_out(r.model).empty() ? Json(nullptr) : Json(left_out(r.model))},
                {"layers", r.model.layers},
                {"device", to_valid_utf8(r.device.name)},
                {"numerics", name_of(r.numerics)},

@@ -26,6 +26,7 @@ struct TableWriter {
   PaperRow& add(PaperRow row);
 };
 
+std::string joined(const std::string& note, const std::string& another);  // "; " between them
 std::string square_text(int side);  // "480x480"
 std::string gpus_name(int gpus);    // "A100x8"
 // What the paper measured on GPUs, where that row may be used.

@@ -72,6 +72,7 @@ Json setup_json(const std::string& what, const PlacementReport& p) {
   return {{"bench", what},
           {"engine", "time"},
           {"model", to_valid_utf8(p.model.name)},
+          {"leaves_out", left_out(p.model).empty() ? Json(nullptr) : Json(left_out(p.model))},
           {"layers", p.model.layers},
           {"device", to_valid_utf8(p.device.name)},
           {"clock_hz", p.device.clock_hz},
