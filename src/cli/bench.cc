@@ -9,6 +9,7 @@
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "cli/plan_request.h"
+#include "paper/kv_report.h"
 #include "report/bench_report.h"
 
 namespace wafer::cli {
@@ -106,10 +107,12 @@ void bench_kv_command(const BenchArguments& a) {
                  .found = plan.reason,
                  .expected = "a model that fits",
                  .fix = "use a smaller model or a larger device, or give --mesh"}};
+  const KvCapacity capacity = kv_capacity(shape.config, shape.types, device, request, mesh::extent(plan.plan.decode.regions.front().rect));
   KvReport report{.model = shape.config,
                   .device = device,
                   .numerics = request.numerics,
-                  .capacity = kv_capacity(shape.config, shape.types, device, request, mesh::extent(plan.plan.decode.regions.front().rect))};
+                  .capacity = capacity,
+                  .paper = paper_capacity(shape.config, device, capacity.position_bytes, capacity.mesh.h)};
   if (report.capacity.shift == 0)
     write_err(fmt::format("waferllm: warning: {} does not fit on regions of this size, even without a cache\n", shape.config.name));
   print(a, report, start);

@@ -76,17 +76,19 @@ void bench_paper_command(const PaperArguments& a) {
       pictures.push_back(path);
     }
   }
-  write_out(a.json ? paper_json(tables) + "\n" : a.markdown ? paper_markdown(tables, pictures) : paper_text(tables));
+  const std::string options = a.device == kDefaultDevice ? "" : " --device " + a.device;
+  write_out(a.json ? paper_json(tables) + "\n" : a.markdown ? paper_markdown(tables, options, pictures) : paper_text(tables));
 }
 
 void bench_calibrate_command(const PaperArguments& a) {
   const Device device = device_of(a);
-  if (device.name == "wse3" || device.mesh_width < kCalibrationSide || device.mesh_height < kCalibrationSide)
-    throw Error{
-        {.where = "--device",
-         .found = fmt::format("{} of {}x{} cores", device.name, device.mesh_width, device.mesh_height),
-         .expected = fmt::format("wse2 or a variant of it, {0}x{0} cores at least: the paper's rows are of a WSE-2", kCalibrationSide),
-         .fix = "leave the option out"}};
+  if (device.measured_rows != kPaperChip || device.mesh_width < kCalibrationSide || device.mesh_height < kCalibrationSide)
+    throw Error{{.where = "--device",
+                 .found = fmt::format("{} of {}x{} cores, measured_rows = \"{}\"", device.name, device.mesh_width, device.mesh_height,
+                                      device.measured_rows),
+                 .expected = fmt::format("a device of {0}x{0} cores at least with measured_rows = \"{1}\": the paper's rows are of a {1}",
+                                         kCalibrationSide, kPaperChip),
+                 .fix = "leave the option out"}};
   const std::vector<CalibrationGroup> groups = calibrate(device);
   write_out(a.json ? calibration_json(groups, device) + "\n" : calibration_text(groups, device));
 }

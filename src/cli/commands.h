@@ -4,13 +4,14 @@
 #include <string>
 
 #include "cli/arguments.h"
+#include "device/device.h"
 
 namespace wafer::cli {
 
 // What `run` and `plan` have in common.
 struct PlanArguments {
   std::string model;
-  std::string device = "wse2";
+  std::string device = kDefaultDevice;
   std::string plan = "waferllm";
   Given numerics;
   Given mesh, prefill_mesh, decode_mesh;
@@ -48,7 +49,7 @@ struct BenchArguments {
 };
 // `bench gemm`, `gemv`, `reduce`: one kernel on a mesh of its own.
 struct KernelBenchArguments {
-  std::string device = "wse2";
+  std::string device = kDefaultDevice;
   Given numerics;
   std::string m, k, n, p, words;
   std::string mesh, algorithm, allreduce = "ktree", dtype = "f32", plan = "waferllm";
@@ -66,7 +67,7 @@ void bench_kv_command(const BenchArguments& arguments);
 
 // `bench paper`, `calibrate`.
 struct PaperArguments {
-  std::string device = "wse2";
+  std::string device = kDefaultDevice;
   Given clock;
   Given tables;
   Given plots;  // a folder

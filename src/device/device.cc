@@ -6,6 +6,7 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
@@ -25,18 +26,24 @@ namespace fs = std::filesystem;
 using Integer = int64_t Device::*;
 using Real = double Device::*;
 using List = std::vector<int64_t> Device::*;
+using Word = std::string Device::*;
 
-// min and max bound a number, or each element of a list. They keep nonsense out; a real chip is far inside.
+// min and max bound a number, or each element of a list. They keep nonsense out; a real chip is far inside. A word is one of `words`.
 struct Field {
   std::string_view name;
   std::string_view unit;
-  std::variant<Integer, Real, List> member;
+  std::variant<Integer, Real, List, Word> member;
   double min;
   double max;
+  std::array<std::string_view, 3> words = {};  // empty ones count for nothing
 };
 
 #define FIELD(member, unit, min, max) \
   Field { #member, unit, &Device::member, min, max }
+#define WORD(member, unit, ...)                           \
+  Field {                                                 \
+#member, unit, &Device::member, 0, 0, { __VA_ARGS__ } \
+  }
 constexpr Field kFields[] = {
     FIELD(mesh_width, "cores", 1, 4096),
     FIELD(mesh_height, "cores", 1, 4096),
@@ -100,8 +107,13 @@ constexpr Field kFields[] = {
     FIELD(action_picojoules, "pJ", 0, 1e6),
     FIELD(scalar_call_picojoules, "pJ", 0, 1e6),
     FIELD(idle_power_share, "of power_watts", 0, 1),
+
+    FIELD(chip_cores, "cores", 1, 1 << 24),
+    WORD(published_kernels, "schedule", "fixed-routes", "rewritten-routes"),
+    WORD(measured_rows, "chip", "WSE-2", "WSE-3", "none"),
 };
 #undef FIELD
+#undef WORD
 
 constexpr size_t kMaxListLength = 64;
 constexpr size_t kMaxFileBytes = 1 << 20;
@@ -112,6 +124,8 @@ struct Overloaded : F... {
 };
 template <class... F>
 Overloaded(F...) -> Overloaded<F...>;
+
+bool is_number(const Field& field) { return std::holds_alternative<Integer>(field.member) || std::holds_alternative<Real>(field.member); }
 
 std::string number(double value) { return fmt::format("{:.12g}", value); }
 
@@ -127,8 +141,8 @@ std::string kind(const toml::node& node) {
 }
 
 std::string shape_of(const Field& field) {
-  const bool list = std::holds_alternative<List>(field.member);
-  return fmt::format(R"({} = {{ value = {}, unit = "{}", source = "..." }})", field.name, list ? "[...]" : "...", field.unit);
+  const char* value = std::holds_alternative<List>(field.member) ? "[...]" : std::holds_alternative<Word>(field.member) ? "\"...\"" : "...";
+  return fmt::format(R"({} = {{ value = {}, unit = "{}", source = "..." }})", field.name, value, field.unit);
 }
 
 void check_limits(const Field& field, double value, const std::string& where) {
@@ -167,7 +181,21 @@ double read_real(const Field& field, const toml::node& node, const std::string& 
   return value;
 }
 
-// The string under `key` of a field's table; every number must have its unit and its source.
+std::string read_word(const Field& field, const toml::node& node, const std::string& where) {
+  const std::string found = node.is_string() ? node.as_string()->get() : "";
+  std::vector<std::string> known;
+  for (const std::string_view word : field.words) {
+    if (word.empty()) continue;
+    if (node.is_string() && found == word) return found;
+    known.push_back(fmt::format("\"{}\"", word));
+  }
+  throw Error({.where = where,
+               .found = node.is_string() ? fmt::format("\"{}\"", found) : kind(node),
+               .expected = fmt::format("{}", fmt::join(known, " or ")),
+               .fix = "correct the value"});
+}
+
+// The string under `key` of a field's table; every value must have its unit and its source.
 std::string read_string(const toml::table& table, std::string_view key, const Field& field, const std::string& where) {
   const toml::node* node = table.get(key);
   if (!node) throw Error({.where = where, .found = fmt::format("no {}", key), .expected = shape_of(field), .fix = "add it"});
@@ -204,10 +232,11 @@ std::string read_field(const Field& field, const toml::table& root, const std::s
                  .fix = "convert the value, then correct the unit"});
   }
   const std::string source = read_string(*table, "source", field, where);
-  std::visit(Overloaded{[&](Integer m) { device.*m = read_integer(field, *value, where); },
-                        [&](Real m) { device.*m = read_real(field, *value, where); },
-                        [&](List m) { device.*m = read_list(field, *value, where); }},
-             field.member);
+  std::visit(
+      Overloaded{[&](Integer m) { device.*m = read_integer(field, *value, where); },
+                 [&](Real m) { device.*m = read_real(field, *value, where); }, [&](List m) { device.*m = read_list(field, *value, where); },
+                 [&](Word m) { device.*m = read_word(field, *value, where); }},
+      field.member);
   return source;
 }
 
@@ -242,7 +271,7 @@ void check_together(const Device& d, const std::string& where) {
 
 std::string value_text(const Device& device, const Field& field) {
   return std::visit(Overloaded{[&](Integer m) { return fmt::format("{}", device.*m); }, [&](Real m) { return number(device.*m); },
-                               [&](List m) { return fmt::format("{}", fmt::join(device.*m, " ")); }},
+                               [&](List m) { return fmt::format("{}", fmt::join(device.*m, " ")); }, [&](Word m) { return device.*m; }},
                     field.member);
 }
 
@@ -347,14 +376,14 @@ std::vector<DeviceRow> device_rows(const Device& device) {
 
 double device_field(const Device& device, std::string_view name) {
   const Field* field = std::find_if(std::begin(kFields), std::end(kFields), [&](const Field& f) { return f.name == name; });
-  CHECK(field != std::end(kFields) && !std::holds_alternative<List>(field->member), "no number {}", name);
+  CHECK(field != std::end(kFields) && is_number(*field), "no number {}", name);
   if (const Integer* m = std::get_if<Integer>(&field->member)) return static_cast<double>(device.*(*m));
   return device.*(std::get<Real>(field->member));
 }
 
 void set_device_field(Device& device, std::string_view name, double value, const std::string& where) {
   const Field* field = std::find_if(std::begin(kFields), std::end(kFields), [&](const Field& f) { return f.name == name; });
-  CHECK(field != std::end(kFields) && !std::holds_alternative<List>(field->member), "no number {}", name);
+  CHECK(field != std::end(kFields) && is_number(*field), "no number {}", name);
   check_limits(*field, value, where);
   Device changed = device;
   if (const Integer* m = std::get_if<Integer>(&field->member)) {

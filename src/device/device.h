@@ -10,6 +10,8 @@
 
 namespace wafer {
 
+inline constexpr const char* kDefaultDevice = "wse2";  // of the command line; nothing else may depend on the name of a device
+
 struct Device {
   std::string name;         // the file's name without .toml
   std::string description;  // one line for people
@@ -86,6 +88,12 @@ struct Device {
   double scalar_call_picojoules = 0;   // one scalar function
   double idle_power_share = 0;
 
+  // What others published of the chip, for comparisons alone: no plan of ours depends on it
+  int64_t chip_cores = 0;  // of the whole chip, as its maker and the paper count them; programs may use fewer
+  std::string
+      published_kernels;      // "fixed-routes" or "rewritten-routes": which of the authors' decode kernels runs on it (paper/published.h)
+  std::string measured_rows;  // "WSE-2", "WSE-3" or "none": the chip whose published rows stand beside this device's figures
+
   std::vector<std::string> sources;  // of each field, in the order of device_rows()
 };
 
@@ -114,11 +122,11 @@ std::vector<std::string> device_folders();
 // Every number of the device, in the order of the struct.
 std::vector<DeviceRow> device_rows(const Device& device);
 
-// One number of the device. Requires: `field` is the name of a number (not of a list).
+// One number of the device. Requires: `field` is the name of a number (not of a list or a word).
 double device_field(const Device& device, std::string_view field);
 
 // Sets one number, as an option of the command line does (--clock, --code-bytes). `where` names the option and becomes the source.
-// Throws Error if the value is outside the field's limits. Requires: `field` is the name of a number (not of a list).
+// Throws Error if the value is outside the field's limits. Requires: `field` is the name of a number (not of a list or a word).
 void set_device_field(Device& device, std::string_view field, double value, const std::string& where);
 
 // What buffers may use of a core's SRAM.

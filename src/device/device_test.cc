@@ -106,6 +106,20 @@ TEST(Device, RowsShowValuesAsWritten) {
   EXPECT_EQ(value("output_queue_wavelets"), "2 2 6 6 2 2 wavelets");
 }
 
+TEST(Device, AWordIsOneOfAFew) {
+  const auto with = [](const std::string& value) {
+    return error_of(with_line("published_kernels", "published_kernels = { value = " + value + ", unit = \"schedule\", source = \"x\" }"));
+  };
+  EXPECT_EQ(with("\"rewritten-routes\""), "no error");
+  EXPECT_EQ(with("\"fixed-routes\""), "no error");
+  for (const char* bad : {"\"rewritten\"", "\"\"", "\"none\"", "\"Fixed-routes\"", "3", "[\"fixed-routes\"]"}) {
+    EXPECT_HAS(with(bad), "\"fixed-routes\" or \"rewritten-routes\"");
+    EXPECT_HAS(with(bad), "published_kernels (line ");
+  }
+  EXPECT_HAS(error_of(with_line("measured_rows", "")), "measured_rows = { value = \"...\"");
+  EXPECT_EQ(load_device("wse3").measured_rows, "WSE-3");
+}
+
 TEST(Device, LoadsByPathAndTakesItsNameFromTheFile) {
   const Device d = load_device(std::string(WAFER_SOURCE_DIR) + "/devices/tiny.toml");
   EXPECT_EQ(d.name, "tiny");

@@ -27,7 +27,7 @@ struct Session {
 };
 
 struct SessionOptions {
-  std::string device = "wse2";
+  std::string device = kDefaultDevice;
   std::optional<Goal> goal;  // search for a plan; without: the planner's rule
   PlanRequest plan;          // context and max_prompt are set from the prompt by the caller
   std::optional<double> clock_hz;

@@ -31,6 +31,27 @@ const TypeFacts& facts(TensorType type) {
   return kTypes[i];
 }
 
+// Architectures that a shape may name: what of them is more than a llama, and is left out.
+struct Architecture {
+  std::string_view name;
+  std::string (*left_out)(const ModelConfig&);
+};
+constexpr Architecture kArchitectures[] = {
+    {"llama", [](const ModelConfig&) { return std::string(); }},
+    {"qwen2",
+     [](const ModelConfig& c) { return fmt::format("the biases of Q, K and V ({} numbers a layer)", q_width(c) + 2 * kv_width(c)); }},
+    {"qwen3",
+     [](const ModelConfig& c) {
+       return fmt::format("the RMSNorms of each head of Q and K ({} gains a layer, and in decode a sum within each head)", 2 * c.head_dim);
+     }},
+};
+
+const Architecture* architecture_of(const ModelConfig& c) {
+  const auto* found =
+      std::find_if(std::begin(kArchitectures), std::end(kArchitectures), [&](const Architecture& a) { return a.name == c.architecture; });
+  return found == std::end(kArchitectures) ? nullptr : found;
+}
+
 // Generous bounds (assumed: ten times past any published model), so that products of two fields, in bits, fit an int64_t.
 struct Bound {
   const char* key;
@@ -63,7 +84,12 @@ void validate(const ModelConfig& c, const std::string& where) {
   const auto fail = [&](std::string found, std::string expected) {
     throw Error{{.where = where, .found = std::move(found), .expected = std::move(expected), .fix = "correct the model's file"}};
   };
-  if (c.architecture != "llama") fail(fmt::format("architecture = \"{}\"", c.architecture), "\"llama\", the one that is supported so far");
+  if (!architecture_of(c)) {
+    std::string known;
+    for (const Architecture& a : kArchitectures)
+      known += fmt::format("{}\"{}\"", known.empty() ? "" : a.name == std::rbegin(kArchitectures)->name ? " or " : ", ", a.name);
+    fail(fmt::format("architecture = \"{}\"", c.architecture), known);
+  }
   for (const Bound& b : {Bound{"layers", c.layers, 10000}, Bound{"dim", c.dim, 1 << 20}, Bound{"heads", c.heads, 1 << 16},
                          Bound{"kv_heads", c.kv_heads, 1 << 16}, Bound{"head_dim", c.head_dim, 1 << 14}, Bound{"ffn", c.ffn, 1 << 22},
                          Bound{"vocab", c.vocab, 1 << 26}, Bound{"context", c.context, int64_t{1} << 31},
@@ -82,6 +108,17 @@ void validate(const ModelConfig& c, const std::string& where) {
     fail(fmt::format("{} rope_factors", c.rope_factors.size()), fmt::format("head_dim / 2 = {}", c.head_dim / 2));
   for (float f : c.rope_factors)
     if (!(f >= 1e-6f && f <= 1e6f)) fail(fmt::format("{} among rope_factors", f), "1e-6 to 1e6");
+}
+
+std::string left_out(const ModelConfig& c) {
+  const Architecture* architecture = architecture_of(c);
+  CHECK(architecture, "architecture {}", c.architecture);
+  return architecture->left_out(c);
+}
+
+std::string taken_as(const ModelConfig& c) {
+  const std::string missing = left_out(c);
+  return missing.empty() ? "" : "a llama: leaves out " + missing;
 }
 
 bool has_experts(const ModelConfig& c) { return c.experts > 1; }

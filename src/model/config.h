@@ -19,7 +19,7 @@ int64_t bytes_of(TensorType type, int64_t elements);  // Requires: a multiple of
 
 struct ModelConfig {
   std::string name;                      // as the file calls itself, for reports
-  std::string architecture;              // "llama": RMSNorm, RoPE on adjacent pairs, GQA, SwiGLU, no biases
+  std::string architecture;              // "llama": RMSNorm, RoPE on adjacent pairs, GQA, SwiGLU, no biases; others: left_out()
   int64_t layers = 0;                    // transformer blocks
   int64_t dim = 0;                       // width of the residual stream
   int64_t heads = 0;                     // query heads
@@ -41,6 +41,11 @@ struct ModelConfig {
 // After it every product of two fields fits an int64_t. `where` is the file, for the message.
 void validate(const ModelConfig& config, const std::string& where);
 
+// What a model of this architecture has beyond a llama of the same numbers, and what is therefore missing from all bytes and cycles counted
+// for it: "the biases of Q, K and V (10,240 numbers a layer)". Empty for a llama. Every report of such a model says it.
+std::string left_out(const ModelConfig& c);
+std::string taken_as(const ModelConfig& c);  // "a llama: leaves out the biases ..."; empty for a llama
+
 // A mixture of experts can be placed, so its bytes are known; nothing else is modelled yet. What does more than that begins with
 // refuse_experts(), which throws Error for one.
 bool has_experts(const ModelConfig& c);
@@ -52,7 +57,7 @@ int64_t kv_width(const ModelConfig& c);  // kv_heads * head_dim
 double rope_frequency(const ModelConfig& c, int64_t pair);
 
 // Reads a shape file: TOML with the fields of ModelConfig as keys. Optional: name (default: the file's), architecture
-// ("llama"), experts and experts_used (1), tied_embedding (false), rope_factors (none), weights ("f16"). Any other key is an Error.
+// ("llama"; those of which parts are left out: qwen2, qwen3), experts and experts_used (1), tied_embedding (false), rope_factors (none), weights ("f16"). Any other key is an Error.
 ModelConfig load_shape(const std::string& path);
 
 // The file of a shape that comes with the program: models/NAME.toml in one of data_folders(). WAFERLLM_MODELS replaces them. Throws Error.

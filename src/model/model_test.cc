@@ -242,6 +242,25 @@ TEST(Shapes, AllOfTheFolderLoad) {
   EXPECT_EQ(shapes, 8);
 }
 
+// Shapes of other architectures are taken as llamas, and say what of them is left out.
+TEST(Shape, WhatIsMoreThanALlamaIsNamed) {
+  const auto shape = [](const char* name) { return load_shape(std::string(WAFER_SOURCE_DIR "/models/") + name + ".toml"); };
+  EXPECT_EQ(left_out(shape("llama3-8b")), "");
+  EXPECT_EQ(taken_as(shape("llama3-8b")), "");
+  EXPECT_EQ(taken_as(shape("qwen2-72b")), "a llama: leaves out the biases of Q, K and V (10240 numbers a layer)");
+  EXPECT_NE(left_out(shape("qwen3-8b")).find("RMSNorms of each head of Q and K (256 gains a layer"), std::string::npos);
+  ModelConfig small = shape("tinyllama-1.1b");
+  small.architecture = "qwen2";
+  EXPECT_NE(left_out(small).find(std::to_string(2048 + 2 * 256)), std::string::npos);
+  small.architecture = "gemma";
+  try {
+    validate(small, "x.toml");
+    ADD_FAILURE() << "gemma is taken";
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("\"gemma\", expected \"llama\", \"qwen2\" or \"qwen3\""), std::string::npos) << e.what();
+  }
+}
+
 TEST(Shapes, ExpertsAreOneUnlessTheFileSaysMore) {
   const ModelConfig dense = load_shape(WAFER_SOURCE_DIR "/models/qwen3-8b.toml");
   EXPECT_EQ(dense.experts, 1);

@@ -96,14 +96,13 @@ constexpr const char* kReading =
     "- *Figure 10*: the pipeline sums in fp32, as the vendor's demo does; in fp16 each of its stages would pay `forward_f16_cycles` "
     "more.\n";
 
-std::string paper_markdown(const PaperTables& t, const std::vector<std::string>& pictures) {
-  const std::string option = t.device.name == "wse2" ? "" : " --device " + t.device.name;
+std::string paper_markdown(const PaperTables& t, const std::string& options, const std::vector<std::string>& pictures) {
   std::string out = fmt::format(
       "# The paper's tables\n\nMade by `waferllm bench paper{} --markdown --plots docs/paper`. Ours: device {}, {:.2f} GHz. Cycles are "
       "those of a layer, of a "
       "product,"
       "\nor of a whole request. An error is ours over the paper's, less one.\n\n{}",
-      option, t.device.name, t.device.clock_hz / 1e9, kReading);
+      options, t.device.name, t.device.clock_hz / 1e9, kReading);
   for (const std::string& picture : pictures) {
     const std::filesystem::path path = std::filesystem::path(picture).lexically_normal();
     out += fmt::format("\n![{}](<{}>)\n", path.stem().string(), (path.parent_path().filename() / path.filename()).string());

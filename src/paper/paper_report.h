@@ -9,7 +9,8 @@ namespace wafer {
 
 std::string paper_text(const PaperTables& tables);
 std::string paper_json(const PaperTables& tables);  // one line
-// docs/paper.md. `pictures`: paths of plots; a page beside their folder shows them.
-std::string paper_markdown(const PaperTables& tables, const std::vector<std::string>& pictures);
+// docs/paper.md. `options`: of the command that made it, to be told, such as " --device wse3". `pictures`: paths of plots; a page beside
+// their folder shows them.
+std::string paper_markdown(const PaperTables& tables, const std::string& options, const std::vector<std::string>& pictures);
 
 }  // namespace wafer

@@ -91,7 +91,7 @@ struct Writer {
 VectorWork each(int64_t count, int64_t n, VectorUnit unit) { return {.count = count, .elements = n, .unit = unit}; }
 VectorWork map(int64_t count, int64_t n, VectorUnit unit) { return {.count = count, .elements = n, .unit = unit, .map = true}; }
 
-constexpr int64_t kWse3Colours = 5;  // rewritten one after the other at each change of axis
+constexpr int64_t kRewrittenColours = 5;  // rewritten one after the other at each change of axis
 
 constexpr VectorUnit kFma = VectorUnit::multiply_add, kAdd = VectorUnit::add, kMul = VectorUnit::multiply, kMove = VectorUnit::move,
                      kMax = VectorUnit::max;
@@ -112,7 +112,9 @@ PublishedTiles published_tiles(const ModelConfig& c, int P, int64_t positions) {
   return {.d = padded(c.dim, P) / P, .s = padded(positions, P) / P, .f = padded(c.ffn, P) / P};
 }
 
-PublishedKernels published_kernels(const Device& device) { return device.name == "wse3" ? PublishedKernels::wse3 : PublishedKernels::wse2; }
+PublishedKernels published_kernels(const Device& device) {
+  return device.published_kernels == "rewritten-routes" ? PublishedKernels::rewritten_routes : PublishedKernels::fixed_routes;
+}
 
 Program published_decode(const ModelConfig& c, int P, int groups, int64_t context, Extent device_mesh, PublishedKernels kernels) {
   const auto [d, s, f] = published_tiles(c, P, context);
@@ -120,12 +122,12 @@ Program published_decode(const ModelConfig& c, int P, int groups, int64_t contex
   const Tree tree = published_tree(P, groups);
   const ReduceLine x = add_reduce_line(w.site(), "x", Axis::x, {.runs = {{0, P}}, .trees = {tree}});
   const ReduceLine y = add_reduce_line(w.site(), "y", Axis::y, {.runs = {{0, P}}, .trees = {tree}});
-  const bool wse3 = kernels == PublishedKernels::wse3;
+  const bool rewritten = kernels == PublishedKernels::rewritten_routes;
   auto sum = [&](const std::string& name, const ReduceLine& line, int64_t n, ReduceOp op = ReduceOp::add) {
-    w.allreduce(name, line, n, op, wse3 ? 1 : 2);
+    w.allreduce(name, line, n, op, rewritten ? 1 : 2);
   };
   auto change_axis = [&](const std::string& name) {
-    if (wse3) w.counted(name, {.route_changes = kWse3Colours});
+    if (rewritten) w.counted(name, {.route_changes = kRewrittenColours});
   };
   w.counted("attn_norm.square", rms_norm_before(d));
   sum("attn_norm.sum", y, 1);
@@ -139,7 +141,7 @@ Program published_decode(const ModelConfig& c, int P, int groups, int64_t contex
   w.counted("scores.scale", {.descriptor_loads = 2, .vectors = {each(1, s, kMul)}});
   change_axis("routes_softmax");
   w.counted("softmax.max", {.descriptor_loads = 2, .descriptor_edits = 2, .vectors = {each(1, s, kMax)}});
-  sum("max", y, wse3 ? 1 : 2, ReduceOp::max);  // on WSE-2 unpacked: a wavelet an element
+  sum("max", y, rewritten ? 1 : 2, ReduceOp::max);  // on WSE-2 unpacked: a wavelet an element
   w.counted("softmax.exp", {.descriptor_loads = 2,
                             .descriptor_edits = 2,
                             .reciprocals = s,

@@ -17,15 +17,16 @@ int published_groups(int P);
 // the groups do not divide has a shorter last one.
 mesh::Tree published_tree(int P, int groups);
 
-// Which of the published kernels: those for WSE-3 use five colours for both axes, whose routes they rewrite at each of six changes of axis
-// in a layer, send a sum back by one operation and pack maxima too (published-actions 3.6).
-enum class PublishedKernels : uint8_t { wse2, wse3 };
-PublishedKernels published_kernels(const Device& device);  // wse3 for the device of that name, else wse2
+// Which of the published decode kernels. Those for WSE-2 keep one set of routes; those for WSE-3 use five colours for both axes, whose
+// routes they rewrite at each of six changes of axis in a layer, send a sum back by one operation and pack maxima too
+// (published-actions 3.6).
+enum class PublishedKernels : uint8_t { fixed_routes, rewritten_routes };
+PublishedKernels published_kernels(const Device& device);  // the device's field of that name
 
 // Both throw Error for a mixture of experts.
 // Entry "layer": one decode layer on P x P cores with `context` cached positions.
 mesh::Program published_decode(const ModelConfig& config, int P, int groups, int64_t context, mesh::Extent device_mesh,
-                               PublishedKernels kernels = PublishedKernels::wse2);
+                               PublishedKernels kernels = PublishedKernels::fixed_routes);
 // Entry "layer": one prefill layer of `tokens` tokens on P x P cores. Its parameters: rows and chunk = padded_tokens.
 mesh::Program published_prefill(const ModelConfig& config, int P, int64_t tokens, mesh::Extent device_mesh);
 

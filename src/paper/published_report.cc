@@ -35,7 +35,7 @@ int real_groups(int side, int groups) {
 
 // The kernels of prefill were published for WSE-2 only; those of decode for both.
 const char* kernels_of(const std::string& what, const Device& d) {
-  return what == "decode" && published_kernels(d) == PublishedKernels::wse3 ? "WSE-3" : "WSE-2";
+  return what == "decode" && published_kernels(d) == PublishedKernels::rewritten_routes ? "WSE-3" : "WSE-2";
 }
 
 void check_sizes(const std::string& what, const ModelConfig& m, const Device& device, int side, int64_t positions) {
@@ -58,10 +58,12 @@ void check_sizes(const std::string& what, const ModelConfig& m, const Device& de
 // ---- text ------------------------------------------------------------------------------------------------------------------------
 
 std::vector<Row> head_rows(const ModelConfig& m, const Device& d, const std::string& kernels) {
-  return {{"model", fmt::format("{}: {}, dim {}, ffn {}", to_valid_utf8(m.name), counted(m.layers, "layer"), m.dim, m.ffn)},
+  std::vector<Row> rows = {{"model", fmt::format("{}: {}, dim {}, ffn {}", to_valid_utf8(m.name), counted(m.layers, "layer"), m.dim, m.ffn)},
           {"device", fmt::format("{}: {} cores, {:.2f} GHz", to_valid_utf8(d.name), mesh_text(limits_of(d).mesh), d.clock_hz / 1e9)},
           {"plan", fmt::format("published, numerics fp16: the authors' measured kernels, {}", kernels)},
           {"memory", kNoMemory}};
+  if (const std::string as = taken_as(m); !as.empty()) rows.insert(rows.begin() + 1, Row{"taken as", as});
+  return rows;
 }
 
 std::string steps_table(const time::TimeReport& t) {
@@ -79,6 +81,7 @@ Json head_json(const std::string& what, const ModelConfig& m, const Device& d) {
   return {{"bench", what},
           {"engine", "time"},
           {"model", to_valid_utf8(m.name)},
+          {"leaves_out", left_out(m).empty() ? Json(nullptr) : Json(left_out(m))},
           {"layers", m.layers},
           {"device", to_valid_utf8(d.name)},
           {"clock_hz", d.clock_hz},

@@ -6,6 +6,8 @@
 
 namespace wafer {
 
+inline constexpr std::string_view kPaperChip = "WSE-2";  // on which the paper measured, as a device's measured_rows has it
+
 enum class RowUse : uint8_t {
   calibration,  // of WaferLLM, or of a baseline on the same chip: constants are fitted on it
   reference     // a measurement of another system, to show beside ours

@@ -19,12 +19,14 @@ struct TableWriter {
   std::vector<PaperRow>& rows;
   PublishedLayers layers{.device = device};
 
-  std::string chip() const;  // "WSE-2"
+  bool has_rows() const { return device.measured_rows != "none"; }  // of others, to stand beside the device's
+  std::string chip() const;                                         // "WSE-2"; of a device without such rows its name
   double seconds(double cycles) const { return cycles / device.clock_hz; }
   bool has_square(int side) const { return side <= device.mesh_width && side <= device.mesh_height; }
   PaperRow& add(PaperRow row);
 };
 
+std::string joined(const std::string& note, const std::string& another);  // "; " between them
 std::string square_text(int side);  // "480x480"
 std::string gpus_name(int gpus);    // "A100x8"
 // What the paper measured on GPUs, where that row may be used.

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "base/check.h"
+#include "paper/capacity.h"
 #include "paper/paper_models.h"
 #include "paper/table_writer.h"
 #include "plan/capacity.h"
@@ -207,9 +208,10 @@ void capacity_rows(TableWriter& w, const ModelConfig& m) {
     row("shift, our placement", c.shift, mesh_text(c.mesh), note);
   };
   const KvCapacity published = capacity({side, side});
-  const std::string arithmetic = fmt::format("the paper's arithmetic on {} cores", grouped(published.paper_cores));
-  row("concat (PagedAttention)", published.paper_concat, "decode config of 7.1", arithmetic);
-  row("shift (WaferLLM)", published.paper_shift, "decode config of 7.1", arithmetic);
+  const PaperCapacity paper = paper_capacity(m, w.device, published.position_bytes, side);
+  const std::string arithmetic = fmt::format("the paper's arithmetic on {} cores", grouped(paper.cores));
+  row("concat (PagedAttention)", paper.concat, "decode config of 7.1", arithmetic);
+  row("shift (WaferLLM)", paper.shift, "decode config of 7.1", arithmetic);
   own_placement(published);
   own_placement(capacity(limits_of(w.device).mesh));  // one region: most room
 }
@@ -242,18 +244,18 @@ constexpr std::array kTables = {
 
 // ---- writing -----------------------------------------------------------------------------------------------------------------------
 
-std::string TableWriter::chip() const {
-  if (device.name == "wse2") return "WSE-2";
-  return device.name == "wse3" ? "WSE-3" : device.name;
-}
+std::string TableWriter::chip() const { return has_rows() ? device.measured_rows : device.name; }
 
 PaperRow& TableWriter::add(PaperRow row) {
+  const bool of_wafer = row.device.empty() || row.device.ends_with("/" + chip());
   if (row.device.empty()) row.device = chip();
-  // The paper's chip stands for itself only: other devices are predictions without a number to hold against.
+  for (const ModelConfig& m : paper_models())
+    if (m.name == row.model && !left_out(m).empty()) row.note = joined(row.note, "taken as " + taken_as(m));
+  // The paper's chip stands for itself only: other devices, whatever their names, are predictions without a number to hold against.
   for (const PublishedRow& p : published_rows()) {
     if (p.table != row.table || p.model != row.model || p.method != row.method || p.config != row.config || p.metric != row.metric)
       continue;
-    if (p.device != row.device) continue;
+    if (p.device != row.device || (of_wafer && !has_rows())) continue;
     row.paper = p.value;
     row.use = p.use;
   }
@@ -261,6 +263,7 @@ PaperRow& TableWriter::add(PaperRow row) {
   return rows.back();
 }
 
+std::string joined(const std::string& a, const std::string& b) { return a.empty() || b.empty() ? a + b : a + "; " + b; }
 std::string square_text(int side) { return mesh_text({side, side}); }
 std::string gpus_name(int n) { return fmt::format("A100x{}", n); }
 

@@ -73,6 +73,23 @@ TEST(PaperTables, OtherDevicesHaveNoNumberOfThePaperBesideThem) {
   }
 }
 
+// Not even a device that calls itself as the paper's chip.
+TEST(PaperTables, NumbersOfThePaperStandBesideTheDeviceWhoseFieldSaysSo) {
+  Device d = load_device("wse2");
+  const auto fitted = [&] {
+    int n = 0;
+    for (const PaperRow& r : paper_tables(d, {"4", "6", "8"}, [](const std::string&, double) {}).rows)
+      n += r.use == RowUse::calibration ? 1 : 0;
+    return n;
+  };
+  d.name = "any";
+  EXPECT_EQ(fitted(), 9 + 2 + 1);
+  d.measured_rows = "none";
+  EXPECT_EQ(fitted(), 0);
+  d.name = "WSE-2";
+  EXPECT_EQ(fitted(), 0);
+}
+
 TEST(PaperTables, SidesThatADeviceDoesNotHaveAreLeftOut) { EXPECT_TRUE(tables({"3", "4", "figure 9"}, "tiny").rows.empty()); }
 
 }  // namespace

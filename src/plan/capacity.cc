@@ -8,9 +8,6 @@ using namespace mesh;
 
 namespace {
 
-constexpr int64_t kPaperCores = 850'000;  // of a WSE-2, as the paper counts them (section 7)
-constexpr int64_t kPaperPrompt = 4096;    // tokens of the prompt before the first one generated (table 5)
-
 // The largest n in [0, most] for which `holds` is true, where it is true up to some n and false from there on.
 template <class Holds>
 int64_t largest(int64_t most, Holds holds) {
@@ -20,12 +17,6 @@ int64_t largest(int64_t most, Holds holds) {
     (holds(middle) ? low : high) = middle;
   }
   return low;
-}
-
-int64_t parameters(const ModelConfig& c) {
-  const int64_t router = has_experts(c) ? c.dim * c.experts : 0;
-  const int64_t layer = 2 * c.dim * q_width(c) + 2 * c.dim * kv_width(c) + 3 * c.dim * c.ffn * c.experts + router + 2 * c.dim;
-  return c.layers * layer + (c.tied_embedding ? 1 : 2) * c.vocab * c.dim + c.dim;
 }
 
 }  // namespace
@@ -52,11 +43,6 @@ KvCapacity kv_capacity(const ModelConfig& config, const WeightTypes& types, cons
     for (const PlacedRegion& r : full.decode.regions) out.layers_per_region = std::max(out.layers_per_region, r.layers);
     out.concat = out.shift / mesh.h;
   }
-  out.paper_cores = device.name == "wse2" ? kPaperCores : cores;
-  out.paper_prompt = kPaperPrompt;
-  const int64_t left = out.paper_cores * data_bytes_per_core(device) - 2 * parameters(config);
-  out.paper_shift = std::max<int64_t>(0, left / out.position_bytes - kPaperPrompt);
-  out.paper_concat = out.paper_shift / mesh.h;
   return out;
 }
 

@@ -16,13 +16,6 @@ struct KvCapacity {
   int64_t shift = 0;           // positions; 0: the model does not fit even without
   int64_t concat = 0;          // in one row of each region, the same regions
   int64_t position_bytes = 0;  // K and V of one position in all layers, over all cores
-
-  // Whole-wafer arithmetic, as the paper's table 5: (data bytes of all cores - 2 bytes a parameter) / position_bytes - prompt; concat: that
-  // divided by the rows of a region.
-  int64_t paper_cores = 0;
-  int64_t paper_prompt = 0;
-  int64_t paper_shift = 0;
-  int64_t paper_concat = 0;
 };
 
 // The request's numerics, trees and choice count; its context and meshes do not.

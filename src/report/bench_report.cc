@@ -78,6 +78,7 @@ Json setup_json(const std::string& what, const PlacementReport& p) {
   return {{"bench", what},
           {"engine", "time"},
           {"model", to_valid_utf8(p.model.name)},
+          {"leaves_out", left_out(p.model).empty() ? Json(nullptr) : Json(left_out(p.model))},
           {"layers", p.model.layers},
           {"device", to_valid_utf8(p.device.name)},
           {"clock_hz", p.device.clock_hz},
@@ -248,44 +249,6 @@ std::string bench_json(const RequestReport& r) {
   json["colours_max"] = colours_max(r.placement);
   json["host_seconds"] = r.host_seconds;
   return line_of(json);
-}
-
-std::string bench_text(const KvReport& r) {
-  const KvCapacity& c = r.capacity;
-  const auto gain = [](int64_t shift, int64_t concat) {
-    return concat > 0 ? significant(static_cast<double>(shift) / static_cast<double>(concat)) : "-";
-  };
-  const std::vector<Row> head = {
-      {"model", fmt::format("{}: {} bytes of K and V a position, numerics {}", to_valid_utf8(r.model.name), grouped(c.position_bytes),
-                            name_of(r.numerics))},
-      {"device", fmt::format("{}: {} bytes for data on a core", r.device.name, grouped(data_bytes_per_core(r.device)))},
-      {"decode", c.regions > 0 ? fmt::format("{} of {} cores with up to {} each", counted(c.regions, "region"), mesh_text(c.mesh),
-                                             counted(c.layers_per_region, "layer"))
-                               : fmt::format("does not fit on regions of {}", mesh_text(c.mesh))}};
-  const std::vector<Row> rows = {
-      {"positions of KV cache", "shift", "concat", "gain"},
-      {"  this placement, byte by byte", grouped(c.shift), grouped(c.concat), gain(c.shift, c.concat)},
-      {fmt::format("  whole-wafer arithmetic, {} cores, after a prompt of {}", grouped(c.paper_cores), c.paper_prompt),
-       grouped(c.paper_shift), grouped(c.paper_concat), gain(c.paper_shift, c.paper_concat)}};
-  return table(head, "ll") + "\n" + table(rows, "lrrr");
-}
-
-std::string bench_json(const KvReport& r) {
-  const KvCapacity& c = r.capacity;
-  return line_of({{"bench", "kv"},
-                  {"model", to_valid_utf8(r.model.name)},
-                  {"layers", r.model.layers},
-                  {"device", to_valid_utf8(r.device.name)},
-                  {"numerics", name_of(r.numerics)},
-                  {"mesh", mesh_text(c.mesh)},
-                  {"regions", c.regions},
-                  {"layers_per_region", c.layers_per_region},
-                  {"position_bytes", c.position_bytes},
-                  {"shift", c.shift},
-                  {"concat", c.concat},
-                  {"memory", {{"fits", c.shift > 0}}},
-                  {"paper", {{"cores", c.paper_cores}, {"prompt", c.paper_prompt}, {"shift", c.paper_shift}, {"concat", c.paper_concat}}},
-                  {"host_seconds", r.host_seconds}});
 }
 
 }  // namespace wafer

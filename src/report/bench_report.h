@@ -1,4 +1,4 @@
-// What `waferllm bench decode|prefill|e2e|kv` measure and print: cycles of parts of an inference on one plan.
+// What `waferllm bench decode|prefill|e2e` measure and print: cycles of parts of an inference on one plan.
 #pragma once
 #include <cstdint>
 #include <optional>
@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "lower/lower.h"
-#include "plan/capacity.h"
 #include "report/placement.h"
 #include "search/search.h"
 #include "time/request.h"
@@ -50,19 +49,9 @@ struct RequestReport {
 RequestReport bench_request(const BenchSetup& setup, int64_t input, int64_t output);
 int64_t cycles(const RequestReport& report);
 
-struct KvReport {
-  ModelConfig model;
-  Device device;
-  Numerics numerics = Numerics::mixed;
-  KvCapacity capacity;
-  double host_seconds = 0;
-};
-
 std::string bench_text(const BenchReport& report);
 std::string bench_json(const BenchReport& report);  // one line, as the others
 std::string bench_text(const RequestReport& report);
 std::string bench_json(const RequestReport& report);
-std::string bench_text(const KvReport& report);
-std::string bench_json(const KvReport& report);
 
 }  // namespace wafer

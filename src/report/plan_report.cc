@@ -183,6 +183,7 @@ std::string plan_json(const PlanReport& report) {
                      {"would_fit", remedies_json(report.remedies)},
                      {"faults", r.faults},
                      {"model", to_valid_utf8(c.name)},
+                     {"leaves_out", left_out(c).empty() ? Json(nullptr) : Json(left_out(c))},
                      {"layers", c.layers},
                      {"experts", c.experts},
                      {"experts_used", c.experts_used},
