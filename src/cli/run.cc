@@ -95,8 +95,8 @@ SamplerOptions sampler_of(const RunArguments& a) {
 // Prints each token's text as soon as it is known to be whole characters, and keeps it for the report.
 struct TextOut {
   const Tokenizer& tokenizer;
-  int32_t previous;
   bool print = true;
+  Decoding decoding = {};
   Utf8Stream stream = {};
   std::string text = {};
 };
@@ -106,9 +106,12 @@ void put(TextOut& out, std::string_view characters) {
   if (out.print && !characters.empty()) write_out(characters);
 }
 
-void put_token(TextOut& out, int32_t token) {
-  put(out, push(out.stream, piece_after(out.tokenizer, out.previous, token)));
-  out.previous = token;
+void put_token(TextOut& out, int32_t token) { put(out, push(out.stream, next_piece(out.tokenizer, out.decoding, token))); }
+
+// The prompt is not printed, but the text goes on from it: a space between the two is kept, and a character that the prompt's last bytes
+// only begin comes out whole.
+void go_on_from(TextOut& out, std::span<const int32_t> prompt) {
+  for (const int32_t token : prompt) push(out.stream, next_piece(out.tokenizer, out.decoding, token));
 }
 
 // A text that ends inside a line is ended on stdout, so that what follows on a terminal begins on its own; it is no part of the text.
@@ -164,7 +167,8 @@ void run_command(const RunArguments& a) {
       add_row(*logits, position, token, values);
     };
   }
-  TextOut out{.tokenizer = session.tokenizer, .previous = prompt.back(), .print = !a.plan.json};
+  TextOut out{.tokenizer = session.tokenizer, .print = !a.plan.json};
+  go_on_from(out, prompt);
   const bool seen = out.print && ::isatty(STDOUT_FILENO) == 1;  // text that streams to a terminal is its own progress
   int64_t count = 0;
   generation.on_token = [&](int32_t token) {
