@@ -12,13 +12,14 @@
 #include "base/error.h"
 #include "base/isa.h"
 #include "base/parallel.h"
+#include "base/printable.h"
+#include "base/utf8.h"
 #include "cli/commands.h"
 #include "cli/logits_file.h"
 #include "cli/output.h"
 #include "cli/plan_request.h"
 #include "engine/session.h"
 #include "report/run_report.h"
-#include "text/utf8.h"
 
 namespace wafer::cli {
 namespace {
@@ -157,7 +158,7 @@ void run_command(const RunArguments& a) {
   Session session = open_session(std::move(checkpoint), options);
   if (!session.plan.fits) {
     progress.clear();
-    write_err(fmt::format("waferllm: warning: does not fit: {}; goes on, because the mesh was given\n", session.plan.reason));
+    write_err(fmt::format("waferllm: warning: does not fit: {}; goes on, because the mesh was given\n", escaped(session.plan.reason)));
   }
 
   std::optional<LogitsFile> logits;

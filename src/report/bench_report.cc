@@ -7,8 +7,8 @@
 
 #include "base/error.h"
 #include "mesh/verify.h"
+#include "report/json_line.h"
 #include "report/text.h"
-#include "text/utf8.h"
 
 namespace wafer {
 namespace {
@@ -71,9 +71,9 @@ std::string mesh_of(const PhasePlan& p) { return mesh_text(mesh::extent(p.region
 Json setup_json(const std::string& what, const PlacementReport& p) {
   return {{"bench", what},
           {"engine", "time"},
-          {"model", to_valid_utf8(p.model.name)},
+          {"model", p.model.name},
           {"layers", p.model.layers},
-          {"device", to_valid_utf8(p.device.name)},
+          {"device", p.device.name},
           {"clock_hz", p.device.clock_hz},
           {"plan", p.plan.name},
           {"numerics", name_of(p.plan.numerics)},
@@ -86,8 +86,6 @@ void add_phase(Json& json, const PhasePlan& phase) {
   json["mesh"] = mesh_of(phase);
   json["regions"] = phase.regions.size();
 }
-
-std::string line_of(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
 }  // namespace
 
@@ -187,7 +185,7 @@ std::string bench_json(const BenchReport& r) {
   json["colours_max"] = colours_max(r.placement);
   json["timing_seconds"] = r.timing_seconds;
   json["host_seconds"] = r.host_seconds;
-  return line_of(json);
+  return json_line(json);
 }
 
 std::string bench_text(const RequestReport& r) {
@@ -228,7 +226,7 @@ std::string bench_json(const RequestReport& r) {
   json["memory"] = memory_json(r.placement);
   json["colours_max"] = colours_max(r.placement);
   json["host_seconds"] = r.host_seconds;
-  return line_of(json);
+  return json_line(json);
 }
 
 std::string bench_text(const KvReport& r) {
@@ -237,8 +235,8 @@ std::string bench_text(const KvReport& r) {
     return concat > 0 ? significant(static_cast<double>(shift) / static_cast<double>(concat)) : "-";
   };
   const std::vector<Row> head = {
-      {"model", fmt::format("{}: {} bytes of K and V a position, numerics {}", to_valid_utf8(r.model.name), grouped(c.position_bytes),
-                            name_of(r.numerics))},
+      {"model",
+       fmt::format("{}: {} bytes of K and V a position, numerics {}", r.model.name, grouped(c.position_bytes), name_of(r.numerics))},
       {"device", fmt::format("{}: {} bytes for data on a core", r.device.name, grouped(data_bytes_per_core(r.device)))},
       {"decode", c.regions > 0 ? fmt::format("{} of {} cores with up to {} each", counted(c.regions, "region"), mesh_text(c.mesh),
                                              counted(c.layers_per_region, "layer"))
@@ -253,20 +251,20 @@ std::string bench_text(const KvReport& r) {
 
 std::string bench_json(const KvReport& r) {
   const KvCapacity& c = r.capacity;
-  return line_of({{"bench", "kv"},
-                  {"model", to_valid_utf8(r.model.name)},
-                  {"layers", r.model.layers},
-                  {"device", to_valid_utf8(r.device.name)},
-                  {"numerics", name_of(r.numerics)},
-                  {"mesh", mesh_text(c.mesh)},
-                  {"regions", c.regions},
-                  {"layers_per_region", c.layers_per_region},
-                  {"position_bytes", c.position_bytes},
-                  {"shift", c.shift},
-                  {"concat", c.concat},
-                  {"memory", {{"fits", c.shift > 0}}},
-                  {"paper", {{"cores", c.paper_cores}, {"prompt", c.paper_prompt}, {"shift", c.paper_shift}, {"concat", c.paper_concat}}},
-                  {"host_seconds", r.host_seconds}});
+  return json_line({{"bench", "kv"},
+                    {"model", r.model.name},
+                    {"layers", r.model.layers},
+                    {"device", r.device.name},
+                    {"numerics", name_of(r.numerics)},
+                    {"mesh", mesh_text(c.mesh)},
+                    {"regions", c.regions},
+                    {"layers_per_region", c.layers_per_region},
+                    {"position_bytes", c.position_bytes},
+                    {"shift", c.shift},
+                    {"concat", c.concat},
+                    {"memory", {{"fits", c.shift > 0}}},
+                    {"paper", {{"cores", c.paper_cores}, {"prompt", c.paper_prompt}, {"shift", c.paper_shift}, {"concat", c.paper_concat}}},
+                    {"host_seconds", r.host_seconds}});
 }
 
 }  // namespace wafer

@@ -1,11 +1,11 @@
 // Model, tokenizer and sampler together: the reference writes the story that the model's author printed.
 #include <gtest/gtest.h>
 
+#include "base/utf8.h"
 #include "model/reference.h"
 #include "support/oracle.h"
 #include "text/sampler.h"
 #include "text/tokenizer.h"
-#include "text/utf8.h"
 
 namespace wafer {
 namespace {
