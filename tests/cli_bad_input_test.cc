@@ -144,7 +144,7 @@ TEST_F(CliBadInput, CommandLines) {
   expect_refused({"run", "-m", model, "-p"}, "--prompt");
   expect_refused({"run", "-m", model, "-p", "a", "--speed", "9"}, "--speed");
   expect_refused({"run", "-m", model, "-p", "a", "-p", "b"}, "--prompt");
-  expect_refused({"run", "-m", model, "-p", "a", "stray\nword"}, "stray word");
+  expect_refused({"run", "-m", model, "-p", "a", "stray\nword"}, "stray\\nword");
   expect_refused({"plan", "-m", model, "--context", "0"}, "--context");
   expect_refused({"plan", "-m", model, "--context", "129"}, "1 to 128");
   expect_refused({"inspect"}, "--model is required");

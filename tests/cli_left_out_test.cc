@@ -55,7 +55,8 @@ TEST(CliLeftOut, ThePapersQwenRowsSayItInTheirNotes) {
   int qwen = 0;
   const Json report = Json::parse(run_program({WAFER_BINARY, "bench", "paper", "--tables", "4,5,8", "--json"}).out);
   for (const Json& row : report["rows"]) {
-    const bool says = row["note"].get<std::string>().find("taken as a llama: leaves out the biases of Q, K and V (10240") != std::string::npos;
+    const bool says =
+        row["note"].get<std::string>().find("taken as a llama: leaves out the biases of Q, K and V (10240") != std::string::npos;
     EXPECT_EQ(says, row["model"] == "QWen2-72B") << row;
     qwen += says ? 1 : 0;
   }

@@ -188,6 +188,48 @@ TEST(CliRunStories, GreedyTextIsTheReferences) {
   }
 }
 
+// The story ends, and another begins after a hidden BOS: llama.cpp prints "friend. Once".
+TEST(CliRunStories, ASpaceAfterAHiddenTokenIsKept) {
+  const std::string model = shared_path("models/stories260K.f32.gguf");
+  if (!exists(model)) GTEST_SKIP() << "no " << model;
+  const CommandResult r =
+      run_program({WAFER_BINARY, "run", "-m", model, "-p", "There was a cat", "-n", "200", "--numerics", "fp32", "--json"});
+  ASSERT_EQ(r.status, 0) << r.err;
+  const Json j = Json::parse(r.out);
+  const std::string text = j["text"];
+  EXPECT_NE(text.find("friend. Once"), std::string::npos) << text;
+  EXPECT_TRUE(text.starts_with(" ")) << "the first word goes on from the prompt: " << text;
+  const auto decoded = [&](const std::string& ids) {
+    return run_program({WAFER_BINARY, "tokenize", "-m", model, "--decode", "--no-special"}, {.in = ids + "\n"}).out;
+  };
+  EXPECT_EQ(decoded(j["tokens"].dump()), Json(text.substr(1)).dump() + "\n") << "alone, the text is at its start";
+  EXPECT_EQ(decoded("[1, 403, 1, 403, 2, 1, 403]"), decoded("[403, 403, 403]"));
+}
+
+TEST(CliRunStories, TextGoesOnFromThePromptsIds) {
+  const std::string model = shared_path("models/stories260K.f32.gguf");
+  if (!exists(model)) GTEST_SKIP() << "no " << model;
+  const auto text = [&](const std::string& ids) {
+    const CommandResult r = run_program({WAFER_BINARY, "run", "-m", model, "--prompt-ids", ids, "-n", "8", "--numerics", "fp32", "--json"});
+    EXPECT_EQ(r.status, 0) << r.err;
+    const Json j = Json::parse(r.out);
+    const std::vector<int32_t> tokens = j["tokens"];
+    std::string list = "[" + ids;
+    std::replace(list.begin(), list.end(), ' ', ',');
+    for (const int32_t token : tokens) list += "," + std::to_string(token);
+    const CommandResult whole = run_program({WAFER_BINARY, "tokenize", "-m", model, "--decode", "--no-special"}, {.in = list + "]\n"}),
+                        prompt = run_program({WAFER_BINARY, "tokenize", "-m", model, "--decode", "--no-special"},
+                                             {.in = "[" + list.substr(1, ids.size()) + "]\n"});
+    const std::string all = Json::parse(whole.out), head = Json::parse(prompt.out);
+    EXPECT_EQ(head + j["text"].get<std::string>(), all) << ids;
+    return j["text"].get<std::string>();
+  };
+  EXPECT_FALSE(text("1").starts_with(" "));
+  EXPECT_FALSE(text("1 1").starts_with(" "));  // several hidden tokens, and the text still at its start
+  text("1 403 407 2");                         // a prompt that ends with one
+  text("1 403 1");
+}
+
 TEST(CliRunStories, LogitsOfPrefillAndOfDecodeAreTheOracles) {
   const std::string model = shared_path("models/stories260K.f16.gguf"),
                     oracle = shared_path("oracle/logits/stories260K.f16.f32.logits.bin.gz");

@@ -1,5 +1,7 @@
 #include "base/error.h"
 
+#include "base/printable.h"
+
 namespace wafer {
 namespace {
 
@@ -9,10 +11,7 @@ std::string one_line(const ErrorText& t) {
   s += "found " + t.found;
   if (!t.expected.empty()) s += ", expected " + t.expected;
   if (!t.fix.empty()) s += "; " + t.fix;
-  // Text out of a file may hold anything; the message stays one printable line.
-  for (char& c : s)
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
-  return s;
+  return escaped(s);  // text out of a file may hold anything
 }
 
 }  // namespace

@@ -14,7 +14,7 @@ struct ErrorText {
   std::string fix;
 };
 
-// One line: "WHERE: found FOUND, expected EXPECTED; FIX". The CLI prints it and exits with 2.
+// One line, escaped (printable.h): "WHERE: found FOUND, expected EXPECTED; FIX". The CLI prints it and exits with 2.
 class Error : public std::runtime_error {
  public:
   explicit Error(const ErrorText& text);

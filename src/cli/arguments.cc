@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "model/gguf.h"
 
 namespace wafer::cli {

@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "cli/bench_model.h"
 #include "cli/commands.h"
 #include "cli/output.h"
@@ -38,7 +39,8 @@ PlanRequest request_of_part(const BenchArguments& a, Part part) {
 }
 
 void warn_unless_it_fits(const PlanResult& plan) {
-  if (!plan.fits) write_err(fmt::format("waferllm: warning: does not fit: {}; goes on, because the mesh was given\n", plan.reason));
+  if (!plan.fits)
+    write_err(fmt::format("waferllm: warning: does not fit: {}; goes on, because the mesh was given\n", escaped(plan.reason)));
 }
 
 }  // namespace
@@ -114,7 +116,8 @@ void bench_kv_command(const BenchArguments& a) {
                   .capacity = capacity,
                   .paper = paper_capacity(shape.config, device, capacity.position_bytes, capacity.mesh.h)};
   if (report.capacity.shift == 0)
-    write_err(fmt::format("waferllm: warning: {} does not fit on regions of this size, even without a cache\n", shape.config.name));
+    write_err(
+        fmt::format("waferllm: warning: {} does not fit on regions of this size, even without a cache\n", escaped(shape.config.name)));
   print(a, report, start);
 }
 

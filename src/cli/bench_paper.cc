@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "cli/plan_request.h"
@@ -72,7 +73,7 @@ void bench_paper_command(const PaperArguments& a) {
     const std::vector<Plot> plots = paper_plots(tables);
     if (plots.empty()) throw nothing_to_plot("no rows of the tables that are drawn");
     for (const std::string& path : draw_plots(plots, *a.plots)) {
-      write_err(fmt::format("wrote {}\n", path));
+      write_err(fmt::format("wrote {}\n", escaped(path)));
       pictures.push_back(path);
     }
   }

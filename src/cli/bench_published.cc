@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "cli/bench_model.h"
 #include "cli/output.h"
 #include "cli/plan_request.h"

@@ -10,10 +10,10 @@
 #include <new>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "model/gguf.h"
-#include "text/utf8.h"
 
 namespace wafer::cli {
 namespace {
@@ -258,13 +258,6 @@ void add_tokenize(CLI::App& app, TokenizeArguments& a) {
   tokenize->callback([&a] { tokenize_command(a); });
 }
 
-std::string one_line(std::string text) {
-  for (char& c : text)
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
-  while (text.ends_with(' ') || text.ends_with('.')) text.pop_back();
-  return to_valid_utf8(text);
-}
-
 int parse_and_run(int argc, char** argv) {
   RunArguments run;
   PlanCommandArguments plan;
@@ -293,7 +286,7 @@ int parse_and_run(int argc, char** argv) {
                    .found = argc > 1 ? wafer::quoted(argv[1]) : "no command",
                    .expected = kCommands,
                    .fix = "see waferllm --help"}};
-    write_err(fmt::format("waferllm: {}; see waferllm {} --help\n", one_line(e.what()), chosen.front()->get_name()));
+    write_err(fmt::format("waferllm: {}; see waferllm {} --help\n", wafer::escaped(e.what()), chosen.front()->get_name()));
     return kBadInput;
   }
   return kDone;
@@ -315,12 +308,12 @@ int main(int argc, char** argv) {
   try {
     return parse_and_run(argc, argv);
   } catch (const wafer::Error& e) {
-    write_err(fmt::format("waferllm: {}\n", wafer::to_valid_utf8(e.what())));
+    write_err(fmt::format("waferllm: {}\n", e.what()));
     return kBadInput;
   } catch (const std::bad_alloc&) {
     write_err("waferllm: the host has not enough memory for this\n");
   } catch (const std::exception& e) {
-    write_err(fmt::format("waferllm: our own fault: {}\n", one_line(e.what())));
+    write_err(fmt::format("waferllm: our own fault: {}\n", wafer::escaped(e.what())));
   }
   return kOurFault;
 }

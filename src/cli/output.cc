@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "base/printable.h"
 
 namespace wafer::cli {
 namespace {
@@ -53,7 +54,7 @@ void write_err(std::string_view text) { write_all(STDERR_FILENO, text); }
 
 Working::Working(const std::string& what) {
   if (!stderr_is_terminal()) return;
-  writer_ = std::thread([this, what] {
+  writer_ = std::thread([this, what = escaped(what)] {
     std::unique_lock lock(mutex_);
     const auto start = std::chrono::steady_clock::now();
     std::chrono::seconds after = kPatience;
@@ -84,7 +85,7 @@ void Progress::show(const std::string& what, std::optional<double> share) {
   const Clock::time_point now = Clock::now();
   if (now - start_ < kPatience || now - last_ < std::chrono::milliseconds(100)) return;
   last_ = now;
-  const std::string line = fmt::format("waferllm: {} {:.0f} %", what, 100 * std::clamp(*share, 0.0, 1.0));
+  const std::string line = fmt::format("waferllm: {} {:.0f} %", escaped(what), 100 * std::clamp(*share, 0.0, 1.0));
   if (line == shown_) return;
   shown_ = line;
   write_err(kEmptyLine + line);

@@ -10,6 +10,7 @@
 #include "cli/plan_request.h"
 #include "lower/lower.h"
 #include "mesh/verify.h"
+#include "report/json_line.h"
 #include "report/plan_report.h"
 #include "report/search_report.h"
 
@@ -25,7 +26,7 @@ constexpr const char* kNoTime =
 std::string with_search(const std::string& json, const SearchResult& search) {
   nlohmann::ordered_json object = nlohmann::ordered_json::parse(json);
   object["search"] = search_json(search);
-  return object.dump();
+  return json_line(object);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "cli/plan_request.h"
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "model/gguf.h"
 
 namespace wafer::cli {

@@ -12,13 +12,14 @@
 #include "base/error.h"
 #include "base/isa.h"
 #include "base/parallel.h"
+#include "base/printable.h"
+#include "base/utf8.h"
 #include "cli/commands.h"
 #include "cli/logits_file.h"
 #include "cli/output.h"
 #include "cli/plan_request.h"
 #include "engine/session.h"
 #include "report/run_report.h"
-#include "text/utf8.h"
 
 namespace wafer::cli {
 namespace {
@@ -95,8 +96,8 @@ SamplerOptions sampler_of(const RunArguments& a) {
 // Prints each token's text as soon as it is known to be whole characters, and keeps it for the report.
 struct TextOut {
   const Tokenizer& tokenizer;
-  int32_t previous;
   bool print = true;
+  Decoding decoding = {};
   Utf8Stream stream = {};
   std::string text = {};
 };
@@ -106,9 +107,12 @@ void put(TextOut& out, std::string_view characters) {
   if (out.print && !characters.empty()) write_out(characters);
 }
 
-void put_token(TextOut& out, int32_t token) {
-  put(out, push(out.stream, piece_after(out.tokenizer, out.previous, token)));
-  out.previous = token;
+void put_token(TextOut& out, int32_t token) { put(out, push(out.stream, next_piece(out.tokenizer, out.decoding, token))); }
+
+// The prompt is not printed, but the text goes on from it: a space between the two is kept, and a character that the prompt's last bytes
+// only begin comes out whole.
+void go_on_from(TextOut& out, std::span<const int32_t> prompt) {
+  for (const int32_t token : prompt) push(out.stream, next_piece(out.tokenizer, out.decoding, token));
 }
 
 // A text that ends inside a line is ended on stdout, so that what follows on a terminal begins on its own; it is no part of the text.
@@ -154,7 +158,7 @@ void run_command(const RunArguments& a) {
   Session session = open_session(std::move(checkpoint), options);
   if (!session.plan.fits) {
     progress.clear();
-    write_err(fmt::format("waferllm: warning: does not fit: {}; goes on, because the mesh was given\n", session.plan.reason));
+    write_err(fmt::format("waferllm: warning: does not fit: {}; goes on, because the mesh was given\n", escaped(session.plan.reason)));
   }
 
   std::optional<LogitsFile> logits;
@@ -164,7 +168,8 @@ void run_command(const RunArguments& a) {
       add_row(*logits, position, token, values);
     };
   }
-  TextOut out{.tokenizer = session.tokenizer, .previous = prompt.back(), .print = !a.plan.json};
+  TextOut out{.tokenizer = session.tokenizer, .print = !a.plan.json};
+  go_on_from(out, prompt);
   const bool seen = out.print && ::isatty(STDOUT_FILENO) == 1;  // text that streams to a terminal is its own progress
   int64_t count = 0;
   generation.on_token = [&](int32_t token) {

@@ -5,11 +5,12 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "model/gguf.h"
+#include "report/json_line.h"
 #include "text/tokenizer.h"
-#include "text/utf8.h"
 
 namespace wafer::cli {
 namespace {
@@ -22,7 +23,7 @@ using Json = nlohmann::json;
 
 std::string encoded(const Tokenizer& t, const TokenizeArguments& a, const Json& value, int64_t line) {
   if (!value.is_string()) refuse(line, fmt::format("JSON of type {}", value.type_name()), "a JSON string");
-  return Json(encode(t, value.get_ref<const std::string&>(), {.add_bos = a.bos, .parse_special = !a.no_special})).dump();
+  return json_line(encode(t, value.get_ref<const std::string&>(), {.add_bos = a.bos, .parse_special = !a.no_special}));
 }
 
 std::string decoded(const Tokenizer& t, const TokenizeArguments& a, const Json& value, int64_t line) {
@@ -35,7 +36,7 @@ std::string decoded(const Tokenizer& t, const TokenizeArguments& a, const Json& 
     if (!known) refuse(line, wafer::quoted(id.dump(-1, ' ', true)), fmt::format("token ids from 0 to {}", vocab - 1).c_str());
     ids.push_back(id.get<int32_t>());
   }
-  return Json(to_valid_utf8(decode(t, ids, a.no_special ? SpecialText::hide : SpecialText::show))).dump();
+  return json_line(decode(t, ids, a.no_special ? SpecialText::hide : SpecialText::show));
 }
 
 }  // namespace

@@ -57,7 +57,8 @@ int64_t kv_width(const ModelConfig& c);  // kv_heads * head_dim
 double rope_frequency(const ModelConfig& c, int64_t pair);
 
 // Reads a shape file: TOML with the fields of ModelConfig as keys. Optional: name (default: the file's), architecture
-// ("llama"; those of which parts are left out: qwen2, qwen3), experts and experts_used (1), tied_embedding (false), rope_factors (none), weights ("f16"). Any other key is an Error.
+// ("llama"; those of which parts are left out: qwen2, qwen3), experts and experts_used (1), tied_embedding (false), rope_factors (none),
+// weights ("f16"). Any other key is an Error.
 ModelConfig load_shape(const std::string& path);
 
 // The file of a shape that comes with the program: models/NAME.toml in one of data_folders(). WAFERLLM_MODELS replaces them. Throws Error.

@@ -83,7 +83,5 @@ std::string_view need_string(const Gguf& gguf, std::string_view key);
 
 // One value as short text for listings: "32", "llama", "[512 x string]".
 std::string to_text(const GgufValue& value);
-// Text out of a file, made fit for a message: in quotes, printable ASCII with all else as \xNN, at most about 60 characters.
-std::string quoted(std::string_view text);
 
 }  // namespace wafer

@@ -135,7 +135,7 @@ TEST(Gguf, SaysWhatIsWrongWithMetadata) {
   }
   GgufWriter odd;
   add_string(odd, "general.alignment", "32\n");
-  expect_error(write(odd), "general.alignment: found \"32\\x0a\"");
+  expect_error(write(odd), "general.alignment: found \"32\\n\"");
 }
 
 // One tensor whose record is given field by field.

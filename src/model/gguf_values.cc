@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "model/gguf.h"
 
 namespace wafer {
@@ -147,20 +148,6 @@ std::string to_text(const GgufValue& v) {
     case GgufType::u64: return fmt::format("{}", load<uint64_t>(v, 0));
     default: return fmt::format("{}", integer(v, v.type, 0).value_or(0));
   }
-}
-
-std::string quoted(std::string_view text) {
-  constexpr size_t kMost = 60;
-  std::string out = "\"";
-  for (size_t i = 0; i < text.size(); i++) {
-    if (i == kMost) return out + "...\"";
-    const unsigned char c = static_cast<unsigned char>(text[i]);
-    if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\')
-      out += text[i];
-    else
-      out += fmt::format("\\x{:02x}", c);
-  }
-  return out + "\"";
 }
 
 }  // namespace wafer

@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "base/half.h"
+#include "base/printable.h"
 
 namespace wafer {
 namespace {

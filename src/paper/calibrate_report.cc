@@ -2,7 +2,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/printable.h"
 #include "paper/calibrate.h"
+#include "report/json_line.h"
 #include "report/text.h"
 
 namespace wafer {
@@ -13,7 +15,7 @@ std::string percent_of(double share) { return fmt::format("{:+.2f} %", 100 * sha
 }  // namespace
 
 std::string calibration_text(const std::vector<CalibrationGroup>& groups, const Device& device) {
-  std::string out = fmt::format("device   {}\n", device.name);
+  std::string out = fmt::format("device   {}\n", escaped(device.name));
   for (const CalibrationGroup& g : groups) {
     std::vector<Row> constants = {{g.title, "in use", "fitted"}};
     for (const FittedConstant& c : g.constants) constants.push_back({"  " + c.name, significant(c.in_use), significant(c.fitted)});
@@ -39,7 +41,7 @@ std::string calibration_json(const std::vector<CalibrationGroup>& groups, const 
           {{"name", r.name}, {"paper", r.paper}, {"error", r.in_use}, {"error_fitted", r.fitted}, {"error_left_out", r.left_out}});
     json["groups"].push_back(std::move(group));
   }
-  return json.dump();
+  return json_line(json);
 }
 
 }  // namespace wafer

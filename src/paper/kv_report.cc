@@ -4,8 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "report/json_line.h"
 #include "report/text.h"
-#include "text/utf8.h"
 
 namespace wafer {
 
@@ -18,8 +18,8 @@ std::string bench_text(const KvReport& r) {
     return concat > 0 ? significant(static_cast<double>(shift) / static_cast<double>(concat)) : "-";
   };
   std::vector<Row> head = {
-      {"model", fmt::format("{}: {} bytes of K and V a position, numerics {}", to_valid_utf8(r.model.name), grouped(c.position_bytes),
-                            name_of(r.numerics))},
+      {"model",
+       fmt::format("{}: {} bytes of K and V a position, numerics {}", r.model.name, grouped(c.position_bytes), name_of(r.numerics))},
       {"device", fmt::format("{}: {} bytes for data on a core", r.device.name, grouped(data_bytes_per_core(r.device)))},
       {"decode", c.regions > 0 ? fmt::format("{} of {} cores with up to {} each", counted(c.regions, "region"), mesh_text(c.mesh),
                                              counted(c.layers_per_region, "layer"))
@@ -35,22 +35,21 @@ std::string bench_text(const KvReport& r) {
 std::string bench_json(const KvReport& r) {
   const KvCapacity& c = r.capacity;
   const PaperCapacity& p = r.paper;
-  return Json({{"bench", "kv"},
-               {"model", to_valid_utf8(r.model.name)},
-               {"leaves_out", left_out(r.model).empty() ? Json(nullptr) : Json(left_out(r.model))},
-               {"layers", r.model.layers},
-               {"device", to_valid_utf8(r.device.name)},
-               {"numerics", name_of(r.numerics)},
-               {"mesh", mesh_text(c.mesh)},
-               {"regions", c.regions},
-               {"layers_per_region", c.layers_per_region},
-               {"position_bytes", c.position_bytes},
-               {"shift", c.shift},
-               {"concat", c.concat},
-               {"memory", {{"fits", c.shift > 0}}},
-               {"paper", {{"cores", p.cores}, {"prompt", p.prompt}, {"shift", p.shift}, {"concat", p.concat}}},
-               {"host_seconds", r.host_seconds}})
-      .dump(-1, ' ', false, Json::error_handler_t::replace);
+  return json_line({{"bench", "kv"},
+                    {"model", r.model.name},
+                    {"leaves_out", left_out(r.model).empty() ? Json(nullptr) : Json(left_out(r.model))},
+                    {"layers", r.model.layers},
+                    {"device", r.device.name},
+                    {"numerics", name_of(r.numerics)},
+                    {"mesh", mesh_text(c.mesh)},
+                    {"regions", c.regions},
+                    {"layers_per_region", c.layers_per_region},
+                    {"position_bytes", c.position_bytes},
+                    {"shift", c.shift},
+                    {"concat", c.concat},
+                    {"memory", {{"fits", c.shift > 0}}},
+                    {"paper", {{"cores", p.cores}, {"prompt", p.prompt}, {"shift", p.shift}, {"concat", p.concat}}},
+                    {"host_seconds", r.host_seconds}});
 }
 
 }  // namespace wafer

@@ -8,6 +8,8 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "base/printable.h"
+#include "report/json_line.h"
 #include "report/text.h"
 
 namespace wafer {
@@ -63,7 +65,7 @@ void each_block(const PaperTables& t, Print print) {
 }
 
 std::string preface(const PaperTables& t) {
-  return fmt::format("device   {}, {:.2f} GHz; cycles: of a layer, of a product, or of a whole request\n", t.device.name,
+  return fmt::format("device   {}, {:.2f} GHz; cycles: of a layer, of a product, or of a whole request\n", escaped(t.device.name),
                      t.device.clock_hz / 1e9);
 }
 
@@ -102,14 +104,15 @@ std::string paper_markdown(const PaperTables& t, const std::string& options, con
       "those of a layer, of a "
       "product,"
       "\nor of a whole request. An error is ours over the paper's, less one.\n\n{}",
-      options, t.device.name, t.device.clock_hz / 1e9, kReading);
+      options, escaped(t.device.name), t.device.clock_hz / 1e9, kReading);
   for (const std::string& picture : pictures) {
     const std::filesystem::path path = std::filesystem::path(picture).lexically_normal();
-    out += fmt::format("\n![{}](<{}>)\n", path.stem().string(), (path.parent_path().filename() / path.filename()).string());
+    out +=
+        fmt::format("\n![{}](<{}>)\n", escaped(path.stem().string()), escaped((path.parent_path().filename() / path.filename()).string()));
   }
   each_block(t, [&](const std::string& title, const std::vector<const PaperRow*>& rows) {
     out += "\n## " + title + "\n\n| " + fmt::format("{}", fmt::join(kHeads, " | ")) + " |\n|---|---|---|---|---:|---:|---:|---:|---|---|\n";
-    for (const PaperRow* r : rows) out += "| " + fmt::format("{}", fmt::join(cells(*r), " | ")) + " |\n";
+    for (const PaperRow* r : rows) out += escaped("| " + fmt::format("{}", fmt::join(cells(*r), " | ")) + " |") + "\n";
   });
   return out;
 }
@@ -126,7 +129,7 @@ std::string paper_json(const PaperTables& t) {
     json["rows"].push_back(std::move(row));
   }
   json["host_seconds"] = t.host_seconds;
-  return json.dump();
+  return json_line(json);
 }
 
 }  // namespace wafer

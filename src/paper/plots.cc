@@ -10,6 +10,8 @@
 #include <map>
 #include <set>
 
+#include "base/printable.h"
+
 namespace wafer {
 namespace {
 
@@ -155,7 +157,7 @@ const Style& style_of(size_t method) { return kStyles[method % kStyles.size()]; 
 // In single quotes gnuplot expands nothing; a quote is written twice. Names are of one line.
 std::string quoted_text(const std::string& text) {
   std::string out = "'";
-  for (char c : text) out += c == '\'' ? "''" : static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? " " : std::string(1, c);
+  for (const char c : escaped(text)) out += c == '\'' ? "''" : std::string(1, c);
   return out + "'";
 }
 

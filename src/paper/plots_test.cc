@@ -54,7 +54,7 @@ TEST(Plots, WithoutAPapersNumberThereIsNoHollowMarker) {
 
 TEST(Plots, NamesAreTextAndNothingElse) {
   const std::string s = script({decode("it's `date` $(id)\nunset key", "@m \"q\" \\", 420, 1)});
-  EXPECT_TRUE(has(s, "set title 'it''s `date` $(id) unset key' offset")) << s;
+  EXPECT_TRUE(has(s, "set title 'it''s `date` $(id)\\nunset key' offset")) << s;
   EXPECT_TRUE(has(s, "set label '@m \"q\" \\' at")) << s;
   EXPECT_TRUE(has(s, " noenhanced\n")) << s;
 }

@@ -9,9 +9,9 @@
 #include "base/error.h"
 #include "paper/published.h"
 #include "plan/planner.h"
+#include "report/json_line.h"
 #include "report/kernel_report.h"
 #include "report/text.h"
-#include "text/utf8.h"
 
 namespace wafer {
 namespace {
@@ -58,10 +58,10 @@ void check_sizes(const std::string& what, const ModelConfig& m, const Device& de
 // ---- text ------------------------------------------------------------------------------------------------------------------------
 
 std::vector<Row> head_rows(const ModelConfig& m, const Device& d, const std::string& kernels) {
-  std::vector<Row> rows = {{"model", fmt::format("{}: {}, dim {}, ffn {}", to_valid_utf8(m.name), counted(m.layers, "layer"), m.dim, m.ffn)},
-          {"device", fmt::format("{}: {} cores, {:.2f} GHz", to_valid_utf8(d.name), mesh_text(limits_of(d).mesh), d.clock_hz / 1e9)},
-          {"plan", fmt::format("published, numerics fp16: the authors' measured kernels, {}", kernels)},
-          {"memory", kNoMemory}};
+  std::vector<Row> rows = {{"model", fmt::format("{}: {}, dim {}, ffn {}", m.name, counted(m.layers, "layer"), m.dim, m.ffn)},
+                           {"device", fmt::format("{}: {} cores, {:.2f} GHz", d.name, mesh_text(limits_of(d).mesh), d.clock_hz / 1e9)},
+                           {"plan", fmt::format("published, numerics fp16: the authors' measured kernels, {}", kernels)},
+                           {"memory", kNoMemory}};
   if (const std::string as = taken_as(m); !as.empty()) rows.insert(rows.begin() + 1, Row{"taken as", as});
   return rows;
 }
@@ -80,10 +80,10 @@ std::string steps_table(const time::TimeReport& t) {
 Json head_json(const std::string& what, const ModelConfig& m, const Device& d) {
   return {{"bench", what},
           {"engine", "time"},
-          {"model", to_valid_utf8(m.name)},
+          {"model", m.name},
           {"leaves_out", left_out(m).empty() ? Json(nullptr) : Json(left_out(m))},
           {"layers", m.layers},
-          {"device", to_valid_utf8(d.name)},
+          {"device", d.name},
           {"clock_hz", d.clock_hz},
           {"plan", "published"},
           {"numerics", name_of(Numerics::fp16)}};
@@ -94,8 +94,6 @@ void end_json(Json& json, double host_seconds) {
   json["memory_note"] = kNoMemory;
   json["host_seconds"] = host_seconds;
 }
-
-std::string line_of(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
 struct Named {
   const char* name;
@@ -202,7 +200,7 @@ std::string bench_json(const PublishedLayerReport& r) {
   const CoreShares shares = core_shares(r.layer);
   json["shares"] = {{"compute", shares.compute}, {"communicate", shares.communicate}, {"wait", shares.wait}};
   end_json(json, r.host_seconds);
-  return line_of(json);
+  return json_line(json);
 }
 
 std::string bench_text(const PublishedRequestReport& r) {
@@ -247,7 +245,7 @@ std::string bench_json(const PublishedRequestReport& r) {
   json["transition"] = part_json(r.time.transition, 0, all, r.device);
   json["decode"] = part_json(r.time.decode, q.output, all, r.device);
   end_json(json, r.host_seconds);
-  return line_of(json);
+  return json_line(json);
 }
 
 }  // namespace wafer

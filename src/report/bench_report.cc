@@ -9,8 +9,8 @@
 #include "base/error.h"
 #include "mesh/verify.h"
 #include "report/extrapolation.h"
+#include "report/json_line.h"
 #include "report/text.h"
-#include "text/utf8.h"
 
 namespace wafer {
 namespace {
@@ -77,10 +77,10 @@ std::string mesh_of(const PhasePlan& p) { return mesh_text(mesh::extent(p.region
 Json setup_json(const std::string& what, const PlacementReport& p) {
   return {{"bench", what},
           {"engine", "time"},
-          {"model", to_valid_utf8(p.model.name)},
+          {"model", p.model.name},
           {"leaves_out", left_out(p.model).empty() ? Json(nullptr) : Json(left_out(p.model))},
           {"layers", p.model.layers},
-          {"device", to_valid_utf8(p.device.name)},
+          {"device", p.device.name},
           {"clock_hz", p.device.clock_hz},
           {"plan", p.plan.name},
           {"numerics", name_of(p.plan.numerics)},
@@ -93,8 +93,6 @@ void add_phase(Json& json, const PhasePlan& phase) {
   json["mesh"] = mesh_of(phase);
   json["regions"] = phase.regions.size();
 }
-
-std::string line_of(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
 }  // namespace
 
@@ -204,7 +202,7 @@ std::string bench_json(const BenchReport& r) {
   json["colours_max"] = colours_max(r.placement);
   json["timing_seconds"] = r.timing_seconds;
   json["host_seconds"] = r.host_seconds;
-  return line_of(json);
+  return json_line(json);
 }
 
 std::string bench_text(const RequestReport& r) {
@@ -248,7 +246,7 @@ std::string bench_json(const RequestReport& r) {
   json["memory"] = memory_json(r.placement);
   json["colours_max"] = colours_max(r.placement);
   json["host_seconds"] = r.host_seconds;
-  return line_of(json);
+  return json_line(json);
 }
 
 }  // namespace wafer

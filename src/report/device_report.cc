@@ -6,8 +6,9 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "base/printable.h"
+#include "report/json_line.h"
 #include "report/text.h"
-#include "text/utf8.h"
 
 namespace wafer {
 namespace {
@@ -15,9 +16,9 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 Json summary_json(const Device& d) {
-  return {{"name", to_valid_utf8(d.name)},
-          {"description", to_valid_utf8(d.description)},
-          {"file", to_valid_utf8(d.file)},
+  return {{"name", d.name},
+          {"description", d.description},
+          {"file", d.file},
           {"mesh", mesh_text({static_cast<int>(d.mesh_width), static_cast<int>(d.mesh_height)})},
           {"sram_bytes_per_core", d.sram_bytes_per_core},
           {"data_bytes_per_core", data_bytes_per_core(d)},
@@ -61,22 +62,22 @@ std::string devices_text(const std::vector<Device>& devices) {
 std::string devices_json(const std::vector<Device>& devices) {
   Json list = Json::array();
   for (const Device& d : devices) list.push_back(summary_json(d));
-  return Json{{"devices", list}}.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return json_line({{"devices", list}});
 }
 
 std::string device_text(const Device& d) {
   std::vector<Row> rows = {{"number", "value", "unit", "source"}};
   for (const DeviceRow& r : device_rows(d)) rows.push_back({r.name, short_list(r.value), r.unit, r.source});
-  return fmt::format("{}: {}\n{}\n\n", d.name, d.description, d.file) + table(rows, "lrll");
+  return fmt::format("{}: {}\n{}\n\n", escaped(d.name), escaped(d.description), escaped(d.file)) + table(rows, "lrll");
 }
 
 std::string device_json(const Device& d) {
   Json json = summary_json(d);
   Json rows = Json::array();
   for (const DeviceRow& r : device_rows(d))
-    rows.push_back({{"name", r.name}, {"value", r.value}, {"unit", r.unit}, {"source", to_valid_utf8(r.source)}, {"assumed", r.assumed}});
+    rows.push_back({{"name", r.name}, {"value", r.value}, {"unit", r.unit}, {"source", r.source}, {"assumed", r.assumed}});
   json["rows"] = rows;
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return json_line(json);
 }
 
 }  // namespace wafer

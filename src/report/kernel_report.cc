@@ -10,6 +10,7 @@
 #include "mesh/bytes.h"
 #include "mesh/verify.h"
 #include "plan/planner.h"
+#include "report/json_line.h"
 #include "report/text.h"
 
 namespace wafer {
@@ -167,7 +168,7 @@ std::string kernel_json(const KernelReport& r) {
   json["longest_hops"] = r.longest_step_hops;
   json["memory"] = {{"fits", r.fits}, {"data_bytes_per_core_max", r.bytes_max}};
   json["faults"] = r.faults;
-  return json.dump();
+  return json_line(json);
 }
 
 }  // namespace wafer

@@ -7,8 +7,9 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "base/printable.h"
+#include "report/json_line.h"
 #include "report/text.h"
-#include "text/utf8.h"
 
 namespace wafer {
 namespace {
@@ -69,7 +70,7 @@ Json tokenizer_json(const Tokenizer& t) {
 }
 
 std::vector<std::pair<std::string, Json>> config_rows(const ModelConfig& c) {
-  return {{"name", to_valid_utf8(c.name)},
+  return {{"name", c.name},
           {"architecture", c.architecture},
           {"layers", c.layers},
           {"dim", c.dim},
@@ -98,7 +99,7 @@ std::string cell(const Json& value) {
 
 ModelReport model_report(const Gguf& gguf) {
   ModelReport report{.path = gguf.path, .format = fmt::format("GGUF {}", gguf.version)};
-  for (const GgufPair& pair : gguf.metadata) report.metadata.emplace_back(to_valid_utf8(pair.key), to_text(pair.value));
+  for (const GgufPair& pair : gguf.metadata) report.metadata.emplace_back(pair.key, to_text(pair.value));
   for (const GgufTensor& t : gguf.tensors) {
     TensorRow row{.name = std::string(t.name), .type = std::string(name_of(t.type)), .bytes = static_cast<int64_t>(t.bytes.size())};
     for (int d = t.dimensions - 1; d >= 0; d--) row.shape.push_back(t.shape[static_cast<size_t>(d)]);
@@ -137,7 +138,7 @@ ModelReport shape_report(const std::string& path, const ModelConfig& c) {
 }
 
 std::string model_text(const ModelReport& r) {
-  std::string text = fmt::format("{}: {}\n", r.path, r.format);
+  std::string text = fmt::format("{}: {}\n", escaped(r.path), r.format);
   if (r.config) {
     std::vector<Row> rows;
     for (const auto& [key, value] : config_rows(*r.config)) rows.push_back({key, cell(value)});
@@ -155,8 +156,7 @@ std::string model_text(const ModelReport& r) {
   else
     text += fmt::format("\ntokenizer: none: {}\n", r.why_no_tokenizer);
   std::vector<Row> rows = {{"tensor", "type", "shape", "bytes"}};
-  for (const TensorRow& t : r.tensors)
-    rows.push_back({to_valid_utf8(t.name), t.type, fmt::format("[{}]", fmt::join(t.shape, ", ")), grouped(t.bytes)});
+  for (const TensorRow& t : r.tensors) rows.push_back({t.name, t.type, fmt::format("[{}]", fmt::join(t.shape, ", ")), grouped(t.bytes)});
   text += "\n" + table(rows, "lllr");
   const Totals totals = totals_of(r);
   text += fmt::format("\n{}, {}, {}", counted(totals.tensors, "tensor"), counted(totals.parameters, "parameter"),
@@ -166,27 +166,27 @@ std::string model_text(const ModelReport& r) {
 }
 
 std::string model_json(const ModelReport& r) {
-  Json json = {{"path", to_valid_utf8(r.path)}, {"format", r.format}};
+  Json json = {{"path", r.path}, {"format", r.format}};
   json["config"] = nullptr;
   if (r.config) {
     json["config"] = Json::object();
     for (const auto& [key, value] : config_rows(*r.config)) json["config"][key] = value;
     json["config"]["rope_factors"] = r.config->rope_factors;
   } else {
-    json["why_no_config"] = to_valid_utf8(r.why_no_config);
+    json["why_no_config"] = r.why_no_config;
   }
   Json metadata = Json::object();
   for (const auto& [key, value] : r.metadata) metadata[key] = value;
   json["metadata"] = metadata;
   json["tokenizer"] = r.tokenizer ? tokenizer_json(*r.tokenizer) : Json(nullptr);
-  if (!r.tokenizer) json["why_no_tokenizer"] = to_valid_utf8(r.why_no_tokenizer);
+  if (!r.tokenizer) json["why_no_tokenizer"] = r.why_no_tokenizer;
   json["tensors"] = Json::array();
   for (const TensorRow& t : r.tensors)
-    json["tensors"].push_back({{"name", to_valid_utf8(t.name)}, {"type", t.type}, {"shape", t.shape}, {"bytes", t.bytes}});
+    json["tensors"].push_back({{"name", t.name}, {"type", t.type}, {"shape", t.shape}, {"bytes", t.bytes}});
   const Totals totals = totals_of(r);
   json["totals"] = {
       {"tensors", totals.tensors}, {"parameters", totals.parameters}, {"bytes", totals.bytes}, {"bytes_by_type", totals.bytes_by_type}};
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return json_line(json);
 }
 
 }  // namespace wafer

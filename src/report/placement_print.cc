@@ -8,7 +8,6 @@
 #include "report/placement.h"
 #include "report/text.h"
 #include "report/wafer_map.h"
-#include "text/utf8.h"
 
 namespace wafer {
 namespace {
@@ -125,7 +124,7 @@ void add_part(Json& json, const PlacementReport& r, std::string_view name) {
 std::string placement_text(const PlacementReport& r) {
   const PhasePlan &prefill = r.plan.prefill, &decode = r.plan.decode;
   std::vector<Row> rows = {
-      {"model", fmt::format("{}: {}", to_valid_utf8(r.model.name), config_text(r.model))},
+      {"model", fmt::format("{}: {}", r.model.name, config_text(r.model))},
       {"device", fmt::format("{}: {} cores of {} bytes, {} GHz", r.device.name,
                              mesh_text({static_cast<int>(r.device.mesh_width), static_cast<int>(r.device.mesh_height)}),
                              grouped(r.device.sram_bytes_per_core), significant(r.device.clock_hz / 1e9))},
@@ -206,7 +205,7 @@ Json memory_json(const PlacementReport& r) {
                {"code_and_system_bytes_measured", r.device.code_and_system_bytes_measured}};
   if (!r.fits) {
     json["excess_bytes"] = part ? Json(r.excess_bytes) : Json(nullptr);
-    json["reason"] = to_valid_utf8(r.reason);
+    json["reason"] = r.reason;
   }
   if (r.whole) {
     const int64_t need = r.whole->weights + r.whole->kv_cache;

@@ -7,10 +7,10 @@
 #include <nlohmann/json.hpp>
 
 #include "report/chip_print.h"
+#include "report/json_line.h"
 #include "report/roles_report.h"
 #include "report/text.h"
 #include "report/wafer_map.h"
-#include "text/utf8.h"
 
 namespace wafer {
 namespace {
@@ -179,15 +179,15 @@ std::string plan_json(const PlanReport& report) {
     energy = energy_json(t.chip);
   }
   const Json json = {{"fits", r.fits},
-                     {"reason", r.fits ? Json(nullptr) : Json(to_valid_utf8(r.reason))},
+                     {"reason", r.fits ? Json(nullptr) : Json(r.reason)},
                      {"would_fit", remedies_json(report.remedies)},
                      {"faults", r.faults},
-                     {"model", to_valid_utf8(c.name)},
+                     {"model", c.name},
                      {"leaves_out", left_out(c).empty() ? Json(nullptr) : Json(left_out(c))},
                      {"layers", c.layers},
                      {"experts", c.experts},
                      {"experts_used", c.experts_used},
-                     {"device", to_valid_utf8(r.device.name)},
+                     {"device", r.device.name},
                      {"plan", r.plan.name},
                      {"numerics", name_of(r.plan.numerics)},
                      {"context", r.plan.context},
@@ -207,7 +207,7 @@ std::string plan_json(const PlanReport& report) {
                      {"colours_max", r.parts.empty() || !r.routed ? Json(nullptr) : Json(colours_max(r))},
                      {"colours_limit", r.device.free_colours.size()},
                      {"sram_limit", r.device.sram_bytes_per_core}};
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return json_line(json);
 }
 
 }  // namespace wafer

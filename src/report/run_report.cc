@@ -5,8 +5,8 @@
 #include <nlohmann/json.hpp>
 
 #include "report/chip_print.h"
+#include "report/json_line.h"
 #include "report/text.h"
-#include "text/utf8.h"
 
 namespace wafer {
 
@@ -46,8 +46,8 @@ std::string run_json(const RunReport& r) {
                      {"prompt_tokens", r.prompt_tokens},
                      {"tokens", r.tokens},
                      {"stopped", r.stopped},
-                     {"model", to_valid_utf8(p.model.name)},
-                     {"device", to_valid_utf8(p.device.name)},
+                     {"model", p.model.name},
+                     {"device", p.device.name},
                      {"plan", p.plan.name},
                      {"numerics", name_of(p.plan.numerics)},
                      {"context", p.plan.context},
@@ -69,7 +69,7 @@ std::string run_json(const RunReport& r) {
                        {"decode_tokens_per_second", rate(r.decode_steps, r.decode_seconds)},
                        {"isa", r.isa},
                        {"threads", r.threads}}}};
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return json_line(json);
 }
 
 }  // namespace wafer

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/check.h"
+#include "base/printable.h"
 
 namespace wafer {
 
@@ -51,9 +52,11 @@ size_t width_of(std::string_view cell) {
 
 }  // namespace
 
-std::string table(const std::vector<Row>& rows, std::string_view alignment, std::string_view indent) {
+std::string table(const std::vector<Row>& given, std::string_view alignment, std::string_view indent) {
+  std::vector<Row> rows = given;
   std::vector<size_t> widths;
-  for (const Row& row : rows) {
+  for (Row& row : rows) {
+    for (std::string& cell : row) cell = escaped(cell);
     widths.resize(std::max(widths.size(), row.size()));
     for (size_t i = 0; i < row.size(); i++) widths[i] = std::max(widths[i], width_of(row[i]));
   }

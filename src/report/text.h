@@ -17,7 +17,8 @@ std::string per_second(int64_t things, double seconds);  // "123", "-" where not
 std::string mesh_text(mesh::Extent e);                   // "360x360", the form of --mesh
 std::string_view name_of(Numerics numerics);             // "mixed"
 
-// Rows of cells with their columns aligned, two spaces between them. `right` holds one letter a column: 'r' right, 'l' left;
+// Rows of cells with their columns aligned, two spaces between them. Cells are escaped (base/printable.h), so that a name out of a file is
+// one cell of one line. `right` holds one letter a column: 'r' right, 'l' left;
 // columns past its end are left. No space is left at the end of a line; each line begins with `indent`.
 using Row = std::vector<std::string>;
 std::string table(const std::vector<Row>& rows, std::string_view alignment, std::string_view indent = "");

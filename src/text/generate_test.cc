@@ -1,11 +1,11 @@
 // Model, tokenizer and sampler together: the reference writes the story that the model's author printed.
 #include <gtest/gtest.h>
 
+#include "base/utf8.h"
 #include "model/reference.h"
 #include "support/oracle.h"
 #include "text/sampler.h"
 #include "text/tokenizer.h"
-#include "text/utf8.h"
 
 namespace wafer {
 namespace {
@@ -18,11 +18,12 @@ TEST(Generate, GreedyStoryIsTheAuthors) {
   const Tokenizer tokenizer = load_tokenizer(gguf);
   Reference reference{.model = model};
   Utf8Stream stream;
+  Decoding decoding;
   std::string text;
   for (int32_t token = tokenizer.bos, i = 0; i < 256; i++) {
     const int32_t next = greedy(step(reference, token));
     if (is_stop(tokenizer, next)) break;
-    text += push(stream, piece_after(tokenizer, token, next));
+    text += push(stream, next_piece(tokenizer, decoding, next));
     token = next;
   }
   text += flush(stream);

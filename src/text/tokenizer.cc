@@ -188,31 +188,31 @@ std::vector<int32_t> encode(const Tokenizer& t, std::string_view text, const Enc
   return out;
 }
 
-std::string_view piece_after(const Tokenizer& t, int32_t previous, int32_t id, SpecialText special) {
+std::string_view next_piece(const Tokenizer& t, Decoding& decoding, int32_t id) {
   if (id < 0 || static_cast<size_t>(id) >= t.bytes.size())
     throw Error{{.where = "token ids",
                  .found = fmt::format("{}", id),
                  .expected = fmt::format("0 to {}", static_cast<int64_t>(t.bytes.size()) - 1),
                  .fix = "correct the id"}};
   const TokenKind kind = t.kinds[static_cast<size_t>(id)];
-  if (special == SpecialText::hide && (kind == TokenKind::control || kind == TokenKind::unknown)) return {};
-  std::string_view s = t.bytes[static_cast<size_t>(id)];
-  if (!t.add_space_prefix || is_special(kind) || !s.starts_with(' ')) return s;
-  const bool at_start = previous < 0 || static_cast<size_t>(previous) >= t.kinds.size();
-  // An unknown token in the middle of a text is one that the vocabulary could not spell; no space was put after that.
-  const bool after_special = !at_start && is_special(t.kinds[static_cast<size_t>(previous)]) &&
-                             (t.kinds[static_cast<size_t>(previous)] != TokenKind::unknown || t.byte_fallback);
-  if (at_start || after_special) s.remove_prefix(1);
+  // A token that the vocabulary could not spell stands for a character of the text, also where it prints nothing.
+  const bool lost_character = kind == TokenKind::unknown && !t.byte_fallback;
+  const bool hidden = decoding.special == SpecialText::hide && (kind == TokenKind::control || kind == TokenKind::unknown);
+  std::string_view s = hidden ? std::string_view() : std::string_view(t.bytes[static_cast<size_t>(id)]);
+  if (decoding.special == SpecialText::show && is_special(kind)) {
+    decoding.space_is_ours = !lost_character;
+    return s;
+  }
+  const bool begins = decoding.space_is_ours && (!s.empty() || lost_character);
+  if (begins) decoding.space_is_ours = false;
+  if (begins && t.add_space_prefix && !is_special(kind) && s.starts_with(' ')) s.remove_prefix(1);
   return s;
 }
 
 std::string decode(const Tokenizer& t, std::span<const int32_t> ids, SpecialText special) {
   std::string out;
-  int32_t previous = kNoToken;
-  for (int32_t id : ids) {
-    out += piece_after(t, previous, id, special);
-    previous = id;
-  }
+  Decoding decoding{.special = special};
+  for (int32_t id : ids) out += next_piece(t, decoding, id);
   return out;
 }
 

@@ -63,12 +63,19 @@ std::vector<int32_t> encode(const Tokenizer& tokenizer, std::string_view text, c
 // What control and unknown tokens (<s>, </s>, ...) become in text.
 enum class SpecialText { hide, show };
 
-// The bytes of `id` where it follows `previous` (kNoToken: at the start of a text): for streaming. The one space that
-// encode() puts at a start or after a special token is taken away again. Throws Error for an id outside the vocabulary.
-std::string_view piece_after(const Tokenizer& tokenizer, int32_t previous, int32_t id, SpecialText special = SpecialText::hide);
+// Where a text that is decoded token by token stands. At its start the one space that encode() puts there is taken away again, however
+// many hidden tokens come before. Later, where special tokens are hidden, no space is: "friend.<s> Once" is "friend. Once" as llama.cpp
+// prints it. Where they are shown, the space that encode() puts after each goes, so that the text is the one that was encoded.
+struct Decoding {
+  SpecialText special = SpecialText::hide;
+  bool space_is_ours = true;  // a space at the head of the next piece is encode()'s, not the text's
+};
 
-// All of it: decode(encode(text)) == text for well-formed UTF-8, except that U+2581 comes back as a space, and characters
-// that the vocabulary has not are lost where it has no byte tokens.
+// The bytes of `id`, the next token of that text: for streaming. Throws Error for an id outside the vocabulary.
+std::string_view next_piece(const Tokenizer& tokenizer, Decoding& decoding, int32_t id);
+
+// All of it. With special tokens shown, decode(encode(text)) == text for well-formed UTF-8, except that U+2581 comes back as a space, and
+// characters that the vocabulary has not are lost where it has no byte tokens; hidden, the same of a text without special tokens.
 std::string decode(const Tokenizer& tokenizer, std::span<const int32_t> ids, SpecialText special = SpecialText::hide);
 
 bool is_stop(const Tokenizer& tokenizer, int32_t id);

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "text/tokenizer.h"
 
 namespace wafer {

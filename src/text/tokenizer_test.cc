@@ -75,7 +75,7 @@ TEST(Tokenizer, SpecialTokensAreFoundOnlyWhereAsked) {
   EXPECT_EQ(special.front(), t.bos);
   EXPECT_EQ(special.back(), t.unk);
   EXPECT_EQ(std::count(special.begin(), special.end(), t.eos), 1);
-  EXPECT_EQ(decode(t, special), "Once upon");
+  EXPECT_EQ(decode(t, special), "Once  upon");  // the text's own space and the one that encode() puts after </s>, which nothing shows
   EXPECT_EQ(decode(t, special, SpecialText::show), text);
   const auto plain = encode(t, text);
   EXPECT_EQ(std::count(plain.begin(), plain.end(), t.bos), 0);
@@ -102,7 +102,8 @@ TEST(Tokenizer, AnyBytesComeBack) {
       text += round % 3 == 1 ? " abthe.\n"[next_below(rng, 8)] : static_cast<char>(next_below(rng, alphabet));
     const std::vector<int32_t> ids = encode(t, text);
     std::string streamed;
-    for (size_t i = 0; i < ids.size(); i++) streamed += piece_after(t, i ? ids[i - 1] : kNoToken, ids[i]);
+    Decoding decoding;
+    for (const int32_t id : ids) streamed += next_piece(t, decoding, id);
     EXPECT_EQ(with_spaces(streamed), with_spaces(text));
     // Special tokens in the text (here there are hardly any) come back too.
     EXPECT_EQ(with_spaces(decode(t, encode(t, text, {.parse_special = true}), SpecialText::show)), with_spaces(text));
@@ -156,6 +157,56 @@ TEST(Tokenizer, NothingIsLostAtASpaceAfterAnUnknownCharacter) {
   const std::string bytes = write(small_vocabulary());
   const Tokenizer t = load_tokenizer(parse_gguf(std::as_bytes(std::span(bytes)), "test"));
   EXPECT_EQ(decode(t, encode(t, "a? b")), "a b");
+}
+
+// Tokens 1 <s> and 2 </s>, 3 a space, 4 "a", 5 "b", 6 a user-defined [x], 7 "\xe2\x96\x81b", 8 to 10 the bytes of the euro sign.
+Tokenizer vocabulary_with_spaces(const GgufWriter& flags = {}) {
+  GgufWriter w = flags;
+  add_string(w, "tokenizer.ggml.model", "llama");
+  add_strings(w, "tokenizer.ggml.tokens",
+              {"<unk>", "<s>", "</s>", "\xe2\x96\x81", "a", "b", "[x]",
+               "\xe2\x96\x81"
+               "b",
+               "<0xE2>", "<0x82>", "<0xAC>"});
+  add_ints(w, "tokenizer.ggml.token_type", {2, 3, 3, 1, 1, 1, 4, 1, 6, 6, 6});
+  const std::string bytes = write(w);
+  return load_tokenizer(parse_gguf(std::as_bytes(std::span(bytes)), "test"));
+}
+
+TEST(Tokenizer, HiddenTokensTakeNoSpaceButTheOneAtTheStart) {
+  const Tokenizer t = vocabulary_with_spaces();
+  struct Case {
+    std::vector<int32_t> ids;
+    std::string hidden, shown;
+  };
+  const std::vector<Case> cases = {
+      {{7}, "b", "b"},
+      {{3, 7}, " b", " b"},  // one space, not all
+      {{1, 7, 7}, "b b", "<s>b b"},
+      {{1, 1, 2, 7}, "b", "<s><s></s>b"},  // several in a row, and the text still at its start
+      {{2, 7, 7}, "b b", "</s>b b"},
+      {{1, 4, 1, 7}, "a b", "<s>a<s>b"},  // in the middle: the next text begins with its space
+      {{1, 4, 2, 1, 7}, "a b", "<s>a</s><s>b"},
+      {{1, 4, 2, 3, 7}, "a  b", "<s>a</s> b"},
+      {{1, 4, 2, 5}, "ab", "<s>a</s>b"},
+      {{1, 4, 1}, "a", "<s>a<s>"},
+      {{6, 7}, "[x] b", "[x]b"},  // user-defined tokens are text
+      {{1, 6, 1, 7}, "[x] b", "<s>[x]<s>b"},
+      {{8, 1, 9, 10, 7}, "\xe2\x82\xac b", "\xe2<s>\x82\xac b"},  // a character around a hidden token
+      {{}, "", ""},
+  };
+  for (const Case& c : cases) {
+    EXPECT_EQ(decode(t, c.ids), c.hidden) << c.shown;
+    EXPECT_EQ(decode(t, c.ids, SpecialText::show), c.shown);
+  }
+}
+
+TEST(Tokenizer, NoSpaceIsTakenWhereNoneWasPut) {
+  GgufWriter flags;
+  add_raw(flags, "tokenizer.ggml.add_space_prefix", 7, std::string(1, 0));  // a bool
+  const Tokenizer t = vocabulary_with_spaces(flags);
+  EXPECT_EQ(decode(t, std::vector<int32_t>{1, 7}), " b");
+  EXPECT_EQ(decode(t, std::vector<int32_t>{1, 7}, SpecialText::show), "<s> b");
 }
 
 void expect_error(const GgufWriter& w, const std::string& part) {

@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/utf8.h"
 #include "model/model.h"
 #include "text/tokenizer.h"
-#include "text/utf8.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace wafer;

@@ -1,5 +1,7 @@
 // Bytes that arrive in pieces, given on as whole characters: half a character is never printed.
 #pragma once
+#include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -18,5 +20,12 @@ std::string flush(Utf8Stream& stream);
 
 // A whole text: push and flush.
 std::string to_valid_utf8(std::string_view bytes);
+
+// The first character of a text, or the first part of it that is none.
+struct Utf8Character {
+  size_t bytes = 0;              // at least 1
+  std::optional<char32_t> code;  // nothing: ill-formed
+};
+Utf8Character first_character(std::string_view text);  // Requires: text is not empty
 
 }  // namespace wafer

@@ -1,4 +1,4 @@
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 #include <algorithm>
 #include <cstddef>
@@ -46,6 +46,15 @@ Prefix prefix_of(std::string_view s) {
 }
 
 }  // namespace
+
+Utf8Character first_character(std::string_view text) {
+  const Prefix p = prefix_of(text);
+  if (!p.complete) return {p.length, std::nullopt};
+  constexpr unsigned char kLeadBits[] = {0, 0x7f, 0x1f, 0x0f, 0x07};  // of the first byte, by the character's length
+  char32_t code = static_cast<unsigned char>(text[0]) & kLeadBits[p.length];
+  for (size_t i = 1; i < p.length; i++) code = code << 6 | (static_cast<unsigned char>(text[i]) & 0x3f);
+  return {p.length, code};
+}
 
 std::string push(Utf8Stream& stream, std::string_view bytes) {
   const std::string joined = stream.pending.append(bytes);
