@@ -73,7 +73,7 @@ struct Timer {
   double cores_of(const std::string& entry) const {
     double cores = 0;
     for (const mesh::RegionSteps& list : mesh::entry(program, entry).lists) {
-      const mesh::Rect r = program.regions[static_cast<size_t>(list.region)].rect;
+      const mesh::Rect r = program.regions[list.region].rect;
       cores += static_cast<double>(r.w) * static_cast<double>(r.h);
     }
     return cores;

@@ -36,7 +36,7 @@ std::vector<PathPart> critical_path(const Lowered& lowered, const Device& device
   mesh::Program named = lowered.program();
   std::vector<PathPart> parts;
   mesh::Entry& entry = *std::find_if(named.entries.begin(), named.entries.end(), [](const mesh::Entry& e) { return e.name == "decode"; });
-  const std::vector<int>& regions = lowered.placement.decode_regions;
+  const std::vector<mesh::RegionId>& regions = lowered.placement.decode_regions;
   for (mesh::RegionSteps& list : entry.lists) {
     const int region = static_cast<int>(std::find(regions.begin(), regions.end(), list.region) - regions.begin());
     Steps renamed, part;

@@ -7,13 +7,13 @@ namespace wafer::time {
 
 using namespace mesh;
 
-int64_t StepSizes::size_of(int id, size_t d, const Scope& s) const {
+int64_t StepSizes::size_of(BufferId id, size_t d, const Scope& s) const {
   const Size& size = tensor(id).dims[d].size;
   if (size.kind != SizeKind::keys) return value(size, s.params);
   return std::min((s.chunk + 1) * s.params.chunk, s.params.cached + s.params.rows) - s.chunk * s.params.chunk;
 }
 
-int64_t StepSizes::held(int id, size_t d, const Scope& s, int x, int y) const {
+int64_t StepSizes::held(BufferId id, size_t d, const Scope& s, int x, int y) const {
   const int64_t n = size_of(id, d, s);
   int64_t count = n;
   for (const DimCut& c : buffer(id).cuts)
@@ -21,13 +21,13 @@ int64_t StepSizes::held(int id, size_t d, const Scope& s, int x, int y) const {
   return count;
 }
 
-int64_t StepSizes::held(int id, const Scope& s, int x, int y) const {
+int64_t StepSizes::held(BufferId id, const Scope& s, int x, int y) const {
   int64_t n = 1;
   for (size_t d = 0; d < tensor(id).dims.size(); d++) n *= held(id, d, s, x, y);
   return n;
 }
 
-const Cut* StepSizes::cut_of(int id, int d, Axis axis) const {
+const Cut* StepSizes::cut_of(BufferId id, int d, Axis axis) const {
   for (const DimCut& c : buffer(id).cuts)
     if (c.dim == d && c.axis == axis) return &c.cut;
   return nullptr;
@@ -84,8 +84,8 @@ std::vector<int> StepSizes::classes(const Local& op, const Scope& s, Axis axis, 
   std::vector<int> out;
   for (int p = 0; p < positions; p++) {
     std::vector<int64_t> key;
-    for (const std::vector<int>* list : {&op.in, &op.out})
-      for (int id : *list)
+    for (const std::vector<BufferId>* list : {&op.in, &op.out})
+      for (const BufferId id : *list)
         for (const DimCut& c : buffer(id).cuts)
           if (c.axis == axis) key.push_back(count_at(c.cut, size_of(id, static_cast<size_t>(c.dim), s), p));
     // A decode step's new row is stored by the last row of cores alone.
@@ -97,7 +97,7 @@ std::vector<int> StepSizes::classes(const Local& op, const Scope& s, Axis axis, 
   return out;
 }
 
-ProductSizes StepSizes::product_sizes(const Group& g, const Scope& s, Range columns, int64_t head, int region) const {
+ProductSizes StepSizes::product_sizes(const Group& g, const Scope& s, Range columns, int64_t head, RegionId region) const {
   const Extent e = extent_of(region);
   const int L = std::max(static_cast<int>(columns.size()), e.h);
   ProductSizes z{
@@ -161,8 +161,8 @@ void add_cut(std::string& out, const Cut& c) {
 
 std::string StepSizes::signature(const Steps& steps) const {
   std::string out;
-  auto operand = [&](int id) {
-    if (id < 0) return;
+  auto operand = [&](BufferId id) {
+    if (!id.exists()) return;
     add_number(out, static_cast<int64_t>(tensor(id).dtype));
     for (const Dim& d : tensor(id).dims) {
       add_number(out, static_cast<int64_t>(d.size.kind));
@@ -177,24 +177,24 @@ std::string StepSizes::signature(const Steps& steps) const {
   for (const Step& s : steps) {
     out += s.name + '|';
     if (const auto* op = std::get_if<Local>(&s.what)) {
-      for (int id : op->in) operand(id);
-      for (int id : op->out) operand(id);
+      for (const BufferId id : op->in) operand(id);
+      for (const BufferId id : op->out) operand(id);
     } else if (const auto* r = std::get_if<Reduce>(&s.what)) {
-      for (int id : r->payload) operand(id);
+      for (const BufferId id : r->payload) operand(id);
       add_number(out, static_cast<int64_t>(r->axis));
     } else if (const auto* ring = std::get_if<RingReduce>(&s.what)) {
-      for (int id : ring->payload) operand(id);
+      for (const BufferId id : ring->payload) operand(id);
       add_number(out, static_cast<int64_t>(ring->axis));
       add_number(out, ring->broadcast);
     } else if (const auto* m = std::get_if<Multicast>(&s.what)) {
       operand(m->buffer);
     } else if (const auto* shift = std::get_if<RowShift>(&s.what)) {
-      for (int id : shift->buffers) operand(id);
+      for (const BufferId id : shift->buffers) operand(id);
     } else if (const auto* l = std::get_if<Loop>(&s.what)) {
       add_number(out, l->fixed);
       out += '(' + signature(l->body) + ')';
     } else if (const auto* g = std::get_if<Group>(&s.what)) {
-      for (int id : {g->a, g->b, g->c}) operand(id);
+      for (const BufferId id : {g->a, g->b, g->c}) operand(id);
       add_number(out, g->heads);
       add_number(out, g->aligned);
       out += '(' + signature(g->body) + ')';

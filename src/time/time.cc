@@ -37,7 +37,7 @@ struct Timer {
     uint64_t base = 0;                        // after the start
     ClockStats all, latest_turn;              // by how much they moved the clocks; of latest_turn: latest alone
     TimeReport report, report_before_latest;  // lines after the turns, and before the latest of them, less those at the start
-    int routes = -1;
+    PhaseId routes{};
   };
 
   const Program& program;
@@ -47,14 +47,14 @@ struct Timer {
   TimeReport report{};
   std::map<std::string, size_t> line_of;  // name -> report.steps
   uint64_t latest = 0;                    // of all regions
-  std::vector<Clocks> clocks;             // [regions]
+  IdVector<RegionId, Clocks> clocks;      // [regions]
   std::map<std::string, Turns> known_turns;
-  size_t region_lists = 1;                       // region lists of the entry
-  std::vector<ClockStats> known_stats;           // [regions] of clocks with their floor
-  std::map<int, int64_t> sent;                   // [moves]
-  std::vector<int> routes_of;                    // [regions] the phase whose routes are set; -1: not known yet
-  std::map<int, uint64_t> receiver_free;         // [regions] when the links of a region have carried the relayouts sent to it so far
-  std::map<int, std::deque<uint64_t>> arrivals;  // [moves] times at which a sent value is at its place
+  size_t region_lists = 1;                          // region lists of the entry
+  IdVector<RegionId, ClockStats> known_stats;       // [regions] of clocks with their floor
+  std::map<MoveId, int64_t> sent;                   // [moves]
+  IdVector<RegionId, PhaseId> routes_of;            // [regions] the phase whose routes are set; none: not known yet
+  std::map<RegionId, uint64_t> receiver_free;       // [regions] when the links of a region have carried the relayouts sent to it so far
+  std::map<MoveId, std::deque<uint64_t>> arrivals;  // [moves] times at which a sent value is at its place
 
   // ---- steps -----------------------------------------------------------------------------------------------------------------------
 
@@ -93,14 +93,14 @@ struct Timer {
     for (const Range& run : r.forest.runs) {
       std::vector<int64_t> n(static_cast<size_t>(lines), 0);
       for (int l = 0; l < lines; l++)
-        for (int id : r.payload) {
+        for (const BufferId id : r.payload) {
           const int p = static_cast<int>(run.begin);
           n[static_cast<size_t>(l)] +=
               wavelets(device, sizes.tensor(id).dtype, r.axis == Axis::y ? sizes.held(id, s, l, p) : sizes.held(id, s, p, l));
         }
       words.push_back(std::move(n));
     }
-    const bool fp16 = std::any_of(r.payload.begin(), r.payload.end(), [&](int id) { return sizes.tensor(id).dtype == Dtype::f16; });
+    const bool fp16 = std::any_of(r.payload.begin(), r.payload.end(), [&](BufferId id) { return sizes.tensor(id).dtype == Dtype::f16; });
     if (r.axis == Axis::y) return time_reduce(c, device, r, words, fp16, tally);
     Clocks turned = transposed(c);
     time_reduce(turned, device, r, words, fp16, tally);
@@ -109,13 +109,13 @@ struct Timer {
 
   void ring_reduce(Clocks& c, const RingReduce& r, const Scope& s, Tally& tally) const {
     std::vector<Dtype> types;
-    for (int id : r.payload) types.push_back(sizes.tensor(id).dtype);
+    for (const BufferId id : r.payload) types.push_back(sizes.tensor(id).dtype);
     std::vector<std::vector<std::vector<int64_t>>> held(r.runs.size());
     for (size_t i = 0; i < r.runs.size(); i++)
       for (int l = 0; l < (r.axis == Axis::y ? c.w : c.h); l++) {
         const int p = static_cast<int>(r.runs[i].begin);
         std::vector<int64_t> n;
-        for (int id : r.payload) n.push_back(r.axis == Axis::y ? sizes.held(id, s, l, p) : sizes.held(id, s, p, l));
+        for (const BufferId id : r.payload) n.push_back(r.axis == Axis::y ? sizes.held(id, s, l, p) : sizes.held(id, s, p, l));
         held[i].push_back(std::move(n));
       }
     if (r.axis == Axis::y) return time_ring_reduce(c, device, r, types, held, tally);
@@ -148,7 +148,8 @@ struct Timer {
     std::vector<uint32_t> words(static_cast<size_t>(c.w), 0), cycles(words);
     for (int x = 0; x < c.w; x++) {
       const size_t at = static_cast<size_t>(x);
-      for (int id : shift.buffers) words[at] += static_cast<uint32_t>(wavelets(device, sizes.tensor(id).dtype, sizes.held(id, 1, s, x, 0)));
+      for (const BufferId id : shift.buffers)
+        words[at] += static_cast<uint32_t>(wavelets(device, sizes.tensor(id).dtype, sizes.held(id, 1, s, x, 0)));
       cycles[at] = static_cast<uint32_t>(stream_cycles(device, words[at]));
     }
     for (int64_t y = std::max<int64_t>(1, first); y < c.h; y++) {
@@ -178,7 +179,7 @@ struct Timer {
     });
   }
 
-  void product(Clocks& c, const Group& g, const Scope& s, int region, Tally& tally) const {
+  void product(Clocks& c, const Group& g, const Scope& s, RegionId region, Tally& tally) const {
     std::vector<ProductSizes> all;
     for (size_t r = 0; r < g.runs.size(); r++) {
       int64_t first_head = static_cast<int64_t>(r), heads = 1;
@@ -237,11 +238,10 @@ struct Timer {
   // of the destination. A relayout is within reach of the bisections: a line of S cores with n wavelets a core needs S n / 4 cycles a
   // direction, on the sender's side and on the receiver's, each of which its other moves wait for.
   MoveCycles move_cycles(const Move& m, const Scope& s, Tally& tally) const {
-    const Rect from = program.regions[static_cast<size_t>(sizes.buffer(m.source).region)].rect,
-               to = program.regions[static_cast<size_t>(sizes.buffer(m.destination).region)].rect;
+    const Rect from = program.regions[sizes.buffer(m.source).region].rect, to = program.regions[sizes.buffer(m.destination).region].rect;
     int64_t most = 0;
     const bool row = m.kind != MoveKind::relay;
-    const int carrier = m.kind == MoveKind::row_in ? m.source : m.destination;
+    const BufferId carrier = m.kind == MoveKind::row_in ? m.source : m.destination;
     for (int x : {0, to.w / 2, to.w - 1})
       for (int y : {0, to.h / 2, to.h - 1})
         most = std::max(most, sizes.held(carrier, s, std::min(x, (carrier == m.source ? from : to).w - 1),
@@ -271,17 +271,17 @@ struct Timer {
   }
 
   // The routers of a region get the routes of another phase: every core rewrites each colour of that phase, one after the other.
-  void change_routes(const Step& step, int region) {
-    int& set = routes_of[static_cast<size_t>(region)];
+  void change_routes(const Step& step, RegionId region) {
+    PhaseId& set = routes_of[region];
     if (step.routes.empty() || step.phase == set) return;
-    const bool first = set < 0;  // set before the entry starts
+    const bool first = !set.exists();  // set before the entry starts
     set = step.phase;
     if (first) return;
     std::set<int> colours;
     for (const Route& r : program.routes)
       if (r.phase == step.phase && r.region == region) colours.insert(r.colours.begin(), r.colours.end());
-    Clocks& c = clocks[static_cast<size_t>(region)];
-    ClockStats& known = known_stats[static_cast<size_t>(region)];
+    Clocks& c = clocks[region];
+    ClockStats& known = known_stats[region];
     const uint64_t cycles = static_cast<uint64_t>(device.route_change_cycles) * colours.size();
     settle(c, known);
     known = stats(c);
@@ -298,15 +298,15 @@ struct Timer {
   }
 
   // Does a leaf or a product, and books what it moved the latest clock by. Sends and receives only raise the floor of a region.
-  void leaf(const Step& step, int region, const Scope& s) {
+  void leaf(const Step& step, RegionId region, const Scope& s) {
     change_routes(step, region);
-    Clocks& c = clocks[static_cast<size_t>(region)];
-    ClockStats& known = known_stats[static_cast<size_t>(region)];
+    Clocks& c = clocks[region];
+    ClockStats& known = known_stats[region];
     const uint64_t before = std::max(latest, known.latest);
     const double sum_before = known.sum;
     Tally tally;
     if (const auto* send = std::get_if<Send>(&step.what)) {
-      const Move& move = program.moves[static_cast<size_t>(send->move)];
+      const Move& move = program.moves[send->move];
       const MoveCycles cycles = move_cycles(move, s, tally);
       uint64_t& links_free = receiver_free[sizes.buffer(move.destination).region];
       const uint64_t begin = cycles.filling == 0 ? known.latest : std::max(known.latest, links_free);
@@ -384,7 +384,7 @@ struct Timer {
   }
 
   // Whether a turn of a loop has a product of so many core-steps that one turn has to stand for all of them.
-  bool large_product(const Steps& steps, int region, int64_t core_steps) const {
+  bool large_product(const Steps& steps, RegionId region, int64_t core_steps) const {
     const Extent e = sizes.extent_of(region);
     if (int64_t{e.w} * e.h * std::max(e.w, e.h) < core_steps) return false;
     return std::any_of(steps.begin(), steps.end(), [&](const Step& st) {
@@ -416,11 +416,11 @@ struct Timer {
   // All turns of a loop. Turns with the same sizes repeat: once a turn leaves the pattern of clocks as it found it, so do all later ones,
   // exactly; after options.turns of them the rest is taken to last as long as the latest. Layers that another region has done already, from
   // clocks that were all equal too, are not timed again.
-  void loop(const Loop& l, int region, Scope s) {
+  void loop(const Loop& l, RegionId region, Scope s) {
     const int64_t n = turns(l, s);
     const bool receives = any<Receive>(l.body), sends = any<Send>(l.body);
-    Clocks& c = clocks[static_cast<size_t>(region)];
-    ClockStats& known = known_stats[static_cast<size_t>(region)];
+    Clocks& c = clocks[region];
+    ClockStats& known = known_stats[region];
     const bool remembers = l.var == LoopVar::layer && !receives && !sends && !options.watch && region_lists > 1;
     const int64_t most_turns =
         options.turns > 1 && large_product(l.body, region, l.var == LoopVar::layer ? int64_t{1} << 24 : int64_t{1} << 26) ? 1
@@ -429,7 +429,7 @@ struct Timer {
     const Start start{.known = known, .report = report, .latest = latest};
     std::string key;
     if (remembers && start.known.earliest == start.known.latest) {
-      key = fmt::format("{}x{} {} {}", c.w, c.h, routes_of[static_cast<size_t>(region)], sizes.signature(l.body));
+      key = fmt::format("{}x{} {} {}", c.w, c.h, routes_of[region].number, sizes.signature(l.body));
       const auto before = known_turns.find(key);
       if (before != known_turns.end() && before->second.count < n) return again(before->second, n, region);
     }
@@ -449,7 +449,7 @@ struct Timer {
       const std::vector<uint32_t> before = c.t;
       const ClockStats stats_before = known;
       const TimeReport report_before = report;
-      const std::map<int, std::deque<uint64_t>> arrivals_before = sends ? arrivals : std::map<int, std::deque<uint64_t>>();
+      const std::map<MoveId, std::deque<uint64_t>> arrivals_before = sends ? arrivals : std::map<MoveId, std::deque<uint64_t>>();
       steps(l.body, region, s);
       settle(c, known);
       const bool same = same_pattern(before, c.t);
@@ -474,8 +474,8 @@ struct Timer {
   }
 
   void remember(const std::string& key, int64_t count, const Clocks& c, const Start& start, const ClockStats& stats_before,
-                const TimeReport& report_before, int region) {
-    const ClockStats& now = known_stats[static_cast<size_t>(region)];
+                const TimeReport& report_before, RegionId region) {
+    const ClockStats& now = known_stats[region];
     // Only where the steps moved the latest clock of all, so that their cycles are their own.
     if (start.known.latest < start.latest) return;
     Turns turns_done{.count = count, .t = c.t, .base = c.base - start.known.latest};
@@ -484,13 +484,13 @@ struct Timer {
     turns_done.latest_turn.latest = now.latest - stats_before.latest;
     turns_done.report = less(report, start.report);
     turns_done.report_before_latest = less(report_before, start.report);
-    turns_done.routes = routes_of[static_cast<size_t>(region)];
+    turns_done.routes = routes_of[region];
     known_turns[key] = std::move(turns_done);
   }
 
-  void again(const Turns& turns_done, int64_t n, int region) {
-    Clocks& c = clocks[static_cast<size_t>(region)];
-    ClockStats& known = known_stats[static_cast<size_t>(region)];
+  void again(const Turns& turns_done, int64_t n, RegionId region) {
+    Clocks& c = clocks[region];
+    ClockStats& known = known_stats[region];
     c.t = turns_done.t;
     c.base = known.latest + turns_done.base;
     c.floor = 0;
@@ -510,7 +510,7 @@ struct Timer {
     add(turns_done.report_before_latest);
     const TimeReport before_latest = report;
     report = now;
-    routes_of[static_cast<size_t>(region)] = turns_done.routes;
+    routes_of[region] = turns_done.routes;
     extrapolate(c, known, n - turns_done.count, turns_done.latest_turn.latest, before_latest);
   }
 
@@ -541,7 +541,7 @@ struct Timer {
   }
 
   // What the latest turn of a loop sent is sent `times` more times, a turn's cycles later each.
-  void repeat_sends(const std::map<int, std::deque<uint64_t>>& before, int64_t times, uint64_t cycles) {
+  void repeat_sends(const std::map<MoveId, std::deque<uint64_t>>& before, int64_t times, uint64_t cycles) {
     for (auto& [move, queue] : arrivals) {
       const auto old = before.find(move);
       const size_t known = old == before.end() ? 0 : old->second.size(), fresh = queue.size() - known;
@@ -564,11 +564,11 @@ struct Timer {
     report.wavelets_received += times * turn.wavelets_received;
   }
 
-  void steps(const Steps& list, int region, const Scope& s) {
+  void steps(const Steps& list, RegionId region, const Scope& s) {
     for (const Step& st : list) step(st, region, s);
   }
 
-  void step(const Step& st, int region, const Scope& s) {
+  void step(const Step& st, RegionId region, const Scope& s) {
     if (const auto* l = std::get_if<Loop>(&st.what)) return loop(*l, region, s);
     if (const auto* g = std::get_if<Group>(&st.what); g != nullptr && !is_product(g->kind)) return steps(g->body, region, s);
     leaf(st, region, s);
@@ -583,13 +583,13 @@ TimeReport time_entry(const Program& program, const Device& device, const std::s
   Timer timer{.program = program, .device = device, .options = options};
   for (const Region& r : program.regions) {
     Clocks c{.w = r.rect.w, .h = r.rect.h, .t = {}};
-    timer.clocks.push_back(std::move(c));
+    timer.clocks.add(std::move(c));
   }
-  timer.known_stats.resize(timer.clocks.size());
+  timer.known_stats = IdVector<RegionId, ClockStats>(timer.clocks.size());
   timer.region_lists = e.lists.size();
-  timer.routes_of.assign(timer.clocks.size(), -1);
+  timer.routes_of = IdVector<RegionId, PhaseId>(timer.clocks.size());
   for (const RegionSteps& list : e.lists) {
-    Clocks& c = timer.clocks[static_cast<size_t>(list.region)];
+    Clocks& c = timer.clocks[list.region];
     c.t.assign(static_cast<size_t>(c.w) * static_cast<size_t>(c.h), 0);
   }
   // Regions wait for each other: what one of them idles is not a step's. The cycles of the steps of the list that ends last, and of those
