@@ -90,7 +90,7 @@ std::vector<float> by_run(const GemmShape& s, const Lowered& l, const Matrices& 
   run::pack_columns(panels, x.b.data(), s.n);
   weights->matrices["b"].push_back(std::move(panels));
   const auto machine = run::make_machine(l, weights);
-  machine->values[0][0] = x.a;
+  machine->values.front()[0] = x.a;
   run::run(*machine, "gemm", {.rows = s.m}, {});
   return run::tensor_values(*machine, "c", 0, {.rows = s.m});
 }

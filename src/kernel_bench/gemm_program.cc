@@ -28,8 +28,8 @@ Program gemm_program(const GemmShape& s, Extent device_mesh) {
   p.numerics = s.numerics;
   p.mesh = device_mesh;
   const int L = std::max(s.mesh.w, s.mesh.h);
-  const int region = add_region(p, {.name = "gemm", .rect = {0, 0, s.mesh.w, s.mesh.h}});
-  const int phase = add_phase(p, "gemm");
+  const RegionId region = add_region(p, {.name = "gemm", .rect = {0, 0, s.mesh.w, s.mesh.h}});
+  const PhaseId phase = add_phase(p, "gemm");
   const Dtype operand = s.numerics == Numerics::fp32 ? Dtype::f32 : Dtype::f16,
               sum = s.numerics == Numerics::fp16 ? Dtype::f16 : Dtype::f32;
   const bool ring = s.algorithm == GemmAlgorithm::meshgemm, travels = ring || s.algorithm == GemmAlgorithm::cannon;
@@ -39,16 +39,16 @@ Program gemm_program(const GemmShape& s, Extent device_mesh) {
   auto tensor = [&](const char* name, Dtype type, Dim first, Dim second) {
     return add_tensor(p, {.name = name, .dtype = type, .dims = {std::move(first), std::move(second)}});
   };
-  auto buffer = [&](const char* name, int of, BufferKind kind, std::vector<DimCut> cuts, int slots) {
+  auto buffer = [&](const char* name, TensorId of, BufferKind kind, std::vector<DimCut> cuts, int slots) {
     return add_buffer(
         p, {.name = name, .tensor = of, .region = region, .kind = kind, .cuts = std::move(cuts), .slots = slots, .phases = {phase}});
   };
-  const int a_all = tensor("a", operand, rows, dim("k", s.k)), b_all = tensor("b", operand, dim("k", s.k), dim("n", s.n)),
-            c_all = tensor("c", sum, rows, dim("n", s.n));
+  const TensorId a_all = tensor("a", operand, rows, dim("k", s.k)), b_all = tensor("b", operand, dim("k", s.k), dim("n", s.n)),
+                 c_all = tensor("c", sum, rows, dim("n", s.n));
   const int slots = travels ? 2 : 1;
-  const int a = buffer("a", a_all, BufferKind::activations, {along_y, along_x}, slots);
-  const int b = buffer("b", b_all, BufferKind::weights, {along_y, along_x}, slots);
-  const int c = buffer("c", c_all, BufferKind::activations, {along_y, along_x}, 1);
+  const BufferId a = buffer("a", a_all, BufferKind::activations, {along_y, along_x}, slots);
+  const BufferId b = buffer("b", b_all, BufferKind::weights, {along_y, along_x}, slots);
+  const BufferId c = buffer("c", c_all, BufferKind::activations, {along_y, along_x}, 1);
   const Site site{p, region, phase};
   Step gemm;
   if (travels) {

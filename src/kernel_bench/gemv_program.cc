@@ -48,19 +48,19 @@ Program gemv_program(const GemvShape& s, Extent device_mesh) {
   p.name = "gemv";
   p.numerics = s.numerics;
   p.mesh = device_mesh;
-  const int region = add_region(p, {.name = "gemv", .rect = {0, 0, s.mesh.w, h}});
-  const int phase = add_phase(p, "gemv");
+  const RegionId region = add_region(p, {.name = "gemv", .rect = {0, 0, s.mesh.w, h}});
+  const PhaseId phase = add_phase(p, "gemv");
   const Dtype operand = s.numerics == Numerics::fp32 ? Dtype::f32 : Dtype::f16,
               sum = s.numerics == Numerics::fp16 ? Dtype::f16 : Dtype::f32;
   const DimCut k_cut{.dim = 0, .axis = Axis::y, .cut = parts_cut(h)};
   auto buffer = [&](const char* name, Dtype type, std::vector<Dim> dims, BufferKind kind, std::vector<DimCut> cuts) {
-    const int tensor = add_tensor(p, {.name = name, .dtype = type, .dims = std::move(dims)});
+    const TensorId tensor = add_tensor(p, {.name = name, .dtype = type, .dims = std::move(dims)});
     return add_buffer(p, {.name = name, .tensor = tensor, .region = region, .kind = kind, .cuts = std::move(cuts), .phases = {phase}});
   };
-  const int x = buffer("x", operand, {dim("k", s.k)}, BufferKind::activations, {k_cut});
-  const int w = buffer("w", operand, {dim("k", s.k), dim("n", s.n)}, BufferKind::weights,
-                       {k_cut, {.dim = 1, .axis = Axis::x, .cut = parts_cut(s.mesh.w)}});
-  const int y = buffer("y", sum, {dim("n", s.n)}, BufferKind::partials, {{.dim = 0, .axis = Axis::x, .cut = parts_cut(s.mesh.w)}});
+  const BufferId x = buffer("x", operand, {dim("k", s.k)}, BufferKind::activations, {k_cut});
+  const BufferId w = buffer("w", operand, {dim("k", s.k), dim("n", s.n)}, BufferKind::weights,
+                            {k_cut, {.dim = 1, .axis = Axis::x, .cut = parts_cut(s.mesh.w)}});
+  const BufferId y = buffer("y", sum, {dim("n", s.n)}, BufferKind::partials, {{.dim = 0, .axis = Axis::x, .cut = parts_cut(s.mesh.w)}});
   const Site site{p, region, phase};
   Step step;
   if (s.allreduce == "ring") {

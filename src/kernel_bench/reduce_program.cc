@@ -107,10 +107,10 @@ Program reduce_program(const ReduceShape& s, Extent device_mesh) {
   p.numerics = s.dtype == Dtype::f16 ? Numerics::fp16 : Numerics::fp32;
   p.mesh = device_mesh;
   const bool along_x = s.size <= device_mesh.w;
-  const int region = add_region(p, {.name = "line", .rect = along_x ? Rect{0, 0, s.size, 1} : Rect{0, 0, 1, s.size}});
-  const int phase = add_phase(p, "reduce");
-  const int tensor = add_tensor(p, {.name = "v", .dtype = s.dtype, .dims = {dim("n", s.words)}});
-  const int buffer = add_buffer(p, {.name = "v", .tensor = tensor, .region = region, .kind = BufferKind::partials, .phases = {phase}});
+  const RegionId region = add_region(p, {.name = "line", .rect = along_x ? Rect{0, 0, s.size, 1} : Rect{0, 0, 1, s.size}});
+  const PhaseId phase = add_phase(p, "reduce");
+  const TensorId tensor = add_tensor(p, {.name = "v", .dtype = s.dtype, .dims = {dim("n", s.words)}});
+  const BufferId buffer = add_buffer(p, {.name = "v", .tensor = tensor, .region = region, .kind = BufferKind::partials, .phases = {phase}});
   const Site site{p, region, phase};
   const Axis axis = along_x ? Axis::x : Axis::y;
   Step step;

@@ -13,7 +13,7 @@ namespace {
 // The casts of both operands; none along an axis of one core, which has its tiles where they arrive.
 Steps casts_of(const Site& site, const std::string& name, const Casts& casts, const CastOperands& o, int64_t ahead, bool all) {
   Steps steps;
-  auto add = [&](const char* suffix, Axis axis, int from, int to, const std::vector<int>& routes) {
+  auto add = [&](const char* suffix, Axis axis, BufferId from, BufferId to, const std::vector<RouteId>& routes) {
     if (side(extent(site), axis) > 1)
       steps.push_back({.name = name + suffix,
                        .phase = site.phase,
@@ -45,7 +45,7 @@ Casts add_casts(const Site& site, const std::string& name) {
   for (const Axis axis : {Axis::x, Axis::y}) {
     std::vector<Path> paths = cast_paths(side(extent(site), axis));
     if (paths.empty()) continue;
-    const int route = add_route(site.program, name + (axis == Axis::x ? ".x" : ".y"), site.phase, site.region, axis, std::move(paths));
+    const RouteId route = add_route(site.program, name + (axis == Axis::x ? ".x" : ".y"), site.phase, site.region, axis, std::move(paths));
     (axis == Axis::x ? casts.x_routes : casts.y_routes).push_back(route);
   }
   return casts;

@@ -12,16 +12,16 @@ namespace wafer::kernels {
 
 // From every core of a line to all others, on both axes.
 struct Casts {
-  std::vector<int> x_routes, y_routes;
+  std::vector<mesh::RouteId> x_routes, y_routes;
 };
 Casts add_casts(const Site& site, const std::string& name);
 
 struct CastOperands {
-  int a = 0;       // [rows][k]: rows along y, k along x
-  int b = 0;       // [k][n]: k along y, n along x
-  int c = 0;       // [rows][n]
-  int a_here = 0;  // where tiles of A arrive: a block of k, or all of k
-  int b_here = 0;
+  mesh::BufferId a{};       // [rows][k]: rows along y, k along x
+  mesh::BufferId b{};       // [k][n]: k along y, n along x
+  mesh::BufferId c{};       // [rows][n]
+  mesh::BufferId a_here{};  // where tiles of A arrive: a block of k, or all of k
+  mesh::BufferId b_here{};
 };
 
 // SUMMA: the blocks of k one after the other; the column that owns a block sends its tiles of A along x, the row that owns it its tiles of

@@ -18,10 +18,12 @@ using namespace mesh;
 
 const Extent kShapes[] = {{1, 1}, {1, 2}, {2, 1}, {2, 2}, {3, 3}, {5, 5}, {8, 3}, {3, 8}, {13, 11}, {1, 7}, {7, 1}};
 
+constexpr BufferId kA{0}, kB{1}, kC{2}, kD{3};
+
 // A region to put one kernel in, with four buffers of no size.
 struct Bench {
   Program p;
-  Site site{p};
+  Site site{p, RegionId{0}, PhaseId{0}};
 
   explicit Bench(Extent e) {
     p.mesh = e;
@@ -33,7 +35,7 @@ struct Bench {
 
   // Verifies a program with this step alone; returns its colours.
   int check(Step step) {
-    p.entries = {{.name = "go", .lists = {{.region = 0, .steps = {std::move(step)}}}}};
+    p.entries = {{.name = "go", .lists = {{.region = RegionId{0}, .steps = {std::move(step)}}}}};
     for (const Diagnostic& d : verify(p, {.mesh = p.mesh, .sram_bytes = 1 << 20, .colours = 24}))
       ADD_FAILURE() << d.where << ": " << d.text;
     return colours_max(p);
@@ -63,7 +65,7 @@ TEST(Reduce, OnLinesOfAnyLength) {
       for (int K = 1; K <= 3; K++) {
         Bench b(axis == Axis::x ? Extent{n, 2} : Extent{2, n});
         const ReduceLine line = add_reduce_line(b.site, "line", axis, line_forest(n, even_groups(n, K)));
-        EXPECT_LE(b.check(reduce(b.site, "sum", line, ReduceOp::add, {0})), 2 * K + 1);
+        EXPECT_LE(b.check(reduce(b.site, "sum", line, ReduceOp::add, {kA})), 2 * K + 1);
       }
 }
 
@@ -72,7 +74,7 @@ TEST(Reduce, InsideRuns) {
     for (int heads = 1; heads <= 6; heads++) {
       Bench b({W, 3});
       const ReduceLine line = add_reduce_line(b.site, "head", Axis::x, run_forest(head_runs(heads, W), 2));
-      EXPECT_LE(b.check(reduce(b.site, "sum", line, ReduceOp::max, {0})), 5);
+      EXPECT_LE(b.check(reduce(b.site, "sum", line, ReduceOp::max, {kA})), 5);
     }
 }
 
@@ -83,21 +85,21 @@ TEST(Reduce, OnRingsOfAnyLength) {
       std::vector<Range> runs = {{0, n}};
       if (n > 5) runs = {{0, n / 3}, {n / 3, n}};
       const RingLine line = add_ring_line(b.site, "ring", axis, runs);
-      EXPECT_LE(b.check(ring_reduce(b.site, "sum", line, ReduceOp::add, {0, 1})), 3);
+      EXPECT_LE(b.check(ring_reduce(b.site, "sum", line, ReduceOp::add, {kA, kB})), 3);
     }
 }
 
 TEST(Reduce, AGemvIsItsProductsAndOneReduction) {
   Bench b({4, 6});
   const ReduceLine line = add_reduce_line(b.site, "y", Axis::y, line_forest(6, {2}));
-  const Step gemv = mesh_gemv(b.site, "qkv", 0, {{.weights = 1, .out = 2}, {.weights = 1, .out = 3}}, line);
+  const Step gemv = mesh_gemv(b.site, "qkv", kA, {{.weights = kB, .out = kC}, {.weights = kB, .out = kD}}, line);
   const Group& g = group_of(gemv);
   EXPECT_EQ(g.kind, GroupKind::fold);
   ASSERT_EQ(g.body.size(), 3u);
   EXPECT_EQ(std::get<Local>(g.body[0].what).op, LocalOp::mat_vec);
-  EXPECT_EQ(std::get<Local>(g.body[1].what).out, std::vector<int>{3});
+  EXPECT_EQ(std::get<Local>(g.body[1].what).out, std::vector<BufferId>{kD});
   const Reduce& r = std::get<Reduce>(g.body[2].what);
-  EXPECT_EQ(r.payload, (std::vector<int>{2, 3}));
+  EXPECT_EQ(r.payload, (std::vector<BufferId>{kC, kD}));
   EXPECT_TRUE(r.broadcast);
   b.check(gemv);
 }
@@ -108,7 +110,7 @@ TEST(MeshGemm, OnAnyRectangle) {
   for (const Extent e : kShapes) {
     Bench b(e);
     const Rings rings = add_rings(b.site, "ring", {{0, e.w}}, false);
-    EXPECT_LE(b.check(mesh_gemm(b.site, "c", rings, {.a = 0, .b = 1, .c = 2})), 9);
+    EXPECT_LE(b.check(mesh_gemm(b.site, "c", rings, {.a = kA, .b = kB, .c = kC})), 9);
   }
 }
 
@@ -117,7 +119,7 @@ TEST(MeshGemm, StepsAreThoseOfTheLongerSide) {
     const int L = std::max(e.w, e.h);
     Bench b(e);
     const Rings rings = add_rings(b.site, "ring", {{0, e.w}}, false);
-    const Step gemm = mesh_gemm(b.site, "c", rings, {.a = 0, .b = 1, .c = 2});
+    const Step gemm = mesh_gemm(b.site, "c", rings, {.a = kA, .b = kB, .c = kC});
     const Group& g = group_of(gemm);
     EXPECT_EQ(g.kind, GroupKind::gemm);
     ASSERT_EQ(g.body.size(), L > 1 ? 2u : 1u);
@@ -126,7 +128,7 @@ TEST(MeshGemm, StepsAreThoseOfTheLongerSide) {
     EXPECT_EQ(steps.var, LoopVar::ring_step);
     EXPECT_EQ(group_of(steps.body[0]).kind, GroupKind::overlap);
     EXPECT_EQ(group_of(steps.body[0]).body.size(), 3u);
-    const Step again = mesh_gemm(b.site, "d", rings, {.a = 0, .b = 1, .c = 3, .a_aligned = true});
+    const Step again = mesh_gemm(b.site, "d", rings, {.a = kA, .b = kB, .c = kD, .a_aligned = true});
     EXPECT_EQ(group_of(again).body.size(), 1u);
   }
 }
@@ -137,7 +139,7 @@ TEST(MeshGemm, EveryCoreMeetsEveryBlockOnce) {
   for (const int L : {1, 2, 3, 4, 5, 8, 11}) {
     Bench bench({L, L});
     const Rings rings = add_rings(bench.site, "ring", {{0, L}}, true);
-    const Step gemm = mesh_gemm(bench.site, "c", rings, {.a = 0, .b = 1, .c = 2, .align_b = AlignB::shifted});
+    const Step gemm = mesh_gemm(bench.site, "c", rings, {.a = kA, .b = kB, .c = kC, .align_b = AlignB::shifted});
     // a[i][j], b[i][j]: the k block that core (i, j) holds of A's row i and of B's column j
     std::vector<std::vector<int>> a(static_cast<size_t>(L), std::vector<int>(static_cast<size_t>(L))), b = a;
     for (size_t i = 0; i < a.size(); i++)
@@ -189,7 +191,7 @@ TEST(GemmT, OnAnyRectangleInRuns) {
       Bench b(e);
       const std::vector<Range> runs = head_runs(heads, e.w);
       const Rings rings = add_rings(b.site, "ring", runs, true);
-      const Step scores = gemm_t(b.site, "scores", rings, {.a = 0, .b = 1, .partial = 2, .c = 3, .heads = heads});
+      const Step scores = gemm_t(b.site, "scores", rings, {.a = kA, .b = kB, .partial = kC, .c = kD, .heads = heads});
       EXPECT_LE(b.check(scores), 16);
       int64_t L = e.h;
       for (const Range& r : runs) L = std::max(L, r.size());
@@ -201,7 +203,7 @@ TEST(GemmT, OnAnyRectangleInRuns) {
       leaves(g.body, order);
       ASSERT_EQ(order.size(), 3u);
       EXPECT_TRUE(std::holds_alternative<RootReduce>(order[2]->what));
-      b.check(mesh_gemm(b.site, "values", rings, {.a = 0, .b = 1, .c = 3, .align_b = AlignB::shifted, .heads = heads}));
+      b.check(mesh_gemm(b.site, "values", rings, {.a = kA, .b = kB, .c = kD, .align_b = AlignB::shifted, .heads = heads}));
     }
 }
 
@@ -210,21 +212,21 @@ TEST(GemmT, OnAnyRectangleInRuns) {
 TEST(Transfer, KvShiftOnColumnsOfAnyHeight) {
   for (int h = 1; h <= 12; h++) {
     Bench b({3, h});
-    EXPECT_LE(b.check(kv_shift(b.site, "shift", {0, 1}, add_kv_shift_routes(b.site))), 2);
+    EXPECT_LE(b.check(kv_shift(b.site, "shift", {kA, kB}, add_kv_shift_routes(b.site))), 2);
   }
 }
 
 TEST(Transfer, MulticastReachesTheLineFromAnyCore) {
   for (int w = 1; w <= 12; w++) {
     Bench b({w, 2});
-    EXPECT_LE(b.check(multicast(b.site, "row", Axis::x, 0, add_relay_routes(b.site, "relay", Axis::x))), 4);
+    EXPECT_LE(b.check(multicast(b.site, "row", Axis::x, kA, add_relay_routes(b.site, "relay", Axis::x))), 4);
   }
 }
 
 TEST(Transfer, AMoveIsASendAndAReceive) {
   Bench b({2, 2});
-  const int m = add_move(b.p, {.name = "hand_over", .source = 0, .destination = 1});
-  const std::vector<int> routes = move_routes(b.site);
+  const MoveId m = add_move(b.p, {.name = "hand_over", .source = kA, .destination = kB});
+  const std::vector<RouteId> routes = move_routes(b.site);
   EXPECT_EQ(move_routes(b.site), routes) << "found again, not added again";
   const Step first = send(b.site, m, routes), second = receive(b.site, m, routes);
   EXPECT_EQ(first.name, "hand_over.send");

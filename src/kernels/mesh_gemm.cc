@@ -17,7 +17,7 @@ int64_t ring_steps(const Site& site, const std::vector<Range>& runs) {
   return L;
 }
 
-Step shift(const Site& site, const std::string& name, ShiftKind kind, Axis axis, int buffer, const Rings& rings) {
+Step shift(const Site& site, const std::string& name, ShiftKind kind, Axis axis, BufferId buffer, const Rings& rings) {
   return {.name = name,
           .phase = site.phase,
           .what = Shift{.kind = kind, .axis = axis, .buffer = buffer, .runs = rings.runs, .order = rings.order},
@@ -35,7 +35,7 @@ Step ring_loop(const Site& site, std::string name, int64_t count, Steps body, bo
 Rings add_rings(const Site& site, const std::string& name, std::vector<Range> runs, bool gemm_t, LineOrder order) {
   Rings rings{.runs = std::move(runs), .x_routes = {}, .y_routes = {}, .chain_routes = {}, .order = order};
   const std::vector<Range> column = {{0, extent(site).h}};
-  auto add = [&](std::vector<int>& routes, const std::string& suffix, Axis axis, std::vector<Path> paths) {
+  auto add = [&](std::vector<RouteId>& routes, const std::string& suffix, Axis axis, std::vector<Path> paths) {
     if (!paths.empty()) routes.push_back(add_route(site.program, name + suffix, site.phase, site.region, axis, std::move(paths)));
   };
   add(rings.x_routes, ".x.down", Axis::x, ring_paths(rings.runs, true, order));

@@ -16,9 +16,9 @@ namespace wafer::kernels {
 
 // The rings of the rectangles that stand side by side in a region: one over its whole width, or one for each head run.
 struct Rings {
-  std::vector<mesh::Range> runs;        // columns of each rectangle
-  std::vector<int> x_routes, y_routes;  // one ring position down, and up for the alignment
-  std::vector<int> chain_routes;        // neighbour to neighbour along x, for the row sums of GEMM-T
+  std::vector<mesh::Range> runs;                  // columns of each rectangle
+  std::vector<mesh::RouteId> x_routes, y_routes;  // one ring position down, and up for the alignment
+  std::vector<mesh::RouteId> chain_routes;        // neighbour to neighbour along x, for the row sums of GEMM-T
   mesh::LineOrder order = mesh::LineOrder::interleaved;
 };
 
@@ -29,9 +29,9 @@ Rings add_rings(const Site& site, const std::string& name, std::vector<mesh::Ran
 enum class AlignB { placed, shifted };  // weights lie aligned already; K and V tiles are aligned by shifts along y
 
 struct GemmOperands {
-  int a = 0;               // [rows][k]: rows along y, k along x
-  int b = 0;               // [k][n]: k along y, n along x
-  int c = 0;               // [rows][n]
+  mesh::BufferId a{};      // [rows][k]: rows along y, k along x
+  mesh::BufferId b{};      // [k][n]: k along y, n along x
+  mesh::BufferId c{};      // [rows][n]
   bool a_aligned = false;  // by an earlier product on the same A
   AlignB align_b = AlignB::placed;
   int heads = 0;          // attention: a product for each KV head, in its own run
@@ -42,10 +42,10 @@ struct GemmOperands {
 mesh::Step mesh_gemm(const Site& site, std::string name, const Rings& rings, const GemmOperands& operands);
 
 struct GemmTOperands {
-  int a = 0;        // [rows][k]: queries
-  int b = 0;        // [n][k]: keys, n along y
-  int partial = 0;  // [heads][rows][n]
-  int c = 0;        // [heads][rows][n]: n along x
+  mesh::BufferId a{};        // [rows][k]: queries
+  mesh::BufferId b{};        // [n][k]: keys, n along y
+  mesh::BufferId partial{};  // [heads][rows][n]
+  mesh::BufferId c{};        // [heads][rows][n]: n along x
   int heads = 0;
 };
 

@@ -16,14 +16,14 @@ ReduceLine add_reduce_line(const Site& site, const std::string& name, Axis axis,
   return line;
 }
 
-Step reduce(const Site& site, std::string name, const ReduceLine& line, ReduceOp op, std::vector<int> payload) {
+Step reduce(const Site& site, std::string name, const ReduceLine& line, ReduceOp op, std::vector<BufferId> payload) {
   return {.name = std::move(name),
           .phase = site.phase,
           .what = Reduce{.op = op, .axis = line.axis, .payload = std::move(payload), .forest = line.forest},
           .routes = line.routes};
 }
 
-Step fold(const Site& site, std::string name, Steps locals, const ReduceLine& line, ReduceOp op, std::vector<int> payload) {
+Step fold(const Site& site, std::string name, Steps locals, const ReduceLine& line, ReduceOp op, std::vector<BufferId> payload) {
   Group group{.kind = GroupKind::fold, .body = std::move(locals)};
   group.body.push_back(reduce(site, name + ".reduce", line, op, std::move(payload)));
   return {.name = std::move(name), .phase = site.phase, .what = std::move(group)};
@@ -36,7 +36,7 @@ RingLine add_ring_line(const Site& site, const std::string& name, Axis axis, std
   return line;
 }
 
-Step ring_reduce(const Site& site, std::string name, const RingLine& line, ReduceOp op, std::vector<int> payload) {
+Step ring_reduce(const Site& site, std::string name, const RingLine& line, ReduceOp op, std::vector<BufferId> payload) {
   return {.name = std::move(name),
           .phase = site.phase,
           .what = RingReduce{.op = op, .axis = line.axis, .payload = std::move(payload), .runs = line.runs},
@@ -45,7 +45,7 @@ Step ring_reduce(const Site& site, std::string name, const RingLine& line, Reduc
 
 namespace {
 
-Steps products_of(const Site& site, const std::string& name, int x, const std::vector<Product>& products) {
+Steps products_of(const Site& site, const std::string& name, BufferId x, const std::vector<Product>& products) {
   Steps locals;
   for (const Product& p : products)
     locals.push_back(
@@ -53,20 +53,20 @@ Steps products_of(const Site& site, const std::string& name, int x, const std::v
   return locals;
 }
 
-std::vector<int> results_of(const std::vector<Product>& products) {
-  std::vector<int> out;
+std::vector<BufferId> results_of(const std::vector<Product>& products) {
+  std::vector<BufferId> out;
   for (const Product& p : products) out.push_back(p.out);
   return out;
 }
 
 }  // namespace
 
-Step mesh_gemv(const Site& site, std::string name, int x, const std::vector<Product>& products, const ReduceLine& line) {
+Step mesh_gemv(const Site& site, std::string name, BufferId x, const std::vector<Product>& products, const ReduceLine& line) {
   Steps locals = products_of(site, name, x, products);
   return fold(site, std::move(name), std::move(locals), line, ReduceOp::add, results_of(products));
 }
 
-Step ring_gemv(const Site& site, std::string name, int x, const std::vector<Product>& products, const RingLine& line) {
+Step ring_gemv(const Site& site, std::string name, BufferId x, const std::vector<Product>& products, const RingLine& line) {
   Group group{.kind = GroupKind::fold, .body = products_of(site, name, x, products)};
   group.body.push_back(ring_reduce(site, name + ".reduce", line, ReduceOp::add, results_of(products)));
   return {.name = std::move(name), .phase = site.phase, .what = std::move(group)};

@@ -11,38 +11,38 @@ namespace wafer::kernels {
 struct ReduceLine {
   mesh::Axis axis = mesh::Axis::x;
   mesh::Forest forest;
-  std::vector<int> routes;
+  std::vector<mesh::RouteId> routes;
 };
 
 ReduceLine add_reduce_line(const Site& site, const std::string& name, mesh::Axis axis, mesh::Forest forest);
 
 // Joins the payload's partial values and hands the result to all cores of each run. Several buffers travel as one vector.
-mesh::Step reduce(const Site& site, std::string name, const ReduceLine& line, mesh::ReduceOp op, std::vector<int> payload);
+mesh::Step reduce(const Site& site, std::string name, const ReduceLine& line, mesh::ReduceOp op, std::vector<mesh::BufferId> payload);
 
 // Local steps that leave partial values, and the reduction that joins them, as one group.
 mesh::Step fold(const Site& site, std::string name, mesh::Steps locals, const ReduceLine& line, mesh::ReduceOp op,
-                std::vector<int> payload);
+                std::vector<mesh::BufferId> payload);
 
 // The interleaved rings of an axis, one for each run, with their routes: three colours.
 struct RingLine {
   mesh::Axis axis = mesh::Axis::x;
   std::vector<mesh::Range> runs;
-  std::vector<int> routes;
+  std::vector<mesh::RouteId> routes;
 };
 
 RingLine add_ring_line(const Site& site, const std::string& name, mesh::Axis axis, std::vector<mesh::Range> runs);
 
 // Joins the payload's partial values on rings: reduce-scatter, and allgather unless the step's broadcast is switched off.
-mesh::Step ring_reduce(const Site& site, std::string name, const RingLine& line, mesh::ReduceOp op, std::vector<int> payload);
+mesh::Step ring_reduce(const Site& site, std::string name, const RingLine& line, mesh::ReduceOp op, std::vector<mesh::BufferId> payload);
 
 struct Product {
-  int weights = 0;  // [k][n], k cut along the line's axis
-  int out = 0;      // [n]
+  mesh::BufferId weights{};  // [k][n], k cut along the line's axis
+  mesh::BufferId out{};      // [n]
 };
 
 // MeshGEMV: x (cut along the line's axis) times several matrices; all results ride in one reduction.
-mesh::Step mesh_gemv(const Site& site, std::string name, int x, const std::vector<Product>& products, const ReduceLine& line);
+mesh::Step mesh_gemv(const Site& site, std::string name, mesh::BufferId x, const std::vector<Product>& products, const ReduceLine& line);
 // The same with the results joined on a ring.
-mesh::Step ring_gemv(const Site& site, std::string name, int x, const std::vector<Product>& products, const RingLine& line);
+mesh::Step ring_gemv(const Site& site, std::string name, mesh::BufferId x, const std::vector<Product>& products, const RingLine& line);
 
 }  // namespace wafer::kernels

@@ -6,10 +6,10 @@ namespace wafer::kernels {
 
 struct Site {
   mesh::Program& program;
-  int region = 0;
-  int phase = 0;
+  mesh::RegionId region{};
+  mesh::PhaseId phase{};
 };
 
-inline mesh::Extent extent(const Site& s) { return mesh::extent(s.program.regions[static_cast<size_t>(s.region)].rect); }
+inline mesh::Extent extent(const Site& s) { return mesh::extent(s.program.regions[s.region].rect); }
 
 }  // namespace wafer::kernels

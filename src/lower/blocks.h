@@ -13,7 +13,7 @@ mesh::Step local(const kernels::Site& site, std::string name, mesh::Local op);
 mesh::Steps decode_layer(const kernels::Site& site, const ModelConfig& config, const DecodeBuffers& b, const Plan& plan);
 
 // One transformer layer of prefill, two phases with their own routes.
-mesh::Steps prefill_layer(const Placement& placement, mesh::Program& program, int region, const PrefillBuffers& b);
+mesh::Steps prefill_layer(const Placement& placement, mesh::Program& program, mesh::RegionId region, const PrefillBuffers& b);
 
 struct HeadSteps {
   mesh::Steps embed_on_all;    // token -> row on every column (decode)

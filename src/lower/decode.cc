@@ -21,7 +21,7 @@ Steps decode_layer(const Site& site, const ModelConfig& c, const DecodeBuffers& 
   const ReduceLine x = add_reduce_line(site, "x.tree", Axis::x, line_forest(e.w, line_groups(plan, e.w)));
   const ReduceLine head =
       add_reduce_line(site, "head.tree", Axis::x, run_forest(head_runs(static_cast<int>(c.kv_heads), e.w), plan.tree_levels));
-  const std::vector<int> kv_up = add_kv_shift_routes(site);
+  const std::vector<RouteId> kv_up = add_kv_shift_routes(site);
 
   Steps s;
   // x -> q, k, v

@@ -12,7 +12,7 @@ HeadSteps head_steps(const Site& site, const ModelConfig& c, const HeadBuffers& 
   const Extent e = extent(site);
   const ReduceLine y = add_reduce_line(site, "head.y.tree", Axis::y, line_forest(e.h, line_groups(plan, e.h)));
   const ReduceLine x = add_reduce_line(site, "head.x.tree", Axis::x, line_forest(e.w, line_groups(plan, e.w)));
-  const std::vector<int> relay = add_relay_routes(site, "head.row", Axis::x);
+  const std::vector<RouteId> relay = add_relay_routes(site, "head.row", Axis::x);
 
   HeadSteps s;
   s.embed_at_owner.push_back(local(site, "look_up", {.op = LocalOp::look_up, .in = {b.embedding, b.token}, .out = {b.x}}));

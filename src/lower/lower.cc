@@ -16,27 +16,27 @@ struct Lowering {
   Placement& at;
   Program& program;
 
-  Site prefill_site(size_t region, int phase) const { return {program, at.prefill_regions[region], phase}; }
-  Site decode_site(size_t region, int phase) const { return {program, at.decode_regions[region], phase}; }
+  Site prefill_site(size_t region, PhaseId phase) const { return {program, at.prefill_regions[region], phase}; }
+  Site decode_site(size_t region, PhaseId phase) const { return {program, at.decode_regions[region], phase}; }
 
-  int move(const std::string& name, MoveKind kind, int source, int destination) {
+  MoveId move(const std::string& name, MoveKind kind, BufferId source, BufferId destination) {
     return add_move(program, {.name = name, .kind = kind, .source = source, .destination = destination});
   }
 
-  static Step send_from(const Site& site, int id) { return send(site, id, move_routes(site)); }
-  static Step receive_at(const Site& site, int id) { return receive(site, id, move_routes(site)); }
+  static Step send_from(const Site& site, MoveId id) { return send(site, id, move_routes(site)); }
+  static Step receive_at(const Site& site, MoveId id) { return receive(site, id, move_routes(site)); }
 
   void append(Steps& to, Steps steps) const {
     for (Step& s : steps) to.push_back(std::move(s));
   }
 
-  static Step layers(const PlacedRegion& r, int phase, Steps body) {
+  static Step layers(const PlacedRegion& r, PhaseId phase, Steps body) {
     return {.name = "layers",
             .phase = phase,
             .what = Loop{.var = LoopVar::layer, .begin = r.first_layer, .fixed = r.layers, .body = std::move(body)}};
   }
 
-  static Step for_rows(int phase, Steps body) {
+  static Step for_rows(PhaseId phase, Steps body) {
     return {.name = "rows", .phase = phase, .what = Loop{.var = LoopVar::row, .count = CountKind::rows, .body = std::move(body)}};
   }
 
@@ -53,12 +53,12 @@ struct Lowering {
     const std::vector<size_t> order = layer_regions(plan);
     const size_t head = static_cast<size_t>(head_region(plan));
     std::vector<Steps> lists(plan.regions.size());
-    const int move_phase = at.prefill_phases.move;
+    const PhaseId move_phase = at.prefill_phases.move;
     const HeadBuffers& hb = at.prefill_head;
     const HeadSteps head_parts = head_steps(prefill_site(head, at.prefill_phases.head), at.config, hb, at.plan);
 
     // token ids enter at the head region; each row goes to its place in the first region's layout
-    const int embed = move("embedding", MoveKind::row_in, hb.x, at.prefill[order.front()].x);
+    const MoveId embed = move("embedding", MoveKind::row_in, hb.x, at.prefill[order.front()].x);
     const Step send_row = send_from(prefill_site(head, move_phase), embed),
                receive_row = receive_at(prefill_site(order.front(), move_phase), embed);
     Steps rows = {{.name = "token.from_host", .phase = at.prefill_phases.head, .what = Host{.to_host = false, .buffer = hb.token}}};
@@ -71,19 +71,20 @@ struct Lowering {
       lists[head].push_back(for_rows(move_phase, std::move(rows)));
       lists[order.front()].push_back(for_rows(move_phase, {receive_row}));
     }
+    MoveId incoming;  // from the region before
     for (size_t i = 0; i < order.size(); i++) {
       const size_t r = order[i];
-      if (i > 0) lists[r].push_back(receive_at(prefill_site(r, move_phase), static_cast<int>(program.moves.size()) - 1));
+      if (i > 0) lists[r].push_back(receive_at(prefill_site(r, move_phase), incoming));
       lists[r].push_back(layers(plan.regions[r], at.prefill_phases.rows, prefill_layer(at, program, at.prefill_regions[r], at.prefill[r])));
-      if (i + 1 < order.size())
-        lists[r].push_back(send_from(prefill_site(r, move_phase),
-                                     move("hand_over." + std::to_string(i), MoveKind::relay, at.prefill[r].x, at.prefill[order[i + 1]].x)));
+      if (i + 1 == order.size()) continue;
+      incoming = move("hand_over." + std::to_string(i), MoveKind::relay, at.prefill[r].x, at.prefill[order[i + 1]].x);
+      lists[r].push_back(send_from(prefill_site(r, move_phase), incoming));
     }
     add_entry("prefill", at.prefill_regions, lists);
 
     // one row of the last region through the head
     std::vector<Steps> row_lists(plan.regions.size());
-    const int out = move("last_row", MoveKind::row_out, at.prefill[order.back()].x, hb.x);
+    const MoveId out = move("last_row", MoveKind::row_out, at.prefill[order.back()].x, hb.x);
     row_lists[order.back()].push_back(send_from(prefill_site(order.back(), move_phase), out));
     row_lists[head].push_back(receive_at(prefill_site(head, move_phase), out));
     append(row_lists[head], head_parts.choose);
@@ -95,7 +96,7 @@ struct Lowering {
     const std::vector<size_t> order = layer_regions(plan);
     const size_t head = static_cast<size_t>(head_region(plan));
     std::vector<Steps> lists(plan.regions.size());
-    const int move_phase = at.decode_phases.move;
+    const PhaseId move_phase = at.decode_phases.move;
     const HeadBuffers& hb = at.decode_head;
     const HeadSteps head_parts = head_steps(decode_site(head, at.decode_phases.head), at.config, hb, at.plan);
 
@@ -103,14 +104,14 @@ struct Lowering {
       lists[head].push_back(
           {.name = "token.from_host", .phase = at.decode_phases.head, .what = Host{.to_host = false, .buffer = hb.token}});
     append(lists[head], head_parts.embed_on_all);
-    int incoming = move("embedding", MoveKind::relay, hb.x, at.decode[order.front()].x);
+    MoveId incoming = move("embedding", MoveKind::relay, hb.x, at.decode[order.front()].x);
     lists[head].push_back(send_from(decode_site(head, move_phase), incoming));
     for (size_t i = 0; i < order.size(); i++) {
       const size_t r = order[i];
       lists[r].push_back(receive_at(decode_site(r, move_phase), incoming));
       lists[r].push_back(layers(plan.regions[r], at.decode_phases.layer,
                                 decode_layer(decode_site(r, at.decode_phases.layer), at.config, at.decode[r], at.plan)));
-      const int next = i + 1 < order.size() ? at.decode[order[i + 1]].x : hb.x;
+      const BufferId next = i + 1 < order.size() ? at.decode[order[i + 1]].x : hb.x;
       incoming = move(i + 1 < order.size() ? "hand_over." + std::to_string(i) : "last_row", MoveKind::relay, at.decode[r].x, next);
       lists[r].push_back(send_from(decode_site(r, move_phase), incoming));
     }
@@ -119,7 +120,7 @@ struct Lowering {
     add_entry("decode", at.decode_regions, lists);
   }
 
-  void add_entry(const std::string& name, const std::vector<int>& regions, std::vector<Steps>& lists) {
+  void add_entry(const std::string& name, const std::vector<RegionId>& regions, std::vector<Steps>& lists) {
     Entry e{.name = name, .lists = {}};
     for (size_t i = 0; i < lists.size(); i++)
       if (!lists[i].empty()) e.lists.push_back({.region = regions[i], .steps = std::move(lists[i])});

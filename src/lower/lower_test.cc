@@ -132,9 +132,9 @@ TEST(Lower, ColoursOnAWideMesh) {
   c.plan.tree_levels = 2;
   expect_legal(c);
   const Lowered lowered = lower(c.config, c.types, c.plan, kMesh);
-  std::vector<std::set<int>> used(lowered.program().phases.size());
-  for (const Route& r : lowered.program().routes) used[static_cast<size_t>(r.phase)].insert(r.colours.begin(), r.colours.end());
-  const auto count = [&](int phase) { return used[static_cast<size_t>(phase)].size(); };
+  IdVector<PhaseId, std::set<int>> used(lowered.program().phases.size());
+  for (const Route& r : lowered.program().routes) used[r.phase].insert(r.colours.begin(), r.colours.end());
+  const auto count = [&](PhaseId phase) { return used[phase].size(); };
   const PrefillPhases& pp = lowered.placement.prefill_phases;
   const DecodePhases& dp = lowered.placement.decode_phases;
   EXPECT_EQ(count(pp.rows), 14u);       // tree along x 2 + 2 + 1, rings: x down 3, x up 3, y down 3

@@ -53,7 +53,7 @@ Steps attention(const Site& site, const ModelConfig& c, const PrefillBuffers& b,
 
 }  // namespace
 
-Steps prefill_layer(const Placement& placement, Program& program, int region, const PrefillBuffers& b) {
+Steps prefill_layer(const Placement& placement, Program& program, RegionId region, const PrefillBuffers& b) {
   const ModelConfig& c = placement.config;
   const Plan& plan = placement.plan;
   const Site rows{program, region, placement.prefill_phases.rows};

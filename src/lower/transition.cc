@@ -12,7 +12,7 @@ using namespace kernels;
 
 namespace {
 
-std::vector<std::pair<int, int>> layer_pairs(const PrefillBuffers& p, const DecodeBuffers& d) {
+std::vector<std::pair<BufferId, BufferId>> layer_pairs(const PrefillBuffers& p, const DecodeBuffers& d) {
   return {{p.w.attn_norm, d.w.attn_norm}, {p.w.q, d.w.q},       {p.w.k, d.w.k},   {p.w.v, d.w.v},       {p.w.o, d.w.o},
           {p.w.ffn_norm, d.w.ffn_norm},   {p.w.gate, d.w.gate}, {p.w.up, d.w.up}, {p.w.down, d.w.down}, {p.k_cache, d.k_cache},
           {p.v_cache, d.v_cache}};
@@ -22,13 +22,14 @@ std::vector<std::pair<int, int>> layer_pairs(const PrefillBuffers& p, const Deco
 
 Entry transition(Placement& at) {
   Program& program = at.program;
-  std::map<int, Steps> lists;
-  auto add = [&](int source, int destination, int copy) {
-    const Buffer &from = program.buffers[static_cast<size_t>(source)], &to = program.buffers[static_cast<size_t>(destination)];
-    const int source_region = from.region, destination_region = to.region;
-    const std::string name = "transition." + program.tensors[static_cast<size_t>(from.tensor)].name +
-                             (from.copies > 1 || from.first_copy > 0 ? "." + std::to_string(copy) : "");
-    const int move = add_move(program, {.name = name, .kind = MoveKind::relay, .source = source, .destination = destination, .copy = copy});
+  std::map<RegionId, Steps> lists;
+  auto add = [&](BufferId source, BufferId destination, int copy) {
+    const Buffer &from = program.buffers[source], &to = program.buffers[destination];
+    const RegionId source_region = from.region, destination_region = to.region;
+    const std::string name =
+        "transition." + program.tensors[from.tensor].name + (from.copies > 1 || from.first_copy > 0 ? "." + std::to_string(copy) : "");
+    const MoveId move =
+        add_move(program, {.name = name, .kind = MoveKind::relay, .source = source, .destination = destination, .copy = copy});
     const Site out{program, source_region, at.transition_phase}, in{program, destination_region, at.transition_phase};
     lists[source_region].push_back(send(out, move, move_routes(out)));
     lists[destination_region].push_back(receive(in, move, move_routes(in)));

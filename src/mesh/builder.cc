@@ -10,12 +10,6 @@ Dim dim(std::string name, SizeKind kind, int64_t limit) { return {std::move(name
 
 namespace {
 
-template <class T>
-int add(std::vector<T>& list, T item) {
-  list.push_back(std::move(item));
-  return static_cast<int>(list.size()) - 1;
-}
-
 // Interval colouring, left to right: optimal, since the paths of a line are intervals.
 std::vector<int> colour(const std::vector<Path>& paths, const std::vector<int>& taken) {
   std::vector<size_t> order(paths.size());
@@ -42,19 +36,19 @@ std::vector<int> colour(const std::vector<Path>& paths, const std::vector<int>& 
 
 }  // namespace
 
-int add_tensor(Program& program, Tensor tensor) { return add(program.tensors, std::move(tensor)); }
-int add_region(Program& program, Region region) { return add(program.regions, std::move(region)); }
-int add_phase(Program& program, std::string name) { return add(program.phases, Phase{.name = std::move(name)}); }
-int add_buffer(Program& program, Buffer buffer) { return add(program.buffers, std::move(buffer)); }
-int add_move(Program& program, Move move) { return add(program.moves, std::move(move)); }
+TensorId add_tensor(Program& program, Tensor tensor) { return program.tensors.add(std::move(tensor)); }
+RegionId add_region(Program& program, Region region) { return program.regions.add(std::move(region)); }
+PhaseId add_phase(Program& program, std::string name) { return program.phases.add(Phase{.name = std::move(name)}); }
+BufferId add_buffer(Program& program, Buffer buffer) { return program.buffers.add(std::move(buffer)); }
+MoveId add_move(Program& program, Move move) { return program.moves.add(std::move(move)); }
 
-int add_route(Program& program, std::string name, int phase, int region, Axis axis, std::vector<Path> paths) {
+RouteId add_route(Program& program, std::string name, PhaseId phase, RegionId region, Axis axis, std::vector<Path> paths) {
   std::vector<int> taken;
   for (const Route& r : program.routes)
     if (r.phase == phase && r.region == region) taken.insert(taken.end(), r.colours.begin(), r.colours.end());
   Route route{.name = std::move(name), .phase = phase, .region = region, .axis = axis, .paths = std::move(paths), .colours = {}};
   route.colours = colour(route.paths, taken);
-  return add(program.routes, std::move(route));
+  return program.routes.add(std::move(route));
 }
 
 std::vector<std::vector<Path>> forest_paths(const Forest& forest) {

@@ -11,15 +11,15 @@ namespace wafer::mesh {
 Dim dim(std::string name, int64_t n);
 Dim dim(std::string name, SizeKind kind, int64_t limit);
 
-int add_tensor(Program& program, Tensor tensor);
-int add_region(Program& program, Region region);
-int add_phase(Program& program, std::string name);
-int add_buffer(Program& program, Buffer buffer);
-int add_move(Program& program, Move move);
+TensorId add_tensor(Program& program, Tensor tensor);
+RegionId add_region(Program& program, Region region);
+PhaseId add_phase(Program& program, std::string name);
+BufferId add_buffer(Program& program, Buffer buffer);
+MoveId add_move(Program& program, Move move);
 
 // Adds a route and gives each path a colour: the lowest that no other route of the region and phase has and no overlapping path of
 // this route. Two paths overlap where they share a router. Colours past the device's are given all the same; verify() reports them.
-int add_route(Program& program, std::string name, int phase, int region, Axis axis, std::vector<Path> paths);
+RouteId add_route(Program& program, std::string name, PhaseId phase, RegionId region, Axis axis, std::vector<Path> paths);
 
 // The paths of a forest: level by level one route (its chains share colours), and one multicast from each root.
 std::vector<std::vector<Path>> forest_paths(const Forest& forest);

@@ -22,7 +22,7 @@ Program one_region(Extent e) {
 
 std::set<int> colours_of(const std::vector<Path>& paths) {
   Program p = one_region({64, 64});
-  const Route& r = p.routes[static_cast<size_t>(add_route(p, "r", 0, 0, Axis::x, paths))];
+  const Route& r = p.routes[add_route(p, "r", PhaseId{0}, RegionId{0}, Axis::x, paths)];
   EXPECT_EQ(r.colours.size(), paths.size());
   for (size_t i = 0; i < paths.size(); i++)
     for (size_t j = 0; j < i; j++)
@@ -95,14 +95,15 @@ TEST(Colours, TwoForNeighbours) {
 
 TEST(Colours, RoutesOfAPhaseShareNone) {
   Program p = one_region({8, 8});
-  const auto of = [&](int phase, Axis axis) {
-    return p.routes[static_cast<size_t>(add_route(p, "r", phase, 0, axis, neighbour_paths({{0, 8}}, true)))].colours;
+  const auto of = [&](PhaseId phase, Axis axis) {
+    return p.routes[add_route(p, "r", phase, RegionId{0}, axis, neighbour_paths({{0, 8}}, true))].colours;
   };
+  const PhaseId first{0}, second{1};
   const auto set = [](const std::vector<int>& c) { return std::set<int>(c.begin(), c.end()); };
-  EXPECT_EQ(set(of(0, Axis::x)), (std::set<int>{0, 1}));
-  EXPECT_EQ(set(of(0, Axis::x)), (std::set<int>{2, 3}));
-  EXPECT_EQ(set(of(0, Axis::y)), (std::set<int>{4, 5}));  // the axes cross at every router
-  EXPECT_EQ(set(of(1, Axis::y)), (std::set<int>{0, 1}));  // another phase starts afresh
+  EXPECT_EQ(set(of(first, Axis::x)), (std::set<int>{0, 1}));
+  EXPECT_EQ(set(of(first, Axis::x)), (std::set<int>{2, 3}));
+  EXPECT_EQ(set(of(first, Axis::y)), (std::set<int>{4, 5}));   // the axes cross at every router
+  EXPECT_EQ(set(of(second, Axis::y)), (std::set<int>{0, 1}));  // another phase starts afresh
 }
 
 TEST(Paths, ARingSendsToTheNextLowerOrHigherPosition) {

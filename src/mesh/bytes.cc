@@ -57,12 +57,12 @@ int64_t common_factor(const Tensor& tensor, const Buffer& buffer) {
   return f * bytes(tensor.dtype, 1);
 }
 
-bool lives_in(const Buffer& b, int phase) {
+bool lives_in(const Buffer& b, PhaseId phase) {
   return std::find(b.phases.begin(), b.phases.end(), phase) != b.phases.end() || b.leaves_in == phase || b.arrives_in == phase;
 }
 
 // How many of a buffer's copies occupy bytes at a moment of a phase.
-int64_t copies_at(const Buffer& b, int phase, int moment) {
+int64_t copies_at(const Buffer& b, PhaseId phase, int moment) {
   const int moved = std::clamp(moment - b.first_moment, 0, b.copies);
   if (b.leaves_in == phase) return b.copies - moved;
   if (b.arrives_in == phase) return moved;
@@ -70,9 +70,9 @@ int64_t copies_at(const Buffer& b, int phase, int moment) {
 }
 
 // The moments at which a phase can be fullest: where copies only arrive, the last; where they only leave, the first.
-Range moments_of(const Program& program, int phase) {
-  const int n = program.phases[static_cast<size_t>(phase)].moments;
-  const auto any = [&](int Buffer::*field) {
+Range moments_of(const Program& program, PhaseId phase) {
+  const int n = program.phases[phase].moments;
+  const auto any = [&](PhaseId Buffer::*field) {
     return std::any_of(program.buffers.begin(), program.buffers.end(), [&](const Buffer& b) { return b.*field == phase; });
   };
   return {any(&Buffer::leaves_in) ? 0 : n - 1, any(&Buffer::arrives_in) ? n : 1};
@@ -95,8 +95,8 @@ std::vector<int64_t> shifted(const std::vector<int64_t>& f, int from, int on_beg
 }
 
 Separable separable(const Program& program, const Buffer& b, const Rect& on) {
-  const Tensor& t = program.tensors[static_cast<size_t>(b.tensor)];
-  const Rect r = program.regions[static_cast<size_t>(b.region)].rect;
+  const Tensor& t = program.tensors[b.tensor];
+  const Rect r = program.regions[b.region].rect;
   Separable s{b.kind, common_factor(t, b), factors(t, b, Axis::x, r.w), factors(t, b, Axis::y, r.h)};
   if (!(r == on)) {
     s.fx = shifted(s.fx, r.x, on.x, on.w);
@@ -104,9 +104,7 @@ Separable separable(const Program& program, const Buffer& b, const Rect& on) {
   }
   return s;
 }
-Separable separable(const Program& program, const Buffer& b) {
-  return separable(program, b, program.regions[static_cast<size_t>(b.region)].rect);
-}
+Separable separable(const Program& program, const Buffer& b) { return separable(program, b, program.regions[b.region].rect); }
 
 bool overlap(const Rect& a, const Rect& b) { return a.x < b.x + b.w && b.x < a.x + a.w && a.y < b.y + b.h && b.y < a.y + a.h; }
 
@@ -170,40 +168,39 @@ int64_t buffer_bytes(const Program& program, const Buffer& buffer, int x, int y)
   return buffer.copies * s.common * s.fx[static_cast<size_t>(x)] * s.fy[static_cast<size_t>(y)];
 }
 
-CoreBytes core_bytes(const Program& program, int region, int phase, int x, int y, int64_t code_bytes) {
+CoreBytes core_bytes(const Program& program, RegionId region, PhaseId phase, int x, int y, int64_t code_bytes) {
   CoreBytes c{.code = code_bytes};
   for (const Buffer& b : program.buffers)
     if (b.region == region && lives_in(b, phase)) c.by_kind[static_cast<size_t>(b.kind)] += buffer_bytes(program, b, x, y);
   return c;
 }
 
-std::vector<PhaseBytes> phase_bytes(const Program& program, int64_t code_bytes, int only_phase) {
+std::vector<PhaseBytes> phase_bytes(const Program& program, int64_t code_bytes, PhaseId only_phase) {
   std::vector<PhaseBytes> rows;
-  for (int region = 0; region < static_cast<int>(program.regions.size()); region++) {
-    const Rect rect = program.regions[static_cast<size_t>(region)].rect;
+  for (const RegionId region : program.regions.ids()) {
+    const Rect rect = program.regions[region].rect;
     std::vector<Separable> parts;
     std::vector<const Buffer*> buffers;
-    std::set<int> own_phases;  // in which a buffer of the region itself lives
+    std::set<PhaseId> own_phases;  // in which a buffer of the region itself lives
     const auto phases_of = [](const Buffer& b) {
-      std::vector<int> phases = b.phases;
-      for (int phase : {b.leaves_in, b.arrives_in})
-        if (phase >= 0) phases.push_back(phase);
+      std::vector<PhaseId> phases = b.phases;
+      for (const PhaseId phase : {b.leaves_in, b.arrives_in})
+        if (phase.exists()) phases.push_back(phase);
       return phases;
     };
     for (const Buffer& b : program.buffers)
       if (b.region == region)
-        for (int phase : phases_of(b))
-          if (only_phase < 0 || phase == only_phase) own_phases.insert(phase);
+        for (const PhaseId phase : phases_of(b))
+          if (!only_phase.exists() || phase == only_phase) own_phases.insert(phase);
     for (const Buffer& b : program.buffers) {
-      const std::vector<int> phases = phases_of(b);
-      const bool together = std::any_of(phases.begin(), phases.end(), [&](int phase) { return own_phases.count(phase) > 0; });
-      if (!together || !overlap(program.regions[static_cast<size_t>(b.region)].rect, rect)) continue;
+      const std::vector<PhaseId> phases = phases_of(b);
+      const bool together = std::any_of(phases.begin(), phases.end(), [&](PhaseId phase) { return own_phases.contains(phase); });
+      if (!together || !overlap(program.regions[b.region].rect, rect)) continue;
       parts.push_back(separable(program, b, rect));
       buffers.push_back(&b);
     }
     const Classes cx = classes(parts, true, rect.w), cy = classes(parts, false, rect.h);
-    for (int phase = 0; phase < static_cast<int>(program.phases.size()); phase++) {
-      if (own_phases.count(phase) == 0) continue;
+    for (const PhaseId phase : own_phases) {
       PhaseBytes row{.phase = phase, .region = region, .cores = int64_t{rect.w} * rect.h};
       const Range moments = moments_of(program, phase);
       for (int moment = static_cast<int>(moments.begin); moment < moments.end; moment++) {

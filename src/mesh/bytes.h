@@ -21,8 +21,8 @@ struct CoreBytes {
 };
 
 struct PhaseBytes {
-  int phase = 0;
-  int region = 0;
+  PhaseId phase{};
+  RegionId region{};
   int x = 0, y = 0;  // of the fullest core, in device coordinates
   CoreBytes fullest;
   double mean = 0;  // bytes over the region's cores, code included; of the moment with most
@@ -36,11 +36,11 @@ int64_t quantised_bytes(Dtype t, const std::vector<Range>& ranges);
 // Bytes of one buffer on the core at (x, y) of its region.
 int64_t buffer_bytes(const Program& program, const Buffer& buffer, int x, int y);
 // All buffers of a region that live in a phase, on one core.
-CoreBytes core_bytes(const Program& program, int region, int phase, int x, int y, int64_t code_bytes);
+CoreBytes core_bytes(const Program& program, RegionId region, PhaseId phase, int x, int y, int64_t code_bytes);
 // One row for each phase and region in which a buffer lives. A core counts all that lives there in the phase, also what belongs to other
 // regions that lie over it: prefill's caches and decode's weights in a transition.
-// `only_phase`: of that phase alone.
-std::vector<PhaseBytes> phase_bytes(const Program& program, int64_t code_bytes, int only_phase = -1);
+// `only_phase`: of that phase alone, where one is given.
+std::vector<PhaseBytes> phase_bytes(const Program& program, int64_t code_bytes, PhaseId only_phase = {});
 // The row with the fullest core. Requires: the program has buffers.
 PhaseBytes fullest(const std::vector<PhaseBytes>& rows);
 // "core (3,7) needs 49,812 of 49,152 bytes: code and system 8,528, weights 38,400, ..."; `when`: more words before the colon.

@@ -18,9 +18,9 @@ struct Single {
     add_phase(p, "only");
     tensor.name = "t";
     add_tensor(p, std::move(tensor));
-    add_buffer(p, {.name = "b", .cuts = std::move(cuts), .copies = copies, .slots = slots, .phases = {0}});
+    add_buffer(p, {.name = "b", .cuts = std::move(cuts), .copies = copies, .slots = slots, .phases = {PhaseId{0}}});
   }
-  int64_t at(int x, int y) const { return buffer_bytes(p, p.buffers[0], x, y); }
+  int64_t at(int x, int y) const { return buffer_bytes(p, p.buffers.front(), x, y); }
 };
 
 TEST(BufferBytes, ElementsTimesTheirSize) {
@@ -107,11 +107,11 @@ Program random_program(Rng& rng) {
                    .rect = {static_cast<int>(next_below(rng, 4)), static_cast<int>(next_below(rng, 4)),
                             1 + static_cast<int>(next_below(rng, 9)), 1 + static_cast<int>(next_below(rng, 9))}});
   for (int i = 0; i < 6; i++) {
-    const int region = static_cast<int>(next_below(rng, static_cast<uint64_t>(regions)));
-    const Extent e = extent(p.regions[static_cast<size_t>(region)].rect);
+    const RegionId region(static_cast<int>(next_below(rng, static_cast<uint64_t>(regions))));
+    const Extent e = extent(p.regions[region].rect);
     const Dtype types[] = {Dtype::f32, Dtype::f16, Dtype::q8_0, Dtype::q4_0};
     const int64_t in = static_cast<int64_t>(next_below(rng, 90)), out = static_cast<int64_t>(next_below(rng, 40));
-    const int tensor = add_tensor(p, {.name = "t", .dtype = types[next_below(rng, 4)], .dims = {dim("in", in), dim("out", out)}});
+    const TensorId tensor = add_tensor(p, {.name = "t", .dtype = types[next_below(rng, 4)], .dims = {dim("in", in), dim("out", out)}});
     std::vector<DimCut> cuts;
     if (next_below(rng, 4) > 0) cuts.push_back({0, Axis::y, random_cut(rng, e.h, e.w, in)});
     if (next_below(rng, 4) > 0) cuts.push_back({1, Axis::x, random_cut(rng, e.w, e.h, out)});
@@ -119,7 +119,7 @@ Program random_program(Rng& rng) {
     b.copies = 1 + static_cast<int>(next_below(rng, 3));
     b.slots = 1 + static_cast<int>(next_below(rng, 2));
     for (int ph = 0; ph < phases; ph++)
-      if (next_below(rng, 2) == 0) b.phases.push_back(ph);
+      if (next_below(rng, 2) == 0) b.phases.push_back(PhaseId(ph));
     add_buffer(p, b);
   }
   return p;
@@ -130,13 +130,13 @@ TEST(PhaseBytes, IsTheFullestOfAllCores) {
   for (int round = 0; round < 60; round++) {
     const Program p = random_program(rng);
     for (const PhaseBytes& row : phase_bytes(p, 100)) {
-      const Rect r = p.regions[static_cast<size_t>(row.region)].rect;
+      const Rect r = p.regions[row.region].rect;
       int64_t most = 0, sum = 0;
       for (int y = 0; y < r.h; y++)
         for (int x = 0; x < r.w; x++) {
           int64_t total = 100;
-          for (int other = 0; other < static_cast<int>(p.regions.size()); other++) {
-            const Rect o = p.regions[static_cast<size_t>(other)].rect;
+          for (const RegionId other : p.regions.ids()) {
+            const Rect o = p.regions[other].rect;
             const int ox = r.x + x - o.x, oy = r.y + y - o.y;
             if (ox >= 0 && ox < o.w && oy >= 0 && oy < o.h) total += core_bytes(p, other, row.phase, ox, oy, 0).total();
           }
@@ -153,18 +153,16 @@ TEST(PhaseBytes, IsTheFullestOfAllCores) {
 // A transition: what the one region still holds and what the other holds already are on the same cores.
 TEST(PhaseBytes, RegionsOverOneAnotherAddUp) {
   Program p;
-  add_phase(p, "both");
-  add_phase(p, "second only");
-  add_region(p, {.name = "a", .rect = {0, 0, 3, 1}});
-  add_region(p, {.name = "b", .rect = {2, 0, 3, 1}});
+  const PhaseId both = add_phase(p, "both"), second_only = add_phase(p, "second only");
+  const RegionId a = add_region(p, {.name = "a", .rect = {0, 0, 3, 1}}), b = add_region(p, {.name = "b", .rect = {2, 0, 3, 1}});
   add_tensor(p, {.name = "t", .dtype = Dtype::f32, .dims = {dim("n", 25)}});
-  add_buffer(p, {.name = "a's", .region = 0, .kind = BufferKind::cache, .phases = {0}});
-  add_buffer(p, {.name = "b's", .region = 1, .kind = BufferKind::weights, .phases = {0, 1}});
+  add_buffer(p, {.name = "a's", .region = a, .kind = BufferKind::cache, .phases = {both}});
+  add_buffer(p, {.name = "b's", .region = b, .kind = BufferKind::weights, .phases = {both, second_only}});
   const std::vector<PhaseBytes> rows = phase_bytes(p, 8);
   ASSERT_EQ(rows.size(), 3u);
   for (const PhaseBytes& row : rows) {
-    EXPECT_EQ(row.fullest.total(), row.phase == 0 ? 208 : 108);
-    if (row.phase == 0) {
+    EXPECT_EQ(row.fullest.total(), row.phase == both ? 208 : 108);
+    if (row.phase == both) {
       EXPECT_EQ(row.x, 2);
       EXPECT_NEAR(row.mean, (108 + 108 + 208) / 3.0, 1e-9);
     }
@@ -173,17 +171,16 @@ TEST(PhaseBytes, RegionsOverOneAnotherAddUp) {
 
 TEST(PhaseBytes, OnlyWhatLivesInThePhase) {
   Program p;
-  add_phase(p, "a");
-  add_phase(p, "b");
+  const PhaseId a = add_phase(p, "a"), b = add_phase(p, "b");
   add_region(p, {.name = "r", .rect = {2, 3, 1, 1}});
   add_tensor(p, {.name = "t", .dtype = Dtype::f32, .dims = {dim("n", 25)}});
-  add_buffer(p, {.name = "always", .kind = BufferKind::weights, .phases = {0, 1}});
-  add_buffer(p, {.name = "b only", .kind = BufferKind::staging, .phases = {1}});
+  add_buffer(p, {.name = "always", .kind = BufferKind::weights, .phases = {a, b}});
+  add_buffer(p, {.name = "b only", .kind = BufferKind::staging, .phases = {b}});
   const std::vector<PhaseBytes> rows = phase_bytes(p, 7);
   ASSERT_EQ(rows.size(), 2u);
   EXPECT_EQ(rows[0].fullest.total(), 107);
   EXPECT_EQ(rows[1].fullest.total(), 207);
-  EXPECT_EQ(fullest(rows).phase, 1);
+  EXPECT_EQ(fullest(rows).phase, b);
   EXPECT_EQ(rows[1].fullest.by_kind[static_cast<size_t>(BufferKind::staging)], 100);
   EXPECT_EQ(rows[1].x, 2);
   EXPECT_EQ(rows[1].y, 3);

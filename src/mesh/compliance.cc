@@ -22,23 +22,21 @@ void walk(const Steps& steps, const See& see) {
 
 int64_t farthest(const Program& p, const Step& s) {
   int64_t hops = 0;
-  for (int r : s.routes)
-    for (const Path& path : p.routes[static_cast<size_t>(r)].paths)
-      hops = std::max<int64_t>({hops, path.hi - path.from, path.from - path.lo});
+  for (const RouteId r : s.routes)
+    for (const Path& path : p.routes[r].paths) hops = std::max<int64_t>({hops, path.hi - path.from, path.from - path.lo});
   return hops;
 }
 
 // Cores of a buffer's region that hold none of it.
-int64_t idle(const Program& p, int id, const Params& params) {
-  const Buffer& b = p.buffers[static_cast<size_t>(id)];
-  const Extent e = extent(p.regions[static_cast<size_t>(b.region)].rect);
+int64_t idle(const Program& p, BufferId id, const Params& params) {
+  const Buffer& b = p.buffers[id];
+  const Extent e = extent(p.regions[b.region].rect);
   int64_t busy = 1;
   for (const Axis axis : {Axis::x, Axis::y}) {
     int64_t positions = 0;
     for (int at = 0; at < side(e, axis); at++)
       positions += std::all_of(b.cuts.begin(), b.cuts.end(), [&](const DimCut& c) {
-        return c.axis != axis ||
-               count_at(c.cut, value(p.tensors[static_cast<size_t>(b.tensor)].dims[static_cast<size_t>(c.dim)].size, params), at) > 0;
+        return c.axis != axis || count_at(c.cut, value(p.tensors[b.tensor].dims[static_cast<size_t>(c.dim)].size, params), at) > 0;
       });
     busy *= positions;
   }
@@ -55,7 +53,7 @@ Compliance compliance(const Program& program, const std::string& entry_name, con
         c.longest_hops = std::max(c.longest_hops, farthest(program, s));
       const auto* group = std::get_if<Group>(&s.what);
       if (group == nullptr || !is_product(group->kind)) return;
-      const Rect r = program.regions[static_cast<size_t>(list.region)].rect;
+      const Rect r = program.regions[list.region].rect;
       c.cores += static_cast<int64_t>(r.w) * r.h;
       c.idle_cores += idle(program, group->c, params);
     });

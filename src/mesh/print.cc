@@ -11,11 +11,6 @@ namespace {
 constexpr size_t kTextColumn = 40;  // where the text of a step begins
 constexpr size_t kMovesInARow = 4;  // more sends and receives in a row than this become one line
 
-template <class T>
-const T& at(const std::vector<T>& list, int i) {
-  return list[static_cast<size_t>(i)];
-}
-
 std::string span_text(int64_t least, int64_t most) { return least == most ? fmt::format("{}", least) : fmt::format("{}-{}", least, most); }
 
 // 0, 1, 2, 5 -> "0-2,5"
@@ -93,12 +88,12 @@ std::string tree_text(const Forest& forest) {
 struct Printer {
   const Program& p;
   std::string out{};
-  int number = 0;  // of the next step
-  int phase = -1;  // of the step before
+  int number = 0;   // of the next step
+  PhaseId phase{};  // of the step before
 
   void line(const std::string& text) { out += text + "\n"; }
 
-  const Tensor& tensor_of(const Buffer& b) const { return at(p.tensors, b.tensor); }
+  const Tensor& tensor_of(const Buffer& b) const { return p.tensors[b.tensor]; }
 
   int64_t limit(const Buffer& b, size_t d) const { return b.limits.empty() ? tensor_of(b).dims[d].size.limit : b.limits[d]; }
 
@@ -111,19 +106,19 @@ struct Printer {
   }
 
   // "x[5-6]", "wq[5-6 x 10]"
-  std::string operand(int buffer) const {
-    const Buffer& b = at(p.buffers, buffer);
+  std::string operand(BufferId buffer) const {
+    const Buffer& b = p.buffers[buffer];
     std::string dims;
     for (size_t d = 0; d < tensor_of(b).dims.size(); d++) dims += (d > 0 ? " x " : "") + held(b, d).text();
     return short_name(b) + "[" + dims + "]";
   }
-  std::string operands(const std::vector<int>& buffers) const {
-    return join(buffers, ", ", [&](int b) { return operand(b); });
+  std::string operands(const std::vector<BufferId>& buffers) const {
+    return join(buffers, ", ", [&](BufferId b) { return operand(b); });
   }
 
   // Without what it shares with the region: the name up to the first dot.
   std::string short_name(const Buffer& b) const {
-    const std::string& region = at(p.regions, b.region).name;
+    const std::string& region = p.regions[b.region].name;
     const std::string prefix = region.substr(0, region.find('.')) + ".";
     return b.name.starts_with(prefix) ? b.name.substr(prefix.size()) : b.name;
   }
@@ -133,7 +128,7 @@ struct Printer {
     line(fmt::format("program {}  numerics {}  mesh {}x{}  parameters cached, rows, row, chunk", p.name,
                      numerics[static_cast<size_t>(p.numerics)], p.mesh.w, p.mesh.h));
     std::string phases;
-    for (size_t i = 0; i < p.phases.size(); i++) phases += fmt::format("{}{} {}", i > 0 ? ", " : "", i, p.phases[i].name);
+    for (const PhaseId i : p.phases.ids()) phases += fmt::format("{}{} {}", phases.empty() ? "" : ", ", i.number, p.phases[i].name);
     line("phases " + phases);
   }
 
@@ -149,19 +144,20 @@ struct Printer {
       for (const DimCut& c : b.cuts)
         if (c.dim == static_cast<int>(d)) dims += fmt::format(" /{} {}", name(c.axis), cut_text(c.cut));
     }
+    std::set<int> phases;
+    for (const PhaseId id : b.phases) phases.insert(id.number);
     if (t.copies > 1) more += fmt::format("  copies {} of {}", span_text(b.first_copy, b.first_copy + b.copies - 1), t.copies);
     if (b.slots > 1) more += fmt::format("  {} slots", b.slots);
-    line(fmt::format("  {:<14} {:<11} {:<7} [{}]{}  phases {}", short_name(b), name(b.kind), name(t.dtype), dims, more,
-                     set_text({b.phases.begin(), b.phases.end()})));
+    line(fmt::format("  {:<14} {:<11} {:<7} [{}]{}  phases {}", short_name(b), name(b.kind), name(t.dtype), dims, more, set_text(phases)));
   }
 
   void regions() {
-    for (size_t r = 0; r < p.regions.size(); r++) {
+    for (const RegionId r : p.regions.ids()) {
       const Region& region = p.regions[r];
       line("");
       line(fmt::format("region {}  {}x{} at ({},{})", region.name, region.rect.w, region.rect.h, region.rect.x, region.rect.y));
       for (const Buffer& b : p.buffers)
-        if (b.region == static_cast<int>(r)) buffer(b);
+        if (b.region == r) buffer(b);
     }
   }
 
@@ -177,9 +173,9 @@ struct Printer {
   }
 
   void routes() {
-    for (size_t ph = 0; ph < p.phases.size(); ph++)
-      for (size_t region = 0; region < p.regions.size(); region++) {
-        const auto here = [&](const Route& r) { return r.phase == static_cast<int>(ph) && r.region == static_cast<int>(region); };
+    for (const PhaseId ph : p.phases.ids())
+      for (const RegionId region : p.regions.ids()) {
+        const auto here = [&](const Route& r) { return r.phase == ph && r.region == region; };
         std::set<int> colours;
         for (const Route& r : p.routes)
           if (here(r)) colours.insert(r.colours.begin(), r.colours.end());
@@ -196,24 +192,24 @@ struct Printer {
     if (p.moves.empty()) return;
     line("");
     line("moves");
-    std::vector<bool> done(p.moves.size(), false);
-    for (size_t i = 0; i < p.moves.size(); i++) {
+    IdVector<MoveId, bool> done(p.moves.size(), false);
+    for (const MoveId i : p.moves.ids()) {
       if (done[i]) continue;
       const Move& first = p.moves[i];
       std::set<int> copies;
-      size_t last = i;
-      for (size_t j = i; j < p.moves.size(); j++) {
+      MoveId last = i;
+      for (const MoveId j : p.moves.ids()) {
         const Move& m = p.moves[j];
-        if (m.kind != first.kind || m.source != first.source || m.destination != first.destination) continue;
+        if (j < i || m.kind != first.kind || m.source != first.source || m.destination != first.destination) continue;
         done[j] = true;
         copies.insert(m.copy);
         last = j;
       }
-      const Buffer &from = at(p.buffers, first.source), &to = at(p.buffers, first.destination);
+      const Buffer &from = p.buffers[first.source], &to = p.buffers[first.destination];
       const char* kinds[] = {"relay", "row out", "row in"};
       const std::string names = last == i ? first.name : fmt::format("{} .. {}", first.name, p.moves[last].name);
       line(fmt::format("  {}  {}  {} of {} -> {} of {}{}", names, kinds[static_cast<size_t>(first.kind)], short_name(from),
-                       at(p.regions, from.region).name, short_name(to), at(p.regions, to.region).name,
+                       p.regions[from.region].name, short_name(to), p.regions[to.region].name,
                        tensor_of(from).copies > 1 ? "  copies " + set_text(copies) : ""));
     }
   }
@@ -243,16 +239,16 @@ struct Printer {
     const Span w{(sum.least + 3) / 4, (sum.most + 3) / 4};
     return fmt::format("{} {}{}", w.text(), w.most == 1 ? "word" : "words", scales ? " and scales" : "");
   }
-  std::string words_of(const std::vector<int>& buffers) const {
+  std::string words_of(const std::vector<BufferId>& buffers) const {
     std::vector<Piece> pieces;
-    for (int id : buffers) pieces.push_back({tensor_of(at(p.buffers, id)).dtype, held(at(p.buffers, id))});
+    for (const BufferId id : buffers) pieces.push_back({tensor_of(p.buffers[id]).dtype, held(p.buffers[id])});
     return words(pieces);
   }
 
   // A shift along rings moves one logical tile a step: of the last dimension cut along its axis, what one logical position holds.
   std::string tile_words(const Shift& s) const {
-    const Buffer& b = at(p.buffers, s.buffer);
-    const int h = at(p.regions, b.region).rect.h;
+    const Buffer& b = p.buffers[s.buffer];
+    const int h = p.regions[b.region].rect.h;
     std::vector<Span> sizes = held(b);
     const DimCut* last = nullptr;
     for (const DimCut& c : b.cuts) {
@@ -274,10 +270,10 @@ struct Printer {
   }
 
   // `by_row`: the kind of move whose end here is one row of the buffer.
-  std::string move_text(const char* what, const Move& m, int buffer, MoveKind by_row) const {
-    std::vector<Span> sizes = held(at(p.buffers, buffer));
+  std::string move_text(const char* what, const Move& m, BufferId buffer, MoveKind by_row) const {
+    std::vector<Span> sizes = held(p.buffers[buffer]);
     if (m.kind == by_row) sizes[0] = {1, 1};
-    return fmt::format("{} {}  {}: {}", what, m.name, operand(buffer), words({{tensor_of(at(p.buffers, buffer)).dtype, sizes}}));
+    return fmt::format("{} {}  {}: {}", what, m.name, operand(buffer), words({{tensor_of(p.buffers[buffer]).dtype, sizes}}));
   }
 
   std::string local_text(const Local& l) const {
@@ -315,9 +311,9 @@ struct Printer {
     if (const auto* s = std::get_if<RootReduce>(&step.what))
       return fmt::format("add along x to the step's root  {} -> {}{}", operand(s->partial), operand(s->out), runs_text(s->runs));
     if (const auto* s = std::get_if<Send>(&step.what))
-      return move_text("send", at(p.moves, s->move), at(p.moves, s->move).source, MoveKind::row_out);
+      return move_text("send", p.moves[s->move], p.moves[s->move].source, MoveKind::row_out);
     if (const auto* s = std::get_if<Receive>(&step.what))
-      return move_text("receive", at(p.moves, s->move), at(p.moves, s->move).destination, MoveKind::row_in);
+      return move_text("receive", p.moves[s->move], p.moves[s->move].destination, MoveKind::row_in);
     const auto& host = std::get<Host>(step.what);
     return fmt::format("{} host  {}", host.to_host ? "to" : "from", operand(host.buffer));
   }
@@ -330,22 +326,22 @@ struct Printer {
   std::string group_text(const Group& g) const {
     const char* kinds[] = {"fold", "gemm", "gemm_t", "gemm_cast", "gemm_gather", "overlap", "block"};
     const std::string kind = kinds[static_cast<size_t>(g.kind)];
-    if (g.a < 0) return kind;
+    if (!g.a.exists()) return kind;
     return fmt::format("{}  {} = {} {}{}{}{}{}", kind, operand(g.c), operand(g.a), operand(g.b), g.kind == GroupKind::gemm_t ? "^T" : "",
                        runs_text(g.runs), g.aligned ? ", aligned before" : "", g.heads > 0 ? fmt::format(", {} products", g.heads) : "");
   }
 
   // A new phase is a line of its own: there the routes are rewritten.
-  void enter(int next, size_t depth) {
+  void enter(PhaseId next, size_t depth) {
     if (next == phase) return;
     phase = next;
-    line(fmt::format("        {}-- phase {}", std::string(2 * depth, ' '), at(p.phases, next).name));
+    line(fmt::format("        {}-- phase {}", std::string(2 * depth, ' '), p.phases[next].name));
   }
 
   void leaf(const Step& step, size_t depth) {
     enter(step.phase, depth);
     std::set<int> colours;
-    for (int r : step.routes) colours.insert(at(p.routes, r).colours.begin(), at(p.routes, r).colours.end());
+    for (const RouteId r : step.routes) colours.insert(p.routes[r].colours.begin(), p.routes[r].colours.end());
     const std::string label = fmt::format("{:>5}   {}{}", ++number, std::string(2 * depth, ' '), step.name);
     line(fmt::format("{:<{}}  {}{}", label, kTextColumn, text_of(step), colours.empty() ? "" : "  colours " + set_text(colours)));
   }
@@ -391,9 +387,9 @@ struct Printer {
     for (const Entry& e : p.entries)
       for (const RegionSteps& r : e.lists) {
         line("");
-        line(fmt::format("entry {}  region {}", e.name, at(p.regions, r.region).name));
+        line(fmt::format("entry {}  region {}", e.name, p.regions[r.region].name));
         number = 0;
-        phase = -1;
+        phase = PhaseId();
         steps(r.steps, 0);
       }
   }

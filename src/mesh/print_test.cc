@@ -13,40 +13,41 @@ namespace {
 // Two regions of 3 x 2 cores and one step of every kind.
 Program every_kind() {
   Program p{.name = "demo", .mesh = {8, 4}};
-  const int left = add_region(p, {.name = "left", .rect = {0, 0, 3, 2}}), right = add_region(p, {.name = "right", .rect = {3, 0, 3, 2}});
-  const int work = add_phase(p, "work"), hand_over = add_phase(p, "hand over");
-  const auto buffer = [&](const std::string& name, int region, Dtype dtype, std::vector<Dim> dims, std::vector<DimCut> cuts,
+  const RegionId left = add_region(p, {.name = "left", .rect = {0, 0, 3, 2}}),
+                 right = add_region(p, {.name = "right", .rect = {3, 0, 3, 2}});
+  const PhaseId work = add_phase(p, "work"), hand_over = add_phase(p, "hand over");
+  const auto buffer = [&](const std::string& name, RegionId region, Dtype dtype, std::vector<Dim> dims, std::vector<DimCut> cuts,
                           BufferKind kind = BufferKind::activations) {
-    const int tensor = add_tensor(p, {.name = name, .dtype = dtype, .dims = std::move(dims)});
+    const TensorId tensor = add_tensor(p, {.name = name, .dtype = dtype, .dims = std::move(dims)});
     return add_buffer(
         p, {.name = name, .tensor = tensor, .region = region, .kind = kind, .cuts = std::move(cuts), .phases = {work, hand_over}});
   };
   const DimCut in_y{0, Axis::y, parts_cut(2)}, out_x{1, Axis::x, parts_cut(3)}, rows_y{0, Axis::y, ring_cut(2, 3)},
       k_x{1, Axis::x, ring_cut(3, 3)};
   const Dim rows = dim("rows", SizeKind::rows, 7);
-  const int w = buffer("w", left, Dtype::f16, {dim("in", 5), dim("out", 7)}, {in_y, out_x}, BufferKind::weights);
-  const int x = buffer("x", left, Dtype::f16, {dim("in", 5)}, {in_y});
-  const int y = buffer("y", left, Dtype::f32, {dim("out", 7)}, {{0, Axis::x, parts_cut(3)}});
-  const int a = buffer("a", left, Dtype::f16, {rows, dim("k", 8)}, {rows_y, k_x});
-  const int b = buffer("b", left, Dtype::q8_0, {dim("k", 8), dim("n", 4)}, {{0, Axis::y, ring_cut(2, 3)}, {1, Axis::x, ring_cut(3, 3)}},
-                       BufferKind::weights);
-  const int c = buffer("c", left, Dtype::f32, {rows, dim("n", 4)}, {rows_y, k_x});
-  const int keys = buffer("keys", left, Dtype::f16, {dim("positions", SizeKind::positions, 9), dim("k", 8)},
-                          {{0, Axis::y, shift_cut(2)}, k_x}, BufferKind::cache);
-  const int far = buffer("far", right, Dtype::f32, {dim("out", 7)}, {{0, Axis::x, parts_cut(3)}});
-  p.tensors[static_cast<size_t>(p.buffers[static_cast<size_t>(b)].tensor)].copies = 4;
-  p.buffers[static_cast<size_t>(b)].first_copy = 1;
-  p.buffers[static_cast<size_t>(b)].copies = 2;
-  p.buffers[static_cast<size_t>(a)].slots = 2;
+  const BufferId w = buffer("w", left, Dtype::f16, {dim("in", 5), dim("out", 7)}, {in_y, out_x}, BufferKind::weights);
+  const BufferId x = buffer("x", left, Dtype::f16, {dim("in", 5)}, {in_y});
+  const BufferId y = buffer("y", left, Dtype::f32, {dim("out", 7)}, {{0, Axis::x, parts_cut(3)}});
+  const BufferId a = buffer("a", left, Dtype::f16, {rows, dim("k", 8)}, {rows_y, k_x});
+  const BufferId b = buffer("b", left, Dtype::q8_0, {dim("k", 8), dim("n", 4)},
+                            {{0, Axis::y, ring_cut(2, 3)}, {1, Axis::x, ring_cut(3, 3)}}, BufferKind::weights);
+  const BufferId c = buffer("c", left, Dtype::f32, {rows, dim("n", 4)}, {rows_y, k_x});
+  const BufferId keys = buffer("keys", left, Dtype::f16, {dim("positions", SizeKind::positions, 9), dim("k", 8)},
+                               {{0, Axis::y, shift_cut(2)}, k_x}, BufferKind::cache);
+  const BufferId far = buffer("far", right, Dtype::f32, {dim("out", 7)}, {{0, Axis::x, parts_cut(3)}});
+  p.tensors[p.buffers[b].tensor].copies = 4;
+  p.buffers[b].first_copy = 1;
+  p.buffers[b].copies = 2;
+  p.buffers[a].slots = 2;
 
   const Forest column = line_forest(2, {}), line = run_forest({{0, 2}, {2, 3}}, 1);
-  const int tree = add_route(p, "tree", work, left, Axis::y, forest_paths(column)[0]),
-            cast = add_route(p, "cast", work, left, Axis::y, broadcast_paths(column));
-  const int down = add_route(p, "down", work, left, Axis::x, ring_paths({{0, 3}}, true)),
-            up = add_route(p, "up", work, left, Axis::x, ring_paths({{0, 3}}, false));
-  const int m = add_move(p, {.name = "result", .source = y, .destination = far});
+  const RouteId tree = add_route(p, "tree", work, left, Axis::y, forest_paths(column)[0]),
+                cast = add_route(p, "cast", work, left, Axis::y, broadcast_paths(column));
+  const RouteId down = add_route(p, "down", work, left, Axis::x, ring_paths({{0, 3}}, true)),
+                up = add_route(p, "up", work, left, Axis::x, ring_paths({{0, 3}}, false));
+  const MoveId m = add_move(p, {.name = "result", .source = y, .destination = far});
 
-  const auto step = [&](const char* name, decltype(Step::what) what, std::vector<int> routes = {}) {
+  const auto step = [&](const char* name, decltype(Step::what) what, std::vector<RouteId> routes = {}) {
     return Step{.name = name, .phase = work, .what = std::move(what), .routes = std::move(routes)};
   };
   const Step product = step("product", Local{.op = LocalOp::tile_fma, .in = {a, b}, .out = {c}});

@@ -20,6 +20,7 @@
 #include "base/numerics.h"
 #include "mesh/coord.h"
 #include "mesh/cut.h"
+#include "mesh/ids.h"
 #include "mesh/tree.h"
 
 namespace wafer::mesh {
@@ -95,19 +96,19 @@ struct DimCut {
 
 struct Buffer {
   std::string name;
-  int tensor = 0;
-  int region = 0;
+  TensorId tensor{0};
+  RegionId region{0};
   BufferKind kind = BufferKind::activations;
   std::vector<DimCut> cuts;
   int first_copy = 0;  // copies [first_copy, first_copy + copies) of the tensor lie in this region
   int copies = 1;
   int slots = 1;                // 2: double-buffered while it shifts
   std::vector<int64_t> limits;  // [dims] the largest sizes here, where they are smaller than the tensor's; empty: the tensor's
-  std::vector<int> phases;      // the phases in which its bytes are occupied
+  std::vector<PhaseId> phases;  // the phases in which its bytes are occupied
   // In a phase of several moments, copies leave or arrive one by one: copy first_copy + i is in flight at moment first_moment + i, when a
   // leaving buffer still holds it and an arriving one does not yet.
-  int leaves_in = -1;   // phase
-  int arrives_in = -1;  // phase
+  PhaseId leaves_in{};
+  PhaseId arrives_in{};
   int first_moment = 0;
 };
 
@@ -132,8 +133,8 @@ Path multicast(int from, int lo, int hi);
 
 struct Route {
   std::string name;
-  int phase = 0;
-  int region = 0;
+  PhaseId phase{0};
+  RegionId region{0};
   Axis axis = Axis::x;
   std::vector<Path> paths;   // the same on every line of the axis
   std::vector<int> colours;  // [paths]
@@ -183,8 +184,8 @@ struct Work {
 
 struct Local {
   LocalOp op = LocalOp::add;
-  std::vector<int> in;   // buffers
-  std::vector<int> out;  // buffers
+  std::vector<BufferId> in;
+  std::vector<BufferId> out;
   float scale = 1.0f;    // row_max, exp_sum: 1 / sqrt(head_dim)
   float epsilon = 0.0f;  // normalise
   int64_t size = 0;      // normalise: elements of a row
@@ -209,7 +210,7 @@ struct BeforeOperation {
 struct Reduce {
   ReduceOp op = ReduceOp::add;
   Axis axis = Axis::x;
-  std::vector<int> payload;
+  std::vector<BufferId> payload;
   Forest forest;
   bool broadcast = true;
   BeforeOperation first{}, later{};  // a core's first operation of the reduction, and each one after it
@@ -223,7 +224,7 @@ struct Reduce {
 struct RingReduce {
   ReduceOp op = ReduceOp::add;
   Axis axis = Axis::x;
-  std::vector<int> payload;
+  std::vector<BufferId> payload;
   std::vector<Range> runs;
   bool broadcast = true;
   BeforeOperation before{};  // every send and every receive
@@ -232,7 +233,7 @@ struct RingReduce {
 // x along an axis from the cores that hold it (data-dependent: the owner of the token's row) to all cores of the line.
 struct Multicast {
   Axis axis = Axis::x;
-  int buffer = 0;
+  BufferId buffer{};
 };
 
 enum class ShiftKind : uint8_t {
@@ -245,7 +246,7 @@ enum class ShiftKind : uint8_t {
 struct Shift {
   ShiftKind kind = ShiftKind::ring_down;
   Axis axis = Axis::x;
-  int buffer = 0;
+  BufferId buffer{};
   std::vector<Range> runs;  // positions along x of the rings' rectangles; a single run = the region
   LineOrder order = LineOrder::interleaved;
 };
@@ -254,21 +255,21 @@ struct Shift {
 // inner dimension (turn: of the innermost loop; none past the last block), or every core's, one after the other.
 struct TileCast {
   Axis axis = Axis::x;
-  int buffer = 0;
-  int out = 0;  // where it arrives: buffer
+  BufferId buffer{};
+  BufferId out{};  // where it arrives
   int64_t ahead = 0;
   bool all = false;
 };
 
 // KV cache by shift: with n = params.cached positions stored, every row i > H-1-(n mod H) passes its oldest entry to row i-1.
 struct RowShift {
-  std::vector<int> buffers;
+  std::vector<BufferId> buffers;
 };
 
 // GEMM-T: the partial tiles of a row are summed along x, in each run, to the core that owns the key block of the step (a two-sided chain).
 struct RootReduce {
-  int partial = 0;
-  int out = 0;
+  BufferId partial{};
+  BufferId out{};
   std::vector<Range> runs;
 };
 
@@ -280,21 +281,21 @@ enum class MoveKind : uint8_t {
 struct Move {
   std::string name;
   MoveKind kind = MoveKind::relay;
-  int source = 0;       // buffer
-  int destination = 0;  // buffer
-  int copy = 0;         // the tensor copy (layer) that moves, where there are several
+  BufferId source{};
+  BufferId destination{};
+  int copy = 0;  // the tensor copy (layer) that moves, where there are several
 };
 struct Send {
-  int move = 0;
+  MoveId move{};
 };
 struct Receive {
-  int move = 0;
+  MoveId move{};
 };
 
 // The host's end of the link: values enter or leave at the region's edge.
 struct Host {
   bool to_host = false;
-  int buffer = 0;
+  BufferId buffer{};
 };
 
 struct Step;
@@ -336,9 +337,9 @@ struct Group {
   GroupKind kind = GroupKind::block;
   Steps body;
   // Of a product: the operands of the whole product, C = A B or C = A B^T, and the runs of columns of its rectangles
-  int a = -1;
-  int b = -1;
-  int c = -1;
+  BufferId a{};
+  BufferId b{};
+  BufferId c{};
   std::vector<Range> runs;
   bool aligned = false;  // A is aligned already by an earlier product
   // attention: KV heads, each with a product of its own inside its run, one after the other where a column has several; only the dims of
@@ -348,15 +349,15 @@ struct Group {
 
 struct Step {
   std::string name;
-  int phase = 0;
+  PhaseId phase{0};
   std::variant<Local, Reduce, RingReduce, Multicast, Shift, TileCast, RowShift, RootReduce, Send, Receive, Host, Loop, Group> what;
-  std::vector<int> routes{};  // the routes that the step's transfers use
+  std::vector<RouteId> routes{};  // the routes that the step's transfers use
 };
 
 // ---- the program -----------------------------------------------------------------------------------------------------------------
 
 struct RegionSteps {
-  int region = 0;
+  RegionId region{0};
   Steps steps;
 };
 
@@ -369,12 +370,12 @@ struct Program {
   std::string name;
   Numerics numerics = Numerics::mixed;
   Extent mesh;  // of the device
-  std::vector<Tensor> tensors;
-  std::vector<Region> regions;
-  std::vector<Phase> phases;
-  std::vector<Buffer> buffers;
-  std::vector<Route> routes;
-  std::vector<Move> moves;
+  IdVector<TensorId, Tensor> tensors;
+  IdVector<RegionId, Region> regions;
+  IdVector<PhaseId, Phase> phases;
+  IdVector<BufferId, Buffer> buffers;
+  IdVector<RouteId, Route> routes;
+  IdVector<MoveId, Move> moves;
   std::vector<Entry> entries;
 };
 

@@ -9,7 +9,7 @@ namespace wafer::mesh {
 namespace {
 
 // Whether all that a step receives has been sent, or is sent by the step itself before.
-bool ready(const Step& step, const std::map<int, int64_t>& sent, std::vector<int>& own_sends) {
+bool ready(const Step& step, const std::map<MoveId, int64_t>& sent, std::vector<MoveId>& own_sends) {
   auto all = [&](const Steps& steps) {
     return std::all_of(steps.begin(), steps.end(), [&](const Step& s) { return ready(s, sent, own_sends); });
   };
@@ -24,14 +24,14 @@ bool ready(const Step& step, const std::map<int, int64_t>& sent, std::vector<int
 
 }  // namespace
 
-void run_lists(const Entry& entry, const std::map<int, int64_t>& sent, const std::function<void(size_t list, const Step& step)>& run) {
+void run_lists(const Entry& entry, const std::map<MoveId, int64_t>& sent, const std::function<void(size_t list, const Step& step)>& run) {
   std::vector<size_t> at(entry.lists.size(), 0);
   for (bool progress = true; progress;) {
     progress = false;
     for (size_t l = 0; l < entry.lists.size(); l++)
       while (at[l] < entry.lists[l].steps.size()) {
         const Step& next = entry.lists[l].steps[at[l]];
-        std::vector<int> own_sends;
+        std::vector<MoveId> own_sends;
         if (!ready(next, sent, own_sends)) break;
         run(l, next);
         at[l]++;
@@ -39,7 +39,7 @@ void run_lists(const Entry& entry, const std::map<int, int64_t>& sent, const std
       }
   }
   for (size_t l = 0; l < entry.lists.size(); l++)
-    CHECK(at[l] == entry.lists[l].steps.size(), "entry {}: region {} waits for ever", entry.name, entry.lists[l].region);
+    CHECK(at[l] == entry.lists[l].steps.size(), "entry {}: region {} waits for ever", entry.name, entry.lists[l].region.number);
 }
 
 }  // namespace wafer::mesh

@@ -12,10 +12,10 @@
 namespace wafer::mesh {
 namespace {
 
-const Region& region_of(const Program& p, int region) { return p.regions[static_cast<size_t>(region)]; }
+const Region& region_of(const Program& p, RegionId region) { return p.regions[region]; }
 
 // The core at `position` along `axis` of a region, on the region's first line.
-std::pair<int, int> core_at(const Program& p, int region, Axis axis, int position) {
+std::pair<int, int> core_at(const Program& p, RegionId region, Axis axis, int position) {
   const Rect r = region_of(p, region).rect;
   return axis == Axis::x ? std::pair{r.x + position, r.y} : std::pair{r.x, r.y + position};
 }
@@ -34,15 +34,14 @@ void check_mesh(const Program& p, const Limits& limits, std::vector<Diagnostic>&
 void check_bytes(const Program& p, const Limits& limits, std::vector<Diagnostic>& out) {
   for (const PhaseBytes& row : phase_bytes(p, limits.code_bytes)) {
     if (row.fullest.total() <= limits.sram_bytes) continue;
-    out.push_back({Rule::bytes, row.x, row.y,
-                   fmt::format("phase {}, region {}", p.phases[static_cast<size_t>(row.phase)].name, region_of(p, row.region).name),
+    out.push_back({Rule::bytes, row.x, row.y, fmt::format("phase {}, region {}", p.phases[row.phase].name, region_of(p, row.region).name),
                    describe(row, limits.sram_bytes)});
   }
 }
 
 // ---- routes ----------------------------------------------------------------------------------------------------------------------
 
-std::set<int> colours_used(const Program& p, int region, int phase) {
+std::set<int> colours_used(const Program& p, RegionId region, PhaseId phase) {
   std::set<int> used;
   for (const Route& r : p.routes)
     if (r.region == region && r.phase == phase) used.insert(r.colours.begin(), r.colours.end());
@@ -50,14 +49,13 @@ std::set<int> colours_used(const Program& p, int region, int phase) {
 }
 
 void check_colours(const Program& p, const Limits& limits, std::vector<Diagnostic>& out) {
-  for (int phase = 0; phase < static_cast<int>(p.phases.size()); phase++)
-    for (int region = 0; region < static_cast<int>(p.regions.size()); region++) {
+  for (const PhaseId phase : p.phases.ids())
+    for (const RegionId region : p.regions.ids()) {
       const std::set<int> used = colours_used(p, region, phase);
       const bool unknown = !used.empty() && *used.rbegin() >= limits.colours;
       if (static_cast<int>(used.size()) <= limits.colours && !unknown) continue;
       const Rect r = region_of(p, region).rect;
-      out.push_back({Rule::colours, r.x, r.y,
-                     fmt::format("phase {}, region {}", p.phases[static_cast<size_t>(phase)].name, region_of(p, region).name),
+      out.push_back({Rule::colours, r.x, r.y, fmt::format("phase {}, region {}", p.phases[phase].name, region_of(p, region).name),
                      fmt::format("core ({},{}) needs {} colours, the highest is {}; {} are free", r.x, r.y, used.size(), *used.rbegin(),
                                  limits.colours)});
     }
@@ -78,8 +76,7 @@ void check_paths(const Program& p, std::vector<Diagnostic>& out) {
     for (const Path& path : route.paths) {
       if (path.lo >= 0 && path.hi < n && path.lo <= path.from && path.from <= path.hi) continue;
       const auto [x, y] = core_at(p, route.region, route.axis, std::clamp(path.from, 0, n - 1));
-      out.push_back({Rule::off_the_mesh, x, y,
-                     fmt::format("phase {}, route {}", p.phases[static_cast<size_t>(route.phase)].name, route.name),
+      out.push_back({Rule::off_the_mesh, x, y, fmt::format("phase {}, route {}", p.phases[route.phase].name, route.name),
                      fmt::format("a path from position {} over {} to {} leaves the {} positions of region {} along {}", path.from, path.lo,
                                  path.hi, n, region_of(p, route.region).name, name(route.axis))});
       break;
@@ -91,12 +88,12 @@ void check_inputs(const Program& p, std::vector<Diagnostic>& out) {
   // (phase, region, axis, colour) -> by position: the side on which the colour enters there, and the route that says so
   struct Entrance {
     Side side = Side::ramp;
-    size_t route = 0;
+    RouteId route{};
     int from = -1;  // nobody
   };
-  std::map<std::tuple<int, int, Axis, int>, std::vector<Entrance>> entrances;
-  std::set<size_t> reported;
-  for (size_t i = 0; i < p.routes.size(); i++) {
+  std::map<std::tuple<PhaseId, RegionId, Axis, int>, std::vector<Entrance>> entrances;
+  std::set<RouteId> reported;
+  for (const RouteId i : p.routes.ids()) {
     const Route& route = p.routes[i];
     for (size_t k = 0; k < route.paths.size(); k++) {
       const Path& path = route.paths[k];
@@ -110,7 +107,7 @@ void check_inputs(const Program& p, std::vector<Diagnostic>& out) {
         if (!merges || !reported.insert(i).second) continue;
         const auto [x, y] = core_at(p, route.region, route.axis, at);
         out.push_back(
-            {Rule::two_inputs, x, y, fmt::format("phase {}, route {}", p.phases[static_cast<size_t>(route.phase)].name, route.name),
+            {Rule::two_inputs, x, y, fmt::format("phase {}, route {}", p.phases[route.phase].name, route.name),
              fmt::format(
                  "colour {} enters the router of core ({},{}) from two sides: sent by position {} (route {}) and by {} (route {}) along {}",
                  route.colours[k], x, y, there.from, p.routes[there.route].name, path.from, route.name, name(route.axis))});
@@ -118,15 +115,14 @@ void check_inputs(const Program& p, std::vector<Diagnostic>& out) {
     }
   }
   // The same colour on both axes meets itself at the crossing routers.
-  std::map<std::tuple<int, int, int>, std::pair<Axis, size_t>> axis_of;
-  for (size_t i = 0; i < p.routes.size(); i++) {
+  std::map<std::tuple<PhaseId, RegionId, int>, std::pair<Axis, RouteId>> axis_of;
+  for (const RouteId i : p.routes.ids()) {
     const Route& route = p.routes[i];
     for (int c : route.colours) {
       const auto [it, fresh] = axis_of.try_emplace({route.phase, route.region, c}, std::pair{route.axis, i});
       if (fresh || it->second.first == route.axis || !reported.insert(i).second) continue;
       const Rect r = region_of(p, route.region).rect;
-      out.push_back({Rule::two_inputs, r.x, r.y,
-                     fmt::format("phase {}, route {}", p.phases[static_cast<size_t>(route.phase)].name, route.name),
+      out.push_back({Rule::two_inputs, r.x, r.y, fmt::format("phase {}, route {}", p.phases[route.phase].name, route.name),
                      fmt::format("colour {} enters the router of core ({},{}) from two sides: along {} (route {}) and along {} (route {})",
                                  c, r.x, r.y, name(it->second.first), p.routes[it->second.second].name, name(route.axis), route.name)});
     }
@@ -209,11 +205,11 @@ struct StepChecker {
   const Entry& entry;
   std::vector<Diagnostic>& out;
 
-  void check(const Steps& steps, int region) {
+  void check(const Steps& steps, RegionId region) {
     for (const Step& step : steps) check(step, region);
   }
 
-  void check(const Step& step, int region) {
+  void check(const Step& step, RegionId region) {
     if (const auto* loop = std::get_if<Loop>(&step.what)) return check(loop->body, region);
     if (const auto* group = std::get_if<Group>(&step.what)) {
       if (group->kind == GroupKind::overlap) check_overlap(*group, region, step.name);
@@ -222,28 +218,27 @@ struct StepChecker {
     check_routes(step, region);
   }
 
-  std::string where(const std::string& step_name, int region) const {
+  std::string where(const std::string& step_name, RegionId region) const {
     return fmt::format("entry {}, region {}, step {}", entry.name, region_of(p, region).name, step_name);
   }
 
-  void check_routes(const Step& step, int region) {
-    for (int r : step.routes) {
-      const Route& route = p.routes[static_cast<size_t>(r)];
+  void check_routes(const Step& step, RegionId region) {
+    for (const RouteId r : step.routes) {
+      const Route& route = p.routes[r];
       if (route.phase == step.phase && route.region == region) continue;
       const Rect rect = region_of(p, region).rect;
       out.push_back({Rule::rewritten_in_use, rect.x, rect.y, where(step.name, region),
                      fmt::format("route {} belongs to phase {} of region {}: it is rewritten while the step of phase {} uses it",
-                                 route.name, p.phases[static_cast<size_t>(route.phase)].name, region_of(p, route.region).name,
-                                 p.phases[static_cast<size_t>(step.phase)].name)});
+                                 route.name, p.phases[route.phase].name, region_of(p, route.region).name, p.phases[step.phase].name)});
       return;
     }
     for (const Transfers& t : transfers_of(p, region_of(p, region), step)) check_covered(step, region, t);
   }
 
-  void check_covered(const Step& step, int region, const Transfers& wanted) {
+  void check_covered(const Step& step, RegionId region, const Transfers& wanted) {
     std::vector<std::pair<int, int>> have;
-    for (int r : step.routes) {
-      const Route& route = p.routes[static_cast<size_t>(r)];
+    for (const RouteId r : step.routes) {
+      const Route& route = p.routes[r];
       if (route.axis != wanted.axis) continue;
       Transfers t;
       add_paths(t, route.paths);
@@ -261,15 +256,14 @@ struct StepChecker {
   }
 
   // Steps that run at the same time need their routes at the same time: one phase.
-  void check_overlap(const Group& group, int region, const std::string& group_name) {
+  void check_overlap(const Group& group, RegionId region, const std::string& group_name) {
     for (const Step& step : group.body) {
       if (step.phase == group.body.front().phase) continue;
       const Rect rect = region_of(p, region).rect;
       out.push_back(
           {Rule::rewritten_in_use, rect.x, rect.y, where(group_name, region),
            fmt::format("steps {} and {} overlap but belong to phases {} and {}: the routes of one are rewritten while the other uses them",
-                       group.body.front().name, step.name, p.phases[static_cast<size_t>(group.body.front().phase)].name,
-                       p.phases[static_cast<size_t>(step.phase)].name)});
+                       group.body.front().name, step.name, p.phases[group.body.front().phase].name, p.phases[step.phase].name)});
       return;
     }
   }
@@ -279,7 +273,7 @@ struct StepChecker {
 
 struct Event {
   bool send;
-  int move;
+  MoveId move;
   std::string step;
 };
 
@@ -296,7 +290,7 @@ void events_of(const Steps& steps, std::vector<Event>& events) {
 
 void check_waits(const Program& p, const Entry& entry, std::vector<Diagnostic>& out) {
   std::vector<std::vector<Event>> lists;
-  std::map<int, int> sends, receives;
+  std::map<MoveId, int> sends, receives;
   for (const RegionSteps& r : entry.lists) {
     lists.emplace_back();
     events_of(r.steps, lists.back());
@@ -312,14 +306,13 @@ void check_waits(const Program& p, const Entry& entry, std::vector<Diagnostic>& 
       for (const Event& e : lists[l]) {
         if (e.send != sending || sends[e.move] == receives[e.move]) continue;
         report(Rule::receive_without_send, l, e,
-               fmt::format("move {} is received {} times and sent {} times", p.moves[static_cast<size_t>(e.move)].name, receives[e.move],
-                           sends[e.move]));
+               fmt::format("move {} is received {} times and sent {} times", p.moves[e.move].name, receives[e.move], sends[e.move]));
         sends[e.move] = receives[e.move];  // once is enough
         matched = false;
       }
   if (!matched) return;
   std::vector<size_t> at(lists.size(), 0);
-  std::map<int, int> sent;
+  std::map<MoveId, int> sent;
   for (bool progress = true; progress;) {
     progress = false;
     for (size_t l = 0; l < lists.size(); l++)
@@ -340,7 +333,7 @@ void check_waits(const Program& p, const Entry& entry, std::vector<Diagnostic>& 
       const Event& e = lists[l][at[l]];
       report(Rule::cycle_of_waits, l, e,
              fmt::format("waits for move {}, whose sender waits in turn for this region: no order of the regions lets it arrive",
-                         p.moves[static_cast<size_t>(e.move)].name));
+                         p.moves[e.move].name));
       return;
     }
 }
@@ -355,9 +348,8 @@ const char* name(Rule r) {
 
 int colours_max(const Program& p) {
   size_t most = 0;
-  for (int phase = 0; phase < static_cast<int>(p.phases.size()); phase++)
-    for (int region = 0; region < static_cast<int>(p.regions.size()); region++)
-      most = std::max(most, colours_used(p, region, phase).size());
+  for (const PhaseId phase : p.phases.ids())
+    for (const RegionId region : p.regions.ids()) most = std::max(most, colours_used(p, region, phase).size());
   return static_cast<int>(most);
 }
 

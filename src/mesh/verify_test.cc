@@ -13,7 +13,8 @@ constexpr Limits kLimits{.mesh = {16, 16}, .sram_bytes = 49152, .code_bytes = 85
 // A program of two regions of 5 x 9 side by side, two phases and no buffers.
 struct Example {
   Program p;
-  int left, right, first, second;
+  RegionId left, right;
+  PhaseId first, second;
 
   Example() {
     p.mesh = kLimits.mesh;
@@ -23,18 +24,19 @@ struct Example {
     second = add_phase(p, "second");
   }
 
-  int buffer(const std::string& name, std::vector<Dim> dims, std::vector<DimCut> cuts, BufferKind kind, int region = 0) {
-    const int tensor = add_tensor(p, {.name = name, .dtype = Dtype::f32, .dims = std::move(dims)});
+  BufferId buffer(const std::string& name, std::vector<Dim> dims, std::vector<DimCut> cuts, BufferKind kind,
+                  RegionId region = RegionId{0}) {
+    const TensorId tensor = add_tensor(p, {.name = name, .dtype = Dtype::f32, .dims = std::move(dims)});
     return add_buffer(p, {.name = name, .tensor = tensor, .region = region, .kind = kind, .cuts = std::move(cuts), .phases = {first}});
   }
 
-  int move(const std::string& name) { return add_move(p, {.name = name}); }
+  MoveId move(const std::string& name) { return add_move(p, {.name = name}); }
 
   void entry(std::vector<RegionSteps> lists) { p.entries.push_back({.name = "go", .lists = std::move(lists)}); }
 };
 
-Step send(int move) { return {.name = "send", .what = Send{move}}; }
-Step receive(int move) { return {.name = "receive", .what = Receive{move}}; }
+Step send(MoveId move) { return {.name = "send", .what = Send{move}}; }
+Step receive(MoveId move) { return {.name = "receive", .what = Receive{move}}; }
 
 // The only fault of a program.
 Diagnostic only(const Program& p, const Limits& limits = kLimits) {
@@ -68,7 +70,7 @@ void add_heavy_core(Example& e) {
 TEST(Verify, NothingWrong) {
   Example e;
   e.buffer("x", {dim("dim", 721)}, {}, BufferKind::activations);
-  const int m = e.move("m");
+  const MoveId m = e.move("m");
   e.entry({{e.left, {send(m)}}, {e.right, {receive(m)}}});
   EXPECT_TRUE(verify(e.p, kLimits).empty());
 }
@@ -85,8 +87,8 @@ TEST(Verify, TooManyBytes) {
 
 TEST(Verify, BytesCountInDeviceCoordinates) {
   Example e;
-  e.p.regions[0].rect = {2, 4, 5, 9};
-  e.p.regions[1].rect = {7, 4, 5, 9};
+  e.p.regions[e.left].rect = {2, 4, 5, 9};
+  e.p.regions[e.right].rect = {7, 4, 5, 9};
   add_heavy_core(e);
   EXPECT_EQ(only(e.p).x, 5);
   EXPECT_EQ(only(e.p).y, 11);
@@ -94,15 +96,15 @@ TEST(Verify, BytesCountInDeviceCoordinates) {
 
 TEST(Verify, OffTheMesh) {
   Example e;
-  e.p.regions[1].rect = {12, 8, 5, 9};
+  e.p.regions[e.right].rect = {12, 8, 5, 9};
   EXPECT_FAULT(only(e.p), off_the_mesh, 12, 8, "right", "region right of 5x9 at (12,8) is not on the mesh of 16x16");
-  e.p.regions[1].rect = {11, 7, 5, 9};
+  e.p.regions[e.right].rect = {11, 7, 5, 9};
   EXPECT_TRUE(verify(e.p, kLimits).empty());
-  e.p.regions[1].rect = {-1, 0, 5, 9};
+  e.p.regions[e.right].rect = {-1, 0, 5, 9};
   EXPECT_EQ(only(e.p).rule, Rule::off_the_mesh);
   // A rectangle that is none has no bytes to count.
   e.buffer("x", {dim("dim", 1 << 20)}, {}, BufferKind::activations, e.right);
-  e.p.regions[1].rect = {5, 0, -5, 9};
+  e.p.regions[e.right].rect = {5, 0, -5, 9};
   EXPECT_EQ(only(e.p).rule, Rule::off_the_mesh);
 }
 
@@ -123,68 +125,68 @@ TEST(Verify, TooManyColours) {
 
 TEST(Verify, AColourThatTheDeviceDoesNotHave) {
   Example e;
-  const int r = add_route(e.p, "one", e.first, e.left, Axis::x, {straight(0, 1)});
-  e.p.routes[static_cast<size_t>(r)].colours = {21};
+  const RouteId r = add_route(e.p, "one", e.first, e.left, Axis::x, {straight(0, 1)});
+  e.p.routes[r].colours = {21};
   EXPECT_FAULT(only(e.p), colours, 0, 0, "phase first, region left", "core (0,0) needs 1 colours, the highest is 21; 21 are free");
 }
 
 TEST(Verify, AColourFromTwoSidesOfOneAxis) {
   Example e;
-  const int r = add_route(e.p, "meet", e.first, e.left, Axis::x, {straight(0, 2), straight(4, 2)});
+  const RouteId r = add_route(e.p, "meet", e.first, e.left, Axis::x, {straight(0, 2), straight(4, 2)});
   ASSERT_TRUE(verify(e.p, kLimits).empty());
-  e.p.routes[static_cast<size_t>(r)].colours = {3, 3};
+  e.p.routes[r].colours = {3, 3};
   EXPECT_FAULT(only(e.p), two_inputs, 2, 0, "phase first, route meet",
                "colour 3 enters the router of core (2,0) from two sides: sent by position 0 (route meet) and by 4 (route meet) along x");
 }
 
 TEST(Verify, AColourFromTheRampAndFromASide) {
   Example e;
-  const int r = add_route(e.p, "chain", e.first, e.left, Axis::y, {straight(0, 1), straight(1, 2)});
-  e.p.routes[static_cast<size_t>(r)].colours = {7, 7};
+  const RouteId r = add_route(e.p, "chain", e.first, e.left, Axis::y, {straight(0, 1), straight(1, 2)});
+  e.p.routes[r].colours = {7, 7};
   EXPECT_FAULT(only(e.p), two_inputs, 0, 1, "phase first, route chain",
                "colour 7 enters the router of core (0,1) from two sides: sent by position 0 (route chain) and by 1 (route chain) along y");
 }
 
 TEST(Verify, AColourFromTwoSidesOfTwoRoutes) {
   Example e;
-  const int a = add_route(e.p, "a", e.first, e.left, Axis::x, {straight(0, 3)});
-  const int b = add_route(e.p, "b", e.first, e.left, Axis::x, {multicast(4, 1, 4)});
-  e.p.routes[static_cast<size_t>(b)].colours = e.p.routes[static_cast<size_t>(a)].colours;
+  const RouteId a = add_route(e.p, "a", e.first, e.left, Axis::x, {straight(0, 3)});
+  const RouteId b = add_route(e.p, "b", e.first, e.left, Axis::x, {multicast(4, 1, 4)});
+  e.p.routes[b].colours = e.p.routes[a].colours;
   EXPECT_FAULT(only(e.p), two_inputs, 1, 0, "phase first, route b",
                "colour 0 enters the router of core (1,0) from two sides: sent by position 0 (route a) and by 4 (route b) along x");
 }
 
 TEST(Verify, AColourFromBothAxes) {
   Example e;
-  const int a = add_route(e.p, "a", e.first, e.right, Axis::x, {straight(0, 1)});
-  const int b = add_route(e.p, "b", e.first, e.right, Axis::y, {straight(0, 1)});
+  const RouteId a = add_route(e.p, "a", e.first, e.right, Axis::x, {straight(0, 1)});
+  const RouteId b = add_route(e.p, "b", e.first, e.right, Axis::y, {straight(0, 1)});
   ASSERT_TRUE(verify(e.p, kLimits).empty());
-  e.p.routes[static_cast<size_t>(b)].colours = e.p.routes[static_cast<size_t>(a)].colours;
+  e.p.routes[b].colours = e.p.routes[a].colours;
   EXPECT_FAULT(only(e.p), two_inputs, 5, 0, "phase first, route b",
                "colour 0 enters the router of core (5,0) from two sides: along x (route a) and along y (route b)");
   // In another phase, or another region, it is another colour.
-  e.p.routes[static_cast<size_t>(b)].phase = e.second;
+  e.p.routes[b].phase = e.second;
   EXPECT_TRUE(verify(e.p, kLimits).empty());
-  e.p.routes[static_cast<size_t>(b)].phase = e.first;
-  e.p.routes[static_cast<size_t>(b)].region = e.left;
+  e.p.routes[b].phase = e.first;
+  e.p.routes[b].region = e.left;
   EXPECT_TRUE(verify(e.p, kLimits).empty());
 }
 
 // ---- sends and receives ----------------------------------------------------------------------------------------------------------
 
-Step sum_along_x(int phase, std::vector<int> routes) {
+Step sum_along_x(PhaseId phase, std::vector<RouteId> routes) {
   return {.name = "sum", .phase = phase, .what = Reduce{.axis = Axis::x, .forest = line_forest(5, {})}, .routes = std::move(routes)};
 }
 
 TEST(Verify, AStepWhoseRouteLacksAPath) {
   Example e;
   const Forest forest = line_forest(5, {});
-  const int chains = add_route(e.p, "chains", e.first, e.left, Axis::x, forest_paths(forest)[0]);
-  const int cast = add_route(e.p, "cast", e.first, e.left, Axis::x, broadcast_paths(forest));
+  const RouteId chains = add_route(e.p, "chains", e.first, e.left, Axis::x, forest_paths(forest)[0]);
+  const RouteId cast = add_route(e.p, "cast", e.first, e.left, Axis::x, broadcast_paths(forest));
   e.entry({{e.left, {sum_along_x(e.first, {chains, cast})}}});
   ASSERT_TRUE(verify(e.p, kLimits).empty());
 
-  Route& r = e.p.routes[static_cast<size_t>(chains)];
+  Route& r = e.p.routes[chains];
   r.paths.pop_back();  // 3 -> 2, the last link of the higher side
   r.colours.pop_back();
   EXPECT_FAULT(only(e.p), receive_without_send, 2, 0, "entry go, region left, step sum",
@@ -193,7 +195,7 @@ TEST(Verify, AStepWhoseRouteLacksAPath) {
 
 TEST(Verify, AStepWithoutItsBroadcast) {
   Example e;
-  const int chains = add_route(e.p, "chains", e.first, e.left, Axis::x, forest_paths(line_forest(5, {}))[0]);
+  const RouteId chains = add_route(e.p, "chains", e.first, e.left, Axis::x, forest_paths(line_forest(5, {}))[0]);
   e.entry({{e.left, {{.name = "twice", .phase = e.first, .what = Loop{.fixed = 2, .body = {sum_along_x(e.first, {chains})}}}}}});
   EXPECT_FAULT(only(e.p), receive_without_send, 0, 0, "entry go, region left, step sum",
                "core (0,0) receives from position 2 along x, but no route of the step carries what that core sends");
@@ -201,7 +203,7 @@ TEST(Verify, AStepWithoutItsBroadcast) {
 
 TEST(Verify, ARouteOfTheOtherAxisCarriesNothing) {
   Example e;
-  const int up = add_route(e.p, "up", e.first, e.left, Axis::x, neighbour_paths({{0, 5}}, true));
+  const RouteId up = add_route(e.p, "up", e.first, e.left, Axis::x, neighbour_paths({{0, 5}}, true));
   e.entry({{e.left, {{.name = "shift", .phase = e.first, .what = RowShift{}, .routes = {up}}}}});
   EXPECT_FAULT(only(e.p), receive_without_send, 0, 0, "entry go, region left, step shift",
                "core (0,0) receives from position 1 along y, but no route of the step carries what that core sends");
@@ -209,7 +211,7 @@ TEST(Verify, ARouteOfTheOtherAxisCarriesNothing) {
 
 TEST(Verify, AReceiveWithoutSend) {
   Example e;
-  const int m = e.move("hand_over");
+  const MoveId m = e.move("hand_over");
   e.entry({{e.left, {}}, {e.right, {receive(m)}}});
   EXPECT_FAULT(only(e.p), receive_without_send, 5, 0, "entry go, region right, step receive",
                "move hand_over is received 1 times and sent 0 times");
@@ -217,7 +219,7 @@ TEST(Verify, AReceiveWithoutSend) {
 
 TEST(Verify, AReceiveInALoopAndOneSend) {
   Example e;
-  const int m = e.move("row");
+  const MoveId m = e.move("row");
   const Step rows{.name = "rows", .what = Loop{.var = LoopVar::row, .count = CountKind::rows, .body = {receive(m)}}};
   e.entry({{e.left, {send(m)}}, {e.right, {rows}}});
   EXPECT_EQ(only(e.p).rule, Rule::receive_without_send);
@@ -225,7 +227,7 @@ TEST(Verify, AReceiveInALoopAndOneSend) {
 
 TEST(Verify, ASendThatNobodyReceives) {
   Example e;
-  const int m = e.move("lost");
+  const MoveId m = e.move("lost");
   e.entry({{e.left, {send(m)}}, {e.right, {}}});
   EXPECT_FAULT(only(e.p), receive_without_send, 0, 0, "entry go, region left, step send", "move lost is received 0 times and sent 1 times");
 }
@@ -234,7 +236,7 @@ TEST(Verify, ASendThatNobodyReceives) {
 
 TEST(Verify, ACycleOfWaits) {
   Example e;
-  const int there = e.move("there"), back = e.move("back");
+  const MoveId there = e.move("there"), back = e.move("back");
   e.entry({{e.left, {receive(back), send(there)}}, {e.right, {receive(there), send(back)}}});
   EXPECT_FAULT(only(e.p), cycle_of_waits, 0, 0, "entry go, region left, step receive",
                "waits for move back, whose sender waits in turn for this region: no order of the regions lets it arrive");
@@ -242,7 +244,7 @@ TEST(Verify, ACycleOfWaits) {
 
 TEST(Verify, WaitsThatEnd) {
   Example e;
-  const int there = e.move("there"), back = e.move("back");
+  const MoveId there = e.move("there"), back = e.move("back");
   e.entry({{e.left, {send(there), receive(back)}}, {e.right, {receive(there), send(back)}}});
   EXPECT_TRUE(verify(e.p, kLimits).empty());
   // A region may pass a move to itself, if it sends first.
@@ -257,7 +259,7 @@ TEST(Verify, WaitsThatEnd) {
 // Loops are followed for two turns.
 TEST(Verify, ACycleOfWaitsInALoop) {
   Example e;
-  const int there = e.move("there"), back = e.move("back");
+  const MoveId there = e.move("there"), back = e.move("back");
   const auto turns = [](Steps body) {
     return Step{.name = "turns", .what = Loop{.var = LoopVar::row, .count = CountKind::rows, .body = std::move(body)}};
   };
@@ -274,8 +276,8 @@ TEST(Verify, ACycleOfWaitsInALoop) {
 TEST(Verify, AStepThatUsesAnotherPhasesRoute) {
   Example e;
   const Forest forest = line_forest(5, {});
-  const int chains = add_route(e.p, "chains", e.first, e.left, Axis::x, forest_paths(forest)[0]);
-  const int cast = add_route(e.p, "cast", e.second, e.left, Axis::x, broadcast_paths(forest));
+  const RouteId chains = add_route(e.p, "chains", e.first, e.left, Axis::x, forest_paths(forest)[0]);
+  const RouteId cast = add_route(e.p, "cast", e.second, e.left, Axis::x, broadcast_paths(forest));
   e.entry({{e.left, {sum_along_x(e.first, {chains, cast})}}});
   EXPECT_FAULT(only(e.p), rewritten_in_use, 0, 0, "entry go, region left, step sum",
                "route cast belongs to phase second of region left: it is rewritten while the step of phase first uses it");
@@ -283,7 +285,7 @@ TEST(Verify, AStepThatUsesAnotherPhasesRoute) {
 
 TEST(Verify, AStepThatUsesAnotherRegionsRoute) {
   Example e;
-  const int up = add_route(e.p, "up", e.first, e.left, Axis::y, neighbour_paths({{0, 9}}, true));
+  const RouteId up = add_route(e.p, "up", e.first, e.left, Axis::y, neighbour_paths({{0, 9}}, true));
   e.entry({{e.right, {{.name = "shift", .phase = e.first, .what = RowShift{}, .routes = {up}}}}});
   EXPECT_FAULT(only(e.p), rewritten_in_use, 5, 0, "entry go, region right, step shift",
                "route up belongs to phase first of region left: it is rewritten while the step of phase first uses it");
@@ -291,8 +293,8 @@ TEST(Verify, AStepThatUsesAnotherRegionsRoute) {
 
 TEST(Verify, AnOverlapGroupOverTwoPhases) {
   Example e;
-  const int a = add_route(e.p, "a", e.first, e.left, Axis::y, neighbour_paths({{0, 9}}, true));
-  const int b = add_route(e.p, "b", e.second, e.left, Axis::y, neighbour_paths({{0, 9}}, true));
+  const RouteId a = add_route(e.p, "a", e.first, e.left, Axis::y, neighbour_paths({{0, 9}}, true));
+  const RouteId b = add_route(e.p, "b", e.second, e.left, Axis::y, neighbour_paths({{0, 9}}, true));
   Steps both = {{.name = "one", .phase = e.first, .what = RowShift{}, .routes = {a}},
                 {.name = "two", .phase = e.second, .what = RowShift{}, .routes = {b}}};
   e.entry({{e.left, {{.name = "pair", .phase = e.first, .what = Group{.kind = GroupKind::overlap, .body = both}}}}});

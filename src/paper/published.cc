@@ -57,7 +57,8 @@ namespace {
 // A program of one region with one phase, to which steps are added in order.
 struct Writer {
   Program p;
-  int region = 0, phase = 0;
+  RegionId region{};
+  PhaseId phase{};
   Steps steps{};
 
   Writer(const std::string& name, int P, Extent device_mesh) {
@@ -73,8 +74,8 @@ struct Writer {
     steps.push_back({.name = std::move(name), .phase = phase, .what = Local{.op = LocalOp::counted, .work = std::move(work)}});
   }
   // A vector of n fp16 elements on every core.
-  int vector(const std::string& name, int64_t n) {
-    const int tensor = add_tensor(p, {.name = name, .dtype = Dtype::f16, .dims = {dim("n", n)}});
+  BufferId vector(const std::string& name, int64_t n) {
+    const TensorId tensor = add_tensor(p, {.name = name, .dtype = Dtype::f16, .dims = {dim("n", n)}});
     return add_buffer(p, {.name = name, .tensor = tensor, .region = region, .kind = BufferKind::partials, .phases = {phase}});
   }
   // Every operation is synchronous. The compiler loads the descriptors that the source gives directly: two an operation, on the average.
@@ -178,10 +179,11 @@ Program published_prefill(const ModelConfig& c, int P, int64_t tokens, Extent de
   const Rings rings = add_rings(site, "ring", {{0, P}}, true);
   const ReduceLine line = add_reduce_line(site, "x", Axis::x, {.runs = {{0, P}}, .trees = {two_sided_chain(P, P / 2)}});
   auto matrix = [&](const std::string& name, int64_t rows, int64_t columns) {
-    const int tensor = add_tensor(w.p, {.name = name,
-                                        .dtype = Dtype::f16,
-                                        .dims = {{.name = "rows", .size = {.kind = SizeKind::fixed, .fixed = rows * P, .limit = rows * P}},
-                                                 dim("columns", columns * P)}});
+    const TensorId tensor = add_tensor(
+        w.p,
+        {.name = name,
+         .dtype = Dtype::f16,
+         .dims = {{.name = "rows", .size = {.kind = SizeKind::fixed, .fixed = rows * P, .limit = rows * P}}, dim("columns", columns * P)}});
     return add_buffer(w.p,
                       {.name = name,
                        .tensor = tensor,
@@ -189,10 +191,10 @@ Program published_prefill(const ModelConfig& c, int P, int64_t tokens, Extent de
                        .cuts = {{.dim = 0, .axis = Axis::y, .cut = ring_cut(P, P)}, {.dim = 1, .axis = Axis::x, .cut = ring_cut(P, P)}},
                        .phases = {w.phase}});
   };
-  const int x = matrix("x", s, d), wd = matrix("w_dd", d, d), wdf = matrix("w_df", d, f), wfd = matrix("w_fd", f, d), q = matrix("q", s, d),
-            k = matrix("k", s, d), v = matrix("v", s, d), scores = matrix("s", s, s), h = matrix("h", s, f);
-  const int partial = matrix("partial", s, s);
-  auto gemm = [&](const char* name, int a, int b, int out, bool aligned) {
+  const BufferId x = matrix("x", s, d), wd = matrix("w_dd", d, d), wdf = matrix("w_df", d, f), wfd = matrix("w_fd", f, d),
+                 q = matrix("q", s, d), k = matrix("k", s, d), v = matrix("v", s, d), scores = matrix("s", s, s), h = matrix("h", s, f);
+  const BufferId partial = matrix("partial", s, s);
+  auto gemm = [&](const char* name, BufferId a, BufferId b, BufferId out, bool aligned) {
     w.steps.push_back(mesh_gemm(site, name, rings, {.a = a, .b = b, .c = out, .a_aligned = aligned}));
   };
   auto norm = [&](const std::string& name) {

@@ -16,17 +16,17 @@ Program published_gemv(const PublishedGemvShape& s, Extent device_mesh) {
   p.name = "published gemv";
   p.numerics = Numerics::fp16;
   p.mesh = device_mesh;
-  const int region = add_region(p, {.name = "gemv", .rect = {0, 0, w, h}});
-  const int phase = add_phase(p, "gemv");
+  const RegionId region = add_region(p, {.name = "gemv", .rect = {0, 0, w, h}});
+  const PhaseId phase = add_phase(p, "gemv");
   auto buffer = [&](const char* name, std::vector<Dim> dims, BufferKind kind, std::vector<DimCut> cuts) {
-    const int tensor = add_tensor(p, {.name = name, .dtype = Dtype::f16, .dims = std::move(dims)});
+    const TensorId tensor = add_tensor(p, {.name = name, .dtype = Dtype::f16, .dims = std::move(dims)});
     return add_buffer(p, {.name = name, .tensor = tensor, .region = region, .kind = kind, .cuts = std::move(cuts), .phases = {phase}});
   };
   const DimCut k_cut{.dim = 0, .axis = Axis::y, .cut = parts_cut(h)};
-  const int x = buffer("x", {dim("k", k)}, BufferKind::activations, {k_cut});
-  const int weights =
+  const BufferId x = buffer("x", {dim("k", k)}, BufferKind::activations, {k_cut});
+  const BufferId weights =
       buffer("w", {dim("k", k), dim("n", n)}, BufferKind::weights, {k_cut, {.dim = 1, .axis = Axis::x, .cut = parts_cut(w)}});
-  const int y = buffer("y", {dim("n", n)}, BufferKind::partials, {{.dim = 0, .axis = Axis::x, .cut = parts_cut(w)}});
+  const BufferId y = buffer("y", {dim("n", n)}, BufferKind::partials, {{.dim = 0, .axis = Axis::x, .cut = parts_cut(w)}});
   // 2.1: three loads and one descriptor given directly, one clear, then a map of one multiply-add for each input.
   const Work product{.descriptor_loads = 4,
                      .vectors = {{.count = 1, .elements = own_n, .unit = VectorUnit::move},

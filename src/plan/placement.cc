@@ -76,8 +76,8 @@ Dtype sum_dtype(Numerics n) { return n == Numerics::fp16 ? Dtype::f16 : Dtype::f
 Dtype operand_dtype(Numerics n) { return n == Numerics::fp32 ? Dtype::f32 : Dtype::f16; }
 
 struct Tensors {
-  LayerWeights w;
-  int turns = -1, k_cache = -1, v_cache = -1, embedding = -1, output = -1, output_norm = -1;
+  OfLayer<TensorId> w;
+  TensorId turns, k_cache, v_cache, embedding, output, output_norm;
 };
 
 Tensors add_weights(Program& p, const ModelConfig& c, const WeightTypes& types, const Plan& plan) {
@@ -100,8 +100,8 @@ Tensors add_weights(Program& p, const ModelConfig& c, const WeightTypes& types, 
   t.w.o = matrix("wo", q_width(c), c.dim, types.o, layers);
   t.w.ffn_norm = vector("ffn_norm", c.dim, layers);
   auto experts = [&](const char* name, int64_t k, int64_t outputs, TensorType type) {
-    const int id = matrix(name, k, outputs, type, layers);
-    if (has_experts(c)) p.tensors[static_cast<size_t>(id)].dims.push_back(dim("experts", c.experts));
+    const TensorId id = matrix(name, k, outputs, type, layers);
+    if (has_experts(c)) p.tensors[id].dims.push_back(dim("experts", c.experts));
     return id;
   };
   if (has_experts(c)) t.w.router = matrix("router", c.dim, c.experts, TensorType::f16, layers);  // small: not quantised in checkpoints
@@ -109,7 +109,7 @@ Tensors add_weights(Program& p, const ModelConfig& c, const WeightTypes& types, 
   t.w.up = experts("wup", c.dim, c.ffn, types.up);
   t.w.down = experts("wdown", c.ffn, c.dim, types.down);
   t.turns = add_tensor(p, {.name = "turns", .dtype = Dtype::f32, .dims = {dim("pairs", c.head_dim / 2), dim("hi_lo", 2)}});
-  for (int* cache : {&t.k_cache, &t.v_cache})
+  for (TensorId* cache : {&t.k_cache, &t.v_cache})
     *cache = add_tensor(p, {.name = cache == &t.k_cache ? "k_cache" : "v_cache",
                             .dtype = operand_dtype(n),
                             .dims = {dim("positions", SizeKind::positions, plan.context), dim("dims", kv_width(c))},
@@ -123,15 +123,14 @@ Tensors add_weights(Program& p, const ModelConfig& c, const WeightTypes& types, 
 // Adds a tensor of activations together with its only buffer in a region.
 struct Placer {
   Program& program;
-  int region = 0;
+  RegionId region{};
   std::string prefix;
-  std::vector<int> phases{};  // where activations live unless said otherwise
+  std::vector<PhaseId> phases{};  // where activations live unless said otherwise
 
-  int activation(const std::string& name, Dtype type, std::vector<Dim> dims, std::vector<DimCut> cuts, std::vector<int> live = {},
-                 int slots = 1, int copies = 1) {
-    const int tensor = shared_tensor(prefix + name, type, std::move(dims), copies);
-    program.tensors[static_cast<size_t>(tensor)].copies_by =
-        LoopVar::chunk;  // activations with several copies: scores, one for each chunk of keys
+  BufferId activation(const std::string& name, Dtype type, std::vector<Dim> dims, std::vector<DimCut> cuts, std::vector<PhaseId> live = {},
+                      int slots = 1, int copies = 1) {
+    const TensorId tensor = shared_tensor(prefix + name, type, std::move(dims), copies);
+    program.tensors[tensor].copies_by = LoopVar::chunk;  // activations with several copies: scores, one for each chunk of keys
     return add_buffer(program, {.name = prefix + name,
                                 .tensor = tensor,
                                 .region = region,
@@ -143,14 +142,14 @@ struct Placer {
   }
 
   // Regions of one phase run one after the other on the same tensor: the residual stream is one, wherever it is at the moment.
-  int shared_tensor(const std::string& name, Dtype type, std::vector<Dim> dims, int copies) {
-    for (size_t i = 0; i < program.tensors.size(); i++)
-      if (program.tensors[i].name == name) return static_cast<int>(i);
+  TensorId shared_tensor(const std::string& name, Dtype type, std::vector<Dim> dims, int copies) {
+    for (const TensorId id : program.tensors.ids())
+      if (program.tensors[id].name == name) return id;
     return add_tensor(program, {.name = name, .dtype = type, .dims = std::move(dims), .copies = copies});
   }
 
-  int stored(const std::string& name, int tensor, BufferKind kind, std::vector<DimCut> cuts, int first, int copies, std::vector<int> live,
-             int slots = 1) {
+  BufferId stored(const std::string& name, TensorId tensor, BufferKind kind, std::vector<DimCut> cuts, int first, int copies,
+                  std::vector<PhaseId> live, int slots = 1) {
     return add_buffer(program, {.name = prefix + name,
                                 .tensor = tensor,
                                 .region = region,
@@ -172,13 +171,13 @@ std::vector<int64_t> staged_limits(const Tensor& weights) {
 }
 
 DecodeBuffers place_decode(Placer& at, const Tensors& t, const ModelConfig& c, const Plan& plan, const PlacedRegion& r,
-                           const std::vector<int>& stored_phases) {
+                           const std::vector<PhaseId>& stored_phases) {
   const int W = r.rect.w, H = r.rect.h, first = r.first_layer, n = r.layers;
   const Dtype sum = sum_dtype(plan.numerics), operand = operand_dtype(plan.numerics);
   const HeadTables tables = head_tables(c, W);
   const Cut dim_y = parts_cut(H), ffn_x = parts_cut(W), q_x = table_cut(tables.q), kv_x = table_cut(tables.kv),
             heads_x = table_cut(tables.heads);
-  auto weights = [&](const char* name, int tensor, std::vector<DimCut> cuts) {
+  auto weights = [&](const char* name, TensorId tensor, std::vector<DimCut> cuts) {
     return at.stored(name, tensor, BufferKind::weights, std::move(cuts), first, n, stored_phases);
   };
   DecodeBuffers b;
@@ -241,9 +240,9 @@ Cut o_input_cut(const HeadTables& tables, int W, int H, int64_t q_dim) {
 }
 
 // Bytes of one copy of a matrix on the core that holds most of it: where both of its cuts give most.
-int64_t fullest_tile(const Program& p, int buffer) {
-  const Buffer& b = p.buffers[static_cast<size_t>(buffer)];
-  const Tensor& t = p.tensors[static_cast<size_t>(b.tensor)];
+int64_t fullest_tile(const Program& p, BufferId buffer) {
+  const Buffer& b = p.buffers[buffer];
+  const Tensor& t = p.tensors[b.tensor];
   int64_t n = 1;
   for (const DimCut& c : b.cuts) {
     int64_t most = 0;
@@ -263,14 +262,14 @@ PrefillBuffers place_prefill(Placer& at, const Tensors& t, const ModelConfig& c,
   const Cut keys_y = chunks_cut(H, L, plan.chunk);
   Cut keys_x{.kind = CutKind::runs, .positions = W, .other_side = H, .other_logical = L};
   keys_x.run_positions = tables.runs;
-  const std::vector<int> all = {ph.rows, ph.attention, ph.head, ph.move}, attention = {ph.attention}, rows_only = {ph.rows};
-  auto weights = [&](const char* name, int tensor, std::vector<DimCut> cuts) {
+  const std::vector<PhaseId> all = {ph.rows, ph.attention, ph.head, ph.move}, attention = {ph.attention}, rows_only = {ph.rows};
+  auto weights = [&](const char* name, TensorId tensor, std::vector<DimCut> cuts) {
     return at.stored(name, tensor, BufferKind::weights, std::move(cuts), first, n, all);
   };
   // The tile that arrives while the other one is multiplied.
-  auto staging = [&](const char* name, int tensor, std::vector<DimCut> cuts, const std::vector<int>& live) {
-    const int id = at.stored(name, tensor, BufferKind::staging, std::move(cuts), first, std::min(1, n), live);
-    at.program.buffers[static_cast<size_t>(id)].limits = staged_limits(at.program.tensors[static_cast<size_t>(tensor)]);
+  auto staging = [&](const char* name, TensorId tensor, std::vector<DimCut> cuts, const std::vector<PhaseId>& live) {
+    const BufferId id = at.stored(name, tensor, BufferKind::staging, std::move(cuts), first, std::min(1, n), live);
+    at.program.buffers[id].limits = staged_limits(at.program.tensors[tensor]);
   };
   PrefillBuffers b;
   b.w.attn_norm = weights("attn_norm", t.w.attn_norm, {cut(0, Axis::x, ring_x)});
@@ -284,16 +283,16 @@ PrefillBuffers place_prefill(Placer& at, const Tensors& t, const ModelConfig& c,
   b.w.up = weights("wup", t.w.up, {cut(0, Axis::y, ring_y), cut(1, Axis::x, ring_x)});
   b.w.down = weights("wdown", t.w.down, {cut(0, Axis::y, ring_y), cut(1, Axis::x, ring_x)});
   // As large as the largest tile of any B, on whichever core that is.
-  int widest = b.w.q;
-  for (int w : {b.w.k, b.w.v, b.w.o, b.w.gate, b.w.up, b.w.down})
+  BufferId widest = b.w.q;
+  for (const BufferId w : {b.w.k, b.w.v, b.w.o, b.w.gate, b.w.up, b.w.down})
     if (fullest_tile(at.program, w) > fullest_tile(at.program, widest)) widest = w;
-  const Buffer of = at.program.buffers[static_cast<size_t>(widest)];
+  const Buffer of = at.program.buffers[widest];
   staging("b_slot", of.tensor, of.cuts, rows_only);
   b.turns = at.stored("turns", t.turns, BufferKind::weights, {cut(0, Axis::x, table_cut(tables.pairs))}, 0, 1, all);
   // During prefill the caches hold prompts only.
-  auto cache = [&](const char* name, int tensor) {
-    const int id = at.stored(name, tensor, BufferKind::cache, {cut(0, Axis::y, keys_y), cut(1, Axis::x, kv_x)}, first, n, all);
-    at.program.buffers[static_cast<size_t>(id)].limits = {plan.max_prompt, kv_width(c)};
+  auto cache = [&](const char* name, TensorId tensor) {
+    const BufferId id = at.stored(name, tensor, BufferKind::cache, {cut(0, Axis::y, keys_y), cut(1, Axis::x, kv_x)}, first, n, all);
+    at.program.buffers[id].limits = {plan.max_prompt, kv_width(c)};
     return id;
   };
   b.k_cache = cache("k_cache", t.k_cache);
@@ -335,7 +334,7 @@ PrefillBuffers place_prefill(Placer& at, const Tensors& t, const ModelConfig& c,
 }
 
 HeadBuffers place_head(Placer& at, const Tensors& t, const ModelConfig& c, const Plan& plan, const PlacedRegion& r,
-                       const std::vector<int>& stored_phases, const std::vector<int>& live) {
+                       const std::vector<PhaseId>& stored_phases, const std::vector<PhaseId>& live) {
   const int W = r.rect.w, H = r.rect.h;
   const Cut dim_y = parts_cut(H), vocab_x = parts_cut(W);
   const Dtype sum = sum_dtype(plan.numerics);
@@ -360,26 +359,27 @@ HeadBuffers place_head(Placer& at, const Tensors& t, const ModelConfig& c, const
 // expert more: no more than at the fuller of the two, which are counted.
 // The head's tables follow in pieces no larger than that.
 void place_transition(Program& p, const Placement& at, const Plan& plan) {
-  const int transition = at.transition_phase, layers = static_cast<int>(at.config.layers);
-  p.phases[static_cast<size_t>(transition)].moments = layers + 1;
-  const auto in = [](const std::vector<int>& regions, int region) {
+  const PhaseId transition = at.transition_phase;
+  const int layers = static_cast<int>(at.config.layers);
+  p.phases[transition].moments = layers + 1;
+  const auto in = [](const std::vector<RegionId>& regions, RegionId region) {
     return std::find(regions.begin(), regions.end(), region) != regions.end();
   };
   for (Buffer& b : p.buffers) {
     if (b.kind != BufferKind::weights && b.kind != BufferKind::cache) continue;
     (in(at.decode_regions, b.region) ? b.arrives_in : b.leaves_in) = transition;
-    b.first_moment = p.tensors[static_cast<size_t>(b.tensor)].copies > 1 ? b.first_copy : layers;
+    b.first_moment = p.tensors[b.tensor].copies > 1 ? b.first_copy : layers;
   }
   for (size_t r = 0; r < at.decode.size(); r++) {
     if (plan.decode.regions[r].layers == 0) continue;
     const DecodeBuffers& d = at.decode[r];
     Placer placer{.program = p, .region = at.decode_regions[r], .prefix = "staging."};
-    for (int buffer : {d.w.q, d.w.k, d.w.v, d.w.o, d.w.gate, d.w.up, d.w.down, d.k_cache, d.v_cache}) {
-      const Buffer of = p.buffers[static_cast<size_t>(buffer)];
-      const Tensor& tensor = p.tensors[static_cast<size_t>(of.tensor)];
-      const int id =
+    for (const BufferId buffer : {d.w.q, d.w.k, d.w.v, d.w.o, d.w.gate, d.w.up, d.w.down, d.k_cache, d.v_cache}) {
+      const Buffer of = p.buffers[buffer];
+      const Tensor& tensor = p.tensors[of.tensor];
+      const BufferId id =
           placer.stored(tensor.name, of.tensor, BufferKind::staging, of.cuts, plan.decode.regions[r].first_layer, 1, {transition});
-      p.buffers[static_cast<size_t>(id)].limits = staged_limits(tensor);
+      p.buffers[id].limits = staged_limits(tensor);
     }
   }
 }
@@ -402,7 +402,7 @@ Placement place(const ModelConfig& config, const WeightTypes& types, const Plan&
   const PrefillPhases& pp = out.prefill_phases;
   for (size_t i = 0; i < plan.prefill.regions.size(); i++) {
     const PlacedRegion& r = plan.prefill.regions[i];
-    const int region = add_region(p, {.name = "prefill." + std::to_string(i), .rect = r.rect});
+    const RegionId region = add_region(p, {.name = "prefill." + std::to_string(i), .rect = r.rect});
     out.prefill_regions.push_back(region);
     Placer at{.program = p, .region = region, .prefix = "prefill."};
     out.prefill.push_back(r.layers > 0 ? place_prefill(at, tensors, config, plan, r, pp) : PrefillBuffers{});
@@ -411,10 +411,10 @@ Placement place(const ModelConfig& config, const WeightTypes& types, const Plan&
   const DecodePhases& dp = out.decode_phases;
   for (size_t i = 0; i < plan.decode.regions.size(); i++) {
     const PlacedRegion& r = plan.decode.regions[i];
-    const int region = add_region(p, {.name = "decode." + std::to_string(i), .rect = r.rect});
+    const RegionId region = add_region(p, {.name = "decode." + std::to_string(i), .rect = r.rect});
     out.decode_regions.push_back(region);
     Placer at{.program = p, .region = region, .prefix = "decode.", .phases = {dp.layer, dp.head, dp.move}};
-    const std::vector<int> stored = {dp.layer, dp.head, dp.move};
+    const std::vector<PhaseId> stored = {dp.layer, dp.head, dp.move};
     out.decode.push_back(r.layers > 0 ? place_decode(at, tensors, config, plan, r, stored) : DecodeBuffers{});
     if (r.head) out.decode_head = place_head(at, tensors, config, plan, r, stored, {dp.head, dp.move});
   }

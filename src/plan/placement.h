@@ -12,44 +12,44 @@
 namespace wafer {
 
 // Weights and caches: one tensor for both phases, one buffer for each region that holds layers.
-struct LayerWeights {
-  int attn_norm = -1, q = -1, k = -1, v = -1, o = -1, ffn_norm = -1, gate = -1, up = -1, down = -1;
-  int router = -1;  // of a mixture of experts; there gate, up and down hold all of them: dimension 2 counts the experts
+template <class Id>
+struct OfLayer {
+  Id attn_norm, q, k, v, o, ffn_norm, gate, up, down;
+  Id router;  // of a mixture of experts; there gate, up and down hold all of them: dimension 2 counts the experts
 };
+using LayerWeights = OfLayer<mesh::BufferId>;
 
 struct DecodeBuffers {
   LayerWeights w;
-  int turns = -1, k_cache = -1, v_cache = -1;
-  int x = -1, ss = -1, xn = -1, q = -1, k = -1, v = -1, q_op = -1, k_op = -1, s = -1, m = -1, l = -1, p = -1, o = -1, o_op = -1, h = -1,
-      g = -1, u = -1, a = -1;
-  int router = -1;  // a number for each expert
+  mesh::BufferId turns, k_cache, v_cache;
+  mesh::BufferId x, ss, xn, q, k, v, q_op, k_op, s, m, l, p, o, o_op, h, g, u, a;
+  mesh::BufferId router;  // a number for each expert
 };
 
 struct PrefillBuffers {
   LayerWeights w;
-  int turns = -1, k_cache = -1, v_cache = -1;
-  int x = -1, ss = -1, xn = -1, q = -1, k = -1, v = -1, q_op = -1, k_op = -1, s = -1, m = -1, l = -1, l_chunk = -1, p = -1, o = -1,
-      o_chunk = -1, o_op = -1;
-  int partial = -1, h = -1, g = -1, u = -1, a = -1;
-  int router = -1;  // for each row a number for each expert
+  mesh::BufferId turns, k_cache, v_cache;
+  mesh::BufferId x, ss, xn, q, k, v, q_op, k_op, s, m, l, l_chunk, p, o, o_chunk, o_op;
+  mesh::BufferId partial, h, g, u, a;
+  mesh::BufferId router;  // for each row a number for each expert
 };
 
 // The head: embedding, final norm, LM head, choice. Laid out as in decode; prefill reads one row at a time through it.
 struct HeadBuffers {
-  int embedding = -1, output = -1, norm = -1;  // output = embedding if tied
-  int token = -1, x = -1, ss = -1, xn = -1, logits = -1, best = -1;
+  mesh::BufferId embedding, output, norm;  // output = embedding if tied
+  mesh::BufferId token, x, ss, xn, logits, best;
 };
 
 struct PrefillPhases {
-  int rows = 0;       // norms and products with weights
-  int attention = 0;  // products inside head runs
-  int head = 0;
-  int move = 0;  // between regions
+  mesh::PhaseId rows{};       // norms and products with weights
+  mesh::PhaseId attention{};  // products inside head runs
+  mesh::PhaseId head{};
+  mesh::PhaseId move{};  // between regions
 };
 struct DecodePhases {
-  int layer = 0;
-  int head = 0;
-  int move = 0;
+  mesh::PhaseId layer{};
+  mesh::PhaseId head{};
+  mesh::PhaseId move{};
 };
 
 struct Placement {
@@ -58,11 +58,11 @@ struct Placement {
   mesh::Program program;
   PrefillPhases prefill_phases;
   DecodePhases decode_phases;
-  int transition_phase = 0;
+  mesh::PhaseId transition_phase{};
   std::vector<PrefillBuffers> prefill;  // [regions of the phase]
   std::vector<DecodeBuffers> decode;
-  std::vector<int> prefill_regions;  // ids of mesh regions
-  std::vector<int> decode_regions;
+  std::vector<mesh::RegionId> prefill_regions;
+  std::vector<mesh::RegionId> decode_regions;
   HeadBuffers prefill_head, decode_head;
 };
 

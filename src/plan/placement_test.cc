@@ -140,7 +140,7 @@ TEST(Place, WeightsAndCachesLieOnce) {
     for (const Buffer& b : placed.program.buffers) {
       if (b.kind != BufferKind::weights && b.kind != BufferKind::cache) continue;
       if (b.name.ends_with("turns")) continue;  // every run has the angles of its own pairs
-      const Tensor& t = placed.program.tensors[static_cast<size_t>(b.tensor)];
+      const Tensor& t = placed.program.tensors[b.tensor];
       if (b.cuts.size() == 2) {
         EXPECT_NE(b.cuts[0].axis, b.cuts[1].axis) << b.name;
       }
@@ -173,13 +173,13 @@ TEST(Place, EveryCopyHasOneRegion) {
 
 // A product C = A B needs A's k tiles along x and B's k tiles along y to be the same lists of indices: the core of ring position c on
 // either axis holds the tiles of its logical positions.
-void expect_same_k(const Program& p, const Extent e, int a, int a_dim, int b, int b_dim) {
-  const Buffer &left = p.buffers[static_cast<size_t>(a)], &right = p.buffers[static_cast<size_t>(b)];
+void expect_same_k(const Program& p, const Extent e, BufferId a, int a_dim, BufferId b, int b_dim) {
+  const Buffer &left = p.buffers[a], &right = p.buffers[b];
   const DimCut *x = cut_of(left, a_dim), *y = cut_of(right, b_dim);
   ASSERT_TRUE(x != nullptr && y != nullptr);
   EXPECT_EQ(x->axis, Axis::x);
   EXPECT_EQ(y->axis, Axis::y);
-  const int64_t n = p.tensors[static_cast<size_t>(left.tensor)].dims[static_cast<size_t>(a_dim)].size.limit;
+  const int64_t n = p.tensors[left.tensor].dims[static_cast<size_t>(a_dim)].size.limit;
   const int L = std::max(e.w, e.h);
   const Lists tiles = logical_tiles(x->cut, n, L);
   for (int c = 0; c < e.h; c++) {
@@ -196,7 +196,7 @@ TEST(Place, ProductsMeetTheSameInputsOnBothSides) {
     for (const int64_t kv : {1, 3, 6}) {
       const Placement placed = place(model(2 * kv, kv, 10), uniform_types(TensorType::f16), plan_on(e, e), {32, 32});
       const PrefillBuffers& b = placed.prefill[0];
-      for (const int w : {b.w.q, b.w.k, b.w.v, b.w.gate, b.w.up}) expect_same_k(placed.program, e, b.xn, 1, w, 0);
+      for (const BufferId w : {b.w.q, b.w.k, b.w.v, b.w.gate, b.w.up}) expect_same_k(placed.program, e, b.xn, 1, w, 0);
       expect_same_k(placed.program, e, b.o_op, 1, b.w.o, 0);
       expect_same_k(placed.program, e, b.a, 1, b.w.down, 0);
     }
@@ -218,8 +218,7 @@ TEST(Place, TheSlotOfArrivingTilesHoldsEveryMatrix) {
   const auto slot = std::find_if(p.buffers.begin(), p.buffers.end(), [](const Buffer& b) { return b.name == "prefill.b_slot"; });
   ASSERT_NE(slot, p.buffers.end());
   const LayerWeights& w = placed.prefill[0].w;
-  for (const int b : {w.q, w.k, w.v, w.o, w.gate, w.up, w.down})
-    EXPECT_LE(most_of(p.buffers[static_cast<size_t>(b)]), most_of(*slot)) << p.buffers[static_cast<size_t>(b)].name;
+  for (const BufferId b : {w.q, w.k, w.v, w.o, w.gate, w.up, w.down}) EXPECT_LE(most_of(p.buffers[b]), most_of(*slot)) << p.buffers[b].name;
 }
 
 // On 2 x 2 cores, core (0,0) has 10 of the 20 dims, 18 of the 37 inner ones and 2 of 4 experts' router columns. In f16 a matrix of an
@@ -231,11 +230,11 @@ TEST(Place, BytesOfExpertsByHand) {
   mixture.experts_used = 2;
   const auto placed = [](const ModelConfig& c) { return place(c, uniform_types(TensorType::f16), plan_on({2, 2}, {2, 2}), {32, 32}); };
   const Placement d = placed(dense), m = placed(mixture);
-  const auto more = [&](int region, int phase, BufferKind kind) {
+  const auto more = [&](RegionId region, PhaseId phase, BufferKind kind) {
     const auto bytes = [&](const Placement& p) { return core_bytes(p.program, region, phase, 0, 0, 0).by_kind[static_cast<size_t>(kind)]; };
     return bytes(m) - bytes(d);
   };
-  const int prefill = m.prefill_regions[0], decode = m.decode_regions[0];
+  const RegionId prefill = m.prefill_regions[0], decode = m.decode_regions[0];
   const int64_t weights = 3 * (3 * 3 * 360 + 10 * 2 * 2);  // of 3 layers: 3 matrices of 3 experts more, and the router
   EXPECT_EQ(more(prefill, m.prefill_phases.rows, BufferKind::weights), weights);
   EXPECT_EQ(more(decode, m.decode_phases.layer, BufferKind::weights), weights);
@@ -254,17 +253,17 @@ TEST(Place, DecodeNeedsNoTranspose) {
   const Placement placed = place(model(6, 3, 8), uniform_types(TensorType::f16), plan_on({5, 7}, {5, 7}), {32, 32});
   const Program& p = placed.program;
   const DecodeBuffers& d = placed.decode[0];
-  const auto axis = [&](int buffer, int dim) {
-    const DimCut* c = cut_of(p.buffers[static_cast<size_t>(buffer)], dim);
+  const auto axis = [&](BufferId buffer, int dim) {
+    const DimCut* c = cut_of(p.buffers[buffer], dim);
     return c == nullptr ? std::string("whole") : std::string(name(c->axis));
   };
-  for (const int v : {d.x, d.xn, d.h}) EXPECT_EQ(axis(v, 0), "y");
-  for (const int v : {d.q, d.k, d.v, d.o, d.o_op, d.g, d.u, d.a}) EXPECT_EQ(axis(v, 0), "x");
-  for (const int w : {d.w.q, d.w.k, d.w.v, d.w.gate, d.w.up}) EXPECT_EQ(axis(w, 0) + axis(w, 1), "yx");
-  for (const int w : {d.w.o, d.w.down}) EXPECT_EQ(axis(w, 0) + axis(w, 1), "xy");
-  for (const int k : {d.k_cache, d.v_cache}) {
+  for (const BufferId v : {d.x, d.xn, d.h}) EXPECT_EQ(axis(v, 0), "y");
+  for (const BufferId v : {d.q, d.k, d.v, d.o, d.o_op, d.g, d.u, d.a}) EXPECT_EQ(axis(v, 0), "x");
+  for (const BufferId w : {d.w.q, d.w.k, d.w.v, d.w.gate, d.w.up}) EXPECT_EQ(axis(w, 0) + axis(w, 1), "yx");
+  for (const BufferId w : {d.w.o, d.w.down}) EXPECT_EQ(axis(w, 0) + axis(w, 1), "xy");
+  for (const BufferId k : {d.k_cache, d.v_cache}) {
     EXPECT_EQ(axis(k, 0) + axis(k, 1), "yx");
-    EXPECT_EQ(cut_of(p.buffers[static_cast<size_t>(k)], 0)->cut.kind, CutKind::shift);
+    EXPECT_EQ(cut_of(p.buffers[k], 0)->cut.kind, CutKind::shift);
   }
 }
 

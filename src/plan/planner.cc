@@ -299,7 +299,7 @@ void check_groups(const Plan& plan) {
 }
 
 std::string too_full(const PhaseBytes& row, const Program& program, int64_t sram) {
-  return mesh::describe(row, sram, " in phase " + program.phases[static_cast<size_t>(row.phase)].name) +
+  return mesh::describe(row, sram, " in phase " + program.phases[row.phase].name) +
          fmt::format("; {} too many", with_commas(row.fullest.total() - sram));
 }
 
@@ -396,8 +396,7 @@ bool place_part(const ModelConfig& config, const WeightTypes& types, const Devic
 
 void judge_bytes(PlanResult& result, const Program& program, const Device& device, std::string_view part) {
   result.bytes = phase_bytes(program, device.code_and_system_bytes);
-  std::erase_if(result.bytes,
-                [&](const PhaseBytes& row) { return !program.phases[static_cast<size_t>(row.phase)].name.starts_with(part); });
+  std::erase_if(result.bytes, [&](const PhaseBytes& row) { return !program.phases[row.phase].name.starts_with(part); });
   result.fullest = fullest(result.bytes);
   const int64_t total = result.fullest.fullest.total(), sram = device.sram_bytes_per_core;
   result.fits = total <= sram;

@@ -26,7 +26,7 @@ std::string what_is(const Step& s) {
   return "";
 }
 
-std::vector<Stretch> stretches(const mesh::Entry& entry, const std::vector<int>& regions) {
+std::vector<Stretch> stretches(const mesh::Entry& entry, const std::vector<mesh::RegionId>& regions) {
   const mesh::StepIds ids = number_steps(entry);
   std::vector<Stretch> out;
   for (const mesh::RegionSteps& list : entry.lists) {

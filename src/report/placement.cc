@@ -17,11 +17,11 @@ bool belongs(std::string_view phase, std::string_view part) {
 
 int colours_of(const mesh::Program& program, std::string_view part) {
   size_t most = 0;
-  for (size_t phase = 0; phase < program.phases.size(); phase++) {
+  for (const mesh::PhaseId phase : program.phases.ids()) {
     if (!belongs(program.phases[phase].name, part)) continue;
-    std::vector<std::set<int>> used(program.regions.size());
+    mesh::IdVector<mesh::RegionId, std::set<int>> used(program.regions.size());
     for (const mesh::Route& r : program.routes)
-      if (r.phase == static_cast<int>(phase)) used[static_cast<size_t>(r.region)].insert(r.colours.begin(), r.colours.end());
+      if (r.phase == phase) used[r.region].insert(r.colours.begin(), r.colours.end());
     for (const std::set<int>& colours : used) most = std::max(most, colours.size());
   }
   return static_cast<int>(most);
@@ -31,11 +31,11 @@ PartReport part_report(const mesh::Program& program, const std::vector<mesh::Pha
   PartReport report{.name = std::string(part), .colours = colours_of(program, part)};
   std::vector<mesh::PhaseBytes> rows;
   for (const mesh::PhaseBytes& row : all)
-    if (belongs(program.phases[static_cast<size_t>(row.phase)].name, part)) rows.push_back(row);
+    if (belongs(program.phases[row.phase].name, part)) rows.push_back(row);
   if (rows.empty()) return report;
   report.fullest = mesh::fullest(rows);
-  report.phase = program.phases[static_cast<size_t>(report.fullest.phase)].name;
-  report.region = program.regions[static_cast<size_t>(report.fullest.region)].name;
+  report.phase = program.phases[report.fullest.phase].name;
+  report.region = program.regions[report.fullest.region].name;
   return report;
 }
 

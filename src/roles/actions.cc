@@ -9,12 +9,10 @@ namespace {
 
 using namespace mesh;
 
-std::string dtype_name(const Program& p, int buffer) {
-  return name(p.tensors[static_cast<size_t>(p.buffers[static_cast<size_t>(buffer)].tensor)].dtype);
-}
-std::string dtype_names(const Program& p, const std::vector<int>& buffers) {
+std::string dtype_name(const Program& p, BufferId buffer) { return name(p.tensors[p.buffers[buffer].tensor].dtype); }
+std::string dtype_names(const Program& p, const std::vector<BufferId>& buffers) {
   std::string out;
-  for (int b : buffers) out += (out.empty() ? "" : " ") + dtype_name(p, b);
+  for (const BufferId b : buffers) out += (out.empty() ? "" : " ") + dtype_name(p, b);
   return out;
 }
 
@@ -65,20 +63,20 @@ struct Maker {
     if (at.kind != PlaceKind::tree) return;
     task("reduce");
     for (const Links& links : at.levels)
-      for (int b : r.payload) {
+      for (const BufferId b : r.payload) {
         const std::string t = dtype_name(program, b);
         for (int i = links.out; i < links.in; i++) join(name(r.op), t);
         for (int i = 0; i < std::min(links.in, links.out); i++) pass_on(name(r.op), t);
         for (int i = links.in; i < links.out; i++) send(t);
       }
     if (at.cast == Cast::none) return;
-    for (int b : r.payload) at.cast == Cast::root ? send(dtype_name(program, b)) : receive(dtype_name(program, b));
+    for (const BufferId b : r.payload) at.cast == Cast::root ? send(dtype_name(program, b)) : receive(dtype_name(program, b));
   }
 
   void ring_reduce(const RingReduce& r, const Place& at) {
     if (at.kind == PlaceKind::none) return;
     task("reduce");
-    for (int b : r.payload) {
+    for (const BufferId b : r.payload) {
       const std::string t = dtype_name(program, b);
       send(t);
       join(name(r.op), t);
@@ -112,7 +110,7 @@ struct Maker {
   void row_shift(const RowShift& s, const Place& at) {
     if (at.kind == PlaceKind::none) return;
     task("row shift");
-    for (int b : s.buffers) {
+    for (const BufferId b : s.buffers) {
       if (at.kind != PlaceKind::first) send(dtype_name(program, b));
       if (at.kind != PlaceKind::last) receive(dtype_name(program, b));
     }
@@ -178,9 +176,8 @@ std::string kind_text(const Program& p, const Step& step) {
   if (const auto* s = std::get_if<TileCast>(&step.what)) return fmt::format("tile cast {} {}", name(s->axis), dtype_name(p, s->buffer));
   if (const auto* s = std::get_if<RowShift>(&step.what)) return "row shift " + dtype_names(p, s->buffers);
   if (const auto* s = std::get_if<RootReduce>(&step.what)) return fmt::format("root {}", dtype_names(p, {s->partial, s->out}));
-  if (const auto* s = std::get_if<Send>(&step.what)) return "send " + dtype_name(p, p.moves[static_cast<size_t>(s->move)].source);
-  if (const auto* s = std::get_if<Receive>(&step.what))
-    return "receive " + dtype_name(p, p.moves[static_cast<size_t>(s->move)].destination);
+  if (const auto* s = std::get_if<Send>(&step.what)) return "send " + dtype_name(p, p.moves[s->move].source);
+  if (const auto* s = std::get_if<Receive>(&step.what)) return "receive " + dtype_name(p, p.moves[s->move].destination);
   if (const auto* s = std::get_if<Host>(&step.what)) return fmt::format("host {} {}", s->to_host, dtype_name(p, s->buffer));
   if (const auto* s = std::get_if<Loop>(&step.what)) return fmt::format("loop {}", name(s->var));
   return "group";
@@ -197,10 +194,8 @@ std::vector<RoleAction> actions(const Program& program, const Step& step, const 
   if (const auto* s = std::get_if<TileCast>(&step.what)) m.cast(*s, along(s->axis));
   if (const auto* s = std::get_if<RowShift>(&step.what)) m.row_shift(*s, y);
   if (const auto* s = std::get_if<RootReduce>(&step.what)) m.root_reduce(*s, x);
-  if (const auto* s = std::get_if<Send>(&step.what))
-    m.half_move(true, dtype_name(program, program.moves[static_cast<size_t>(s->move)].source), x, y);
-  if (const auto* s = std::get_if<Receive>(&step.what))
-    m.half_move(false, dtype_name(program, program.moves[static_cast<size_t>(s->move)].destination), x, y);
+  if (const auto* s = std::get_if<Send>(&step.what)) m.half_move(true, dtype_name(program, program.moves[s->move].source), x, y);
+  if (const auto* s = std::get_if<Receive>(&step.what)) m.half_move(false, dtype_name(program, program.moves[s->move].destination), x, y);
   if (const auto* s = std::get_if<Host>(&step.what)) m.host(*s, x);
   if (const auto* s = std::get_if<Loop>(&step.what)) m.add(ActionKind::loop, name(s->var), "", 0);
   return m.out;

@@ -53,7 +53,7 @@ std::vector<Place> ring_places(const std::vector<Range>& runs, size_t n) {
 
 bool stores_at_the_bottom(const Program& program, const Local& l) {
   if (l.op != LocalOp::store_rows) return false;
-  for (const DimCut& c : program.buffers[static_cast<size_t>(l.out[0])].cuts)
+  for (const DimCut& c : program.buffers[l.out[0]].cuts)
     if (c.cut.kind == CutKind::shift) return true;
   return false;
 }
@@ -81,8 +81,8 @@ std::string name(const Place& place) {
   return "receiver";
 }
 
-std::vector<Place> places(const Program& program, const Step& step, int region, Axis axis) {
-  const size_t n = static_cast<size_t>(side(extent(program.regions[static_cast<size_t>(region)].rect), axis));
+std::vector<Place> places(const Program& program, const Step& step, RegionId region, Axis axis) {
+  const size_t n = static_cast<size_t>(side(extent(program.regions[region].rect), axis));
   const std::vector<Range> line = {{0, static_cast<int64_t>(n)}};
   std::vector<Place> all(n);
   if (const auto* s = std::get_if<Local>(&step.what)) {

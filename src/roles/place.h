@@ -39,6 +39,6 @@ struct Place {
 std::string name(const Place& place);
 
 // The place at every position of the axis. Requires: `step` is a leaf.
-std::vector<Place> places(const mesh::Program& program, const mesh::Step& step, int region, mesh::Axis axis);
+std::vector<Place> places(const mesh::Program& program, const mesh::Step& step, mesh::RegionId region, mesh::Axis axis);
 
 }  // namespace wafer::roles

@@ -18,7 +18,8 @@ struct PlacedStep {
 };
 
 struct Sweep {
-  int region = 0, phase = 0;
+  RegionId region{};
+  PhaseId phase{};
   std::vector<PlacedStep> steps;
 };
 
@@ -32,7 +33,7 @@ void add_steps(const Program& p, const Steps& steps, Sweep& sweep) {
     const auto* loop = std::get_if<Loop>(&s.what);
     if (s.phase == sweep.phase) {
       PlacedStep placed{.step = &s};
-      const Extent e = extent(p.regions[static_cast<size_t>(sweep.region)].rect);
+      const Extent e = extent(p.regions[sweep.region].rect);
       if (loop != nullptr) {
         placed.x.resize(static_cast<size_t>(e.w));
         placed.y.resize(static_cast<size_t>(e.h));
@@ -82,7 +83,8 @@ Classes classes_along(const Sweep& sweep, Axis axis, int positions) {
 }
 
 // What the routers of a position hold for an axis in a phase: colour, and where it comes from and goes to.
-std::set<std::string> router_texts(const Program& p, int region, int phase, Axis axis, int positions, std::vector<std::string>& at) {
+std::set<std::string> router_texts(const Program& p, RegionId region, PhaseId phase, Axis axis, int positions,
+                                   std::vector<std::string>& at) {
   at.assign(static_cast<size_t>(positions), "");
   for (const Route& r : p.routes) {
     if (r.region != region || r.phase != phase || r.axis != axis) continue;
@@ -110,7 +112,7 @@ std::string place_name(const Sweep& sweep, Axis axis, int position) {
   return best.empty() ? "any" : best;
 }
 
-int colours_of(const Program& p, int region, int phase) {
+int colours_of(const Program& p, RegionId region, PhaseId phase) {
   std::set<int> all;
   for (const Route& r : p.routes)
     if (r.region == region && r.phase == phase) all.insert(r.colours.begin(), r.colours.end());
@@ -140,7 +142,8 @@ int64_t code_of(const std::vector<const std::vector<RoleAction>*>& lists) {
 
 // A region in a phase, classed.
 struct Classed {
-  int region = 0, phase_index = 0;
+  RegionId region{};
+  int phase_index = 0;  // in RoleTable::phases
   Classes x, y;
   std::vector<std::vector<int>> role;  // [x class][y class]
 };
@@ -150,17 +153,17 @@ struct Classed {
 RoleTable roles(const Program& p) {
   RoleTable table;
   std::vector<Classed> all;
-  for (int phase = 0; phase < static_cast<int>(p.phases.size()); phase++) {
-    PhaseRoles out{.phase = p.phases[static_cast<size_t>(phase)].name};
+  for (const PhaseId phase : p.phases.ids()) {
+    PhaseRoles out{.phase = p.phases[phase].name};
     std::map<std::string, int> known;
     std::set<std::string> routers;
-    for (int region = 0; region < static_cast<int>(p.regions.size()); region++) {
+    for (const RegionId region : p.regions.ids()) {
       Sweep sweep{.region = region, .phase = phase};
       for (const Entry& e : p.entries)
         for (const RegionSteps& list : e.lists)
           if (list.region == region) add_steps(p, list.steps, sweep);
       if (sweep.steps.empty()) continue;
-      const Rect rect = p.regions[static_cast<size_t>(region)].rect;
+      const Rect rect = p.regions[region].rect;
       Classed c{.region = region,
                 .phase_index = static_cast<int>(table.phases.size()),
                 .x = classes_along(sweep, Axis::x, rect.w),
@@ -202,7 +205,7 @@ RoleTable roles(const Program& p) {
     return [&, axis](int position) {
       std::vector<std::pair<int, int>> key;
       for (size_t k = 0; k < all.size(); k++) {
-        const Rect r = p.regions[static_cast<size_t>(all[k].region)].rect;
+        const Rect r = p.regions[all[k].region].rect;
         const int at = position - (axis == Axis::x ? r.x : r.y);
         if (at >= 0 && at < (axis == Axis::x ? r.w : r.h))
           key.emplace_back(static_cast<int>(k), (axis == Axis::x ? all[k].x : all[k].y).of[static_cast<size_t>(at)]);

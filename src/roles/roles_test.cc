@@ -38,7 +38,7 @@ Lowered lowered(const ModelConfig& c, Extent prefill, Extent decode) {
 }
 
 // All that one core does in one phase, step by step, equal entries once; loops and routes left out.
-std::vector<std::string> actions_of_core(const Program& p, int region, int phase, int x, int y) {
+std::vector<std::string> actions_of_core(const Program& p, RegionId region, PhaseId phase, int x, int y) {
   std::set<std::string> seen;
   std::vector<std::string> out;
   std::function<void(const Steps&)> walk = [&](const Steps& steps) {
@@ -71,13 +71,14 @@ TEST(Roles, CoresOfARoleDoTheSameAndCountAll) {
       int64_t sum = 0;
       for (const Role& r : phase.roles) sum += r.cores;
       EXPECT_EQ(sum, phase.cores);
-      int id = 0;
-      while (p.phases[static_cast<size_t>(id)].name != phase.phase) id++;
+      PhaseId id;
+      for (const PhaseId one : p.phases.ids())
+        if (p.phases[one].name == phase.phase) id = one;
       // The number of different action lists, core by core, is at most the number of roles, and every list has its cores.
       std::map<std::vector<std::string>, int64_t> lists;
       int64_t cores = 0;
-      for (int region = 0; region < static_cast<int>(p.regions.size()); region++) {
-        const Rect r = p.regions[static_cast<size_t>(region)].rect;
+      for (const RegionId region : p.regions.ids()) {
+        const Rect r = p.regions[region].rect;
         if (actions_of_core(p, region, id, 0, 0).empty()) continue;
         for (int y = 0; y < r.h; y++)
           for (int x = 0; x < r.w; x++) {

@@ -31,10 +31,10 @@ Values random_values(const GemvShape& s, Rng& rng) {
   return v;
 }
 
-int buffer_named(const mesh::Program& p, const std::string& name) {
-  for (size_t b = 0; b < p.buffers.size(); b++)
-    if (p.buffers[b].name == name) return static_cast<int>(b);
-  return -1;
+mesh::BufferId buffer_named(const mesh::Program& p, const std::string& name) {
+  for (const mesh::BufferId b : p.buffers.ids())
+    if (p.buffers[b].name == name) return b;
+  return {};
 }
 
 std::vector<float> by_run(const Lowered& lowered, const GemvShape& s, const Values& v) {
@@ -58,8 +58,9 @@ struct Held {
 Held by_cores(const Lowered& lowered, const GemvShape& s, const Values& v) {
   const Model model;
   naive::State state(lowered, model);
-  const int x = buffer_named(lowered.program(), "x"), w = buffer_named(lowered.program(), "w"), y = buffer_named(lowered.program(), "y");
-  const auto fill = [&](int buffer, int cx, int cy, const std::vector<float>& values) {
+  const mesh::BufferId x = buffer_named(lowered.program(), "x"), w = buffer_named(lowered.program(), "w"),
+                       y = buffer_named(lowered.program(), "y");
+  const auto fill = [&](mesh::BufferId buffer, int cx, int cy, const std::vector<float>& values) {
     const auto own = naive::own_indices(state.program, state.buffer(buffer), cx, cy, {});
     for (int64_t i : own[0]) {
       if (own.size() == 1) state.holding(buffer, 0, cx, cy).put(i, {.value = values[static_cast<size_t>(i)]});
@@ -71,7 +72,7 @@ Held by_cores(const Lowered& lowered, const GemvShape& s, const Values& v) {
     for (int cx = 0; cx < s.mesh.w; cx++) {
       fill(x, cx, cy, v.x);
       fill(w, cx, cy, v.w);
-      state.region_phase[0] = 0;
+      state.region_phase.front() = mesh::PhaseId{0};
     }
   naive::run_entry(state, mesh::entry(lowered.program(), "gemv"), {});
   Held out{.y = std::vector<float>(static_cast<size_t>(s.n)), .holder = std::vector<std::vector<int>>(static_cast<size_t>(s.n))};

@@ -26,35 +26,33 @@ struct Scope {
 struct Machine {
   const Lowered* lowered = nullptr;
   std::shared_ptr<const PackedModel> weights;
-  std::vector<std::vector<std::vector<float>>> values;  // [tensors][copies]
-  int64_t capacity = 0;                                 // positions of the caches
-  int32_t token = 0;                                    // the token that look_up embeds
-  int32_t best = 0;                                     // the greedy choice
-  int logits_buffer = -1;                               // where the latest logits are
+  mesh::IdVector<mesh::TensorId, std::vector<std::vector<float>>> values;  // [tensors][copies]
+  int64_t capacity = 0;                                                    // positions of the caches
+  int32_t token = 0;                                                       // the token that look_up embeds
+  int32_t best = 0;                                                        // the greedy choice
+  mesh::BufferId logits_buffer{};                                          // where the latest logits are
   int64_t overflows = 0;
   std::function<void(double)> layer_progress;
-  std::map<int, int64_t> sent;                                      // [moves] sends not yet received
+  std::map<mesh::MoveId, int64_t> sent;                             // [moves] sends not yet received
   std::map<const mesh::Step*, std::vector<GemvOrder>> gemv_orders;  // of the products of a fold; the same for all layers
 
   const mesh::Program& program() const { return lowered->program(); }
-  const mesh::Buffer& buffer(int id) const { return program().buffers[static_cast<size_t>(id)]; }
-  const mesh::Tensor& tensor_of(int buffer_id) const { return program().tensors[static_cast<size_t>(buffer(buffer_id).tensor)]; }
-  mesh::Extent extent_of(int buffer_id) const {
-    return mesh::extent(program().regions[static_cast<size_t>(buffer(buffer_id).region)].rect);
-  }
+  const mesh::Buffer& buffer(mesh::BufferId id) const { return program().buffers[id]; }
+  const mesh::Tensor& tensor_of(mesh::BufferId buffer_id) const { return program().tensors[buffer(buffer_id).tensor]; }
+  mesh::Extent extent_of(mesh::BufferId buffer_id) const { return mesh::extent(program().regions[buffer(buffer_id).region].rect); }
 };
 
 // The size of a dimension where the walk stands.
-int64_t dim_size(const Machine& m, int buffer, size_t dim, const Scope& scope);
+int64_t dim_size(const Machine& m, mesh::BufferId buffer, size_t dim, const Scope& scope);
 // The array of a buffer's tensor, grown to its size where the walk stands.
-float* array(Machine& m, int buffer, const Scope& scope);
-int64_t element_count(const Machine& m, int buffer, const Scope& scope);
-bool is_f16(const Machine& m, int buffer);
+float* array(Machine& m, mesh::BufferId buffer, const Scope& scope);
+int64_t element_count(const Machine& m, mesh::BufferId buffer, const Scope& scope);
+bool is_f16(const Machine& m, mesh::BufferId buffer);
 // Rounds to the buffer's dtype, counts what is not finite.
-void finish(Machine& m, int buffer, float* values, int64_t count, bool round);
+void finish(Machine& m, mesh::BufferId buffer, float* values, int64_t count, bool round);
 
 // The cut of a dimension along an axis; whole if the buffer has none.
-mesh::Cut cut_of(const Machine& m, int buffer, int dim, mesh::Axis axis);
+mesh::Cut cut_of(const Machine& m, mesh::BufferId buffer, int dim, mesh::Axis axis);
 
 void run_local(Machine& m, const mesh::Local& op, const Scope& scope);
 void run_fold(Machine& m, const mesh::Step& step, const mesh::Group& group, const Scope& scope);

@@ -19,12 +19,12 @@ Range chunk_keys(const Scope& s) {
   return {s.chunk * s.params.chunk, std::min((s.chunk + 1) * s.params.chunk, all)};
 }
 
-int64_t dim_size(const Machine& m, int buffer, size_t d, const Scope& scope) {
+int64_t dim_size(const Machine& m, BufferId buffer, size_t d, const Scope& scope) {
   const Size& size = m.tensor_of(buffer).dims[d].size;
   return size.kind == SizeKind::keys ? chunk_keys(scope).size() : value(size, scope.params);
 }
 
-int64_t element_count(const Machine& m, int buffer, const Scope& scope) {
+int64_t element_count(const Machine& m, BufferId buffer, const Scope& scope) {
   int64_t n = 1;
   for (size_t d = 0; d < m.tensor_of(buffer).dims.size(); d++) n *= dim_size(m, buffer, d, scope);
   return n;
@@ -37,28 +37,28 @@ size_t copy_of(const Tensor& t, const Scope& scope) {
   return static_cast<size_t>(t.copies_by == LoopVar::chunk ? scope.chunk : scope.layer);
 }
 
-bool is_cache(const Machine& m, int buffer) { return m.buffer(buffer).kind == BufferKind::cache; }
+bool is_cache(const Machine& m, BufferId buffer) { return m.buffer(buffer).kind == BufferKind::cache; }
 
 }  // namespace
 
-float* array(Machine& m, int buffer, const Scope& scope) {
+float* array(Machine& m, BufferId buffer, const Scope& scope) {
   const Tensor& t = m.tensor_of(buffer);
-  std::vector<float>& v = m.values[static_cast<size_t>(m.buffer(buffer).tensor)][copy_of(t, scope)];
+  std::vector<float>& v = m.values[m.buffer(buffer).tensor][copy_of(t, scope)];
   const int64_t n = is_cache(m, buffer) ? m.capacity * t.dims[1].size.fixed : element_count(m, buffer, scope);
   if (static_cast<int64_t>(v.size()) < n) v.resize(static_cast<size_t>(n));
   return v.data();
 }
 
-bool is_f16(const Machine& m, int buffer) { return m.tensor_of(buffer).dtype == Dtype::f16; }
+bool is_f16(const Machine& m, BufferId buffer) { return m.tensor_of(buffer).dtype == Dtype::f16; }
 
-void finish(Machine& m, int buffer, float* values, int64_t count, bool round) {
+void finish(Machine& m, BufferId buffer, float* values, int64_t count, bool round) {
   if (round && is_f16(m, buffer)) round_row(values, count);
   int64_t bad = 0;
   for (int64_t i = 0; i < count; i++) bad += !(std::fabs(values[i]) <= 3.402823466e38f);
   m.overflows += bad;
 }
 
-Cut cut_of(const Machine& m, int buffer, int d, Axis axis) {
+Cut cut_of(const Machine& m, BufferId buffer, int d, Axis axis) {
   for (const DimCut& c : m.buffer(buffer).cuts)
     if (c.dim == d && c.axis == axis) return c.cut;
   Cut whole = whole_cut();
@@ -80,8 +80,8 @@ namespace {
 // ---- moves between regions -------------------------------------------------------------------------------------------------------
 
 // Tensors are whole, so a move changes nothing where both ends are the same tensor.
-void run_send(Machine& m, int id, const Scope& scope) {
-  const Move& move = m.program().moves[static_cast<size_t>(id)];
+void run_send(Machine& m, MoveId id, const Scope& scope) {
+  const Move& move = m.program().moves[id];
   m.sent[id]++;
   if (m.buffer(move.source).tensor == m.buffer(move.destination).tensor) return;
   const float* from = array(m, move.source, scope);
@@ -101,8 +101,8 @@ void run_send(Machine& m, int id, const Scope& scope) {
   }
 }
 
-void run_receive(Machine& m, int id) {
-  CHECK(m.sent[id] > 0, "move {} is received before it is sent", m.program().moves[static_cast<size_t>(id)].name);
+void run_receive(Machine& m, MoveId id) {
+  CHECK(m.sent[id] > 0, "move {} is received before it is sent", m.program().moves[id].name);
   m.sent[id]--;
 }
 
@@ -179,7 +179,7 @@ std::unique_ptr<Machine, void (*)(Machine*)> make_machine(const Lowered& lowered
   machine->lowered = &lowered;
   machine->weights = std::move(weights);
   machine->capacity = lowered.placement.plan.context;
-  for (const Tensor& t : lowered.program().tensors) machine->values.emplace_back(static_cast<size_t>(t.copies));
+  for (const Tensor& t : lowered.program().tensors) machine->values.add(std::vector<std::vector<float>>(static_cast<size_t>(t.copies)));
   return machine;
 }
 
@@ -193,8 +193,8 @@ void run(Machine& m, const std::string& entry_name, const Params& params, std::s
 void set_layer_progress(Machine& m, std::function<void(double)> progress) { m.layer_progress = std::move(progress); }
 
 std::span<const float> logits(const Machine& m) {
-  CHECK(m.logits_buffer >= 0, "no logits yet");
-  return m.values[static_cast<size_t>(m.buffer(m.logits_buffer).tensor)][0];
+  CHECK(m.logits_buffer.exists(), "no logits yet");
+  return m.values[m.buffer(m.logits_buffer).tensor][0];
 }
 
 int32_t chosen(const Machine& m) { return m.best; }
@@ -203,7 +203,7 @@ int64_t overflow_count(const Machine& m) { return m.overflows; }
 
 std::vector<float> tensor_values(const Machine& m, const std::string& tensor, int copy, const Params& params) {
   const Program& p = m.program();
-  for (size_t t = 0; t < p.tensors.size(); t++) {
+  for (const TensorId t : p.tensors.ids()) {
     if (p.tensors[t].name != tensor) continue;
     const std::vector<float>& v = m.values[t][static_cast<size_t>(copy)];
     int64_t n = 1;

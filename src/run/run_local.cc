@@ -23,7 +23,7 @@ struct RowView {
   float* row(int64_t i) const { return data + i * width; }
 };
 
-RowView rows_of(Machine& m, int buffer, const Scope& s) {
+RowView rows_of(Machine& m, BufferId buffer, const Scope& s) {
   const size_t dims = m.tensor_of(buffer).dims.size();
   const int64_t width = dim_size(m, buffer, dims - 1, s);
   const int64_t n = element_count(m, buffer, s);
@@ -171,7 +171,7 @@ void fold_square_sum(Machine& m, const Local& op, const Reduce& reduce, const Sc
 }
 
 Lines input_lines(const Machine& m, const Local& op, Axis axis) {
-  const int weights = op.in[0];
+  const BufferId weights = op.in[0];
   const Cut cut = cut_of(m, weights, 0, axis);
   Lines lines;
   for (int p = 0; p < cut.positions; p++) lines.parts.push_back(ranges_at(cut, m.tensor_of(weights).dims[0].size.fixed, p));
@@ -180,7 +180,7 @@ Lines input_lines(const Machine& m, const Local& op, Axis axis) {
 
 // The part of a ring reduction that each output belongs to: what a core has of it is cut anew.
 std::vector<int> ring_parts(const Machine& m, const Local& op, Axis axis, int size) {
-  const int out = op.out[0];
+  const BufferId out = op.out[0];
   const int64_t n = m.tensor_of(out).dims[0].size.fixed;
   std::vector<int> parts(static_cast<size_t>(n), 0);
   const Cut cut = cut_of(m, out, 0, other(axis));
@@ -357,7 +357,7 @@ void run_local(Machine& m, const Local& op, const Scope& s) {
     case LocalOp::gate_mul: return gate_mul(m, op, s);
     case LocalOp::look_up: return look_up(m, op, s);
     case LocalOp::clear:
-      for (int out : op.out) std::fill_n(array(m, out, s), element_count(m, out, s), op.scale);
+      for (const BufferId out : op.out) std::fill_n(array(m, out, s), element_count(m, out, s), op.scale);
       return;
     case LocalOp::square_sum:
     case LocalOp::mat_vec:

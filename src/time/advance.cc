@@ -91,14 +91,14 @@ void Advance::reduce(Clocks<T>& c, const Reduce& r, const Scope& s, Tally& tally
   for (const Range& run : r.forest.runs) {
     std::vector<int64_t> n(static_cast<size_t>(lines), 0);
     for (int l = 0; l < lines; l++)
-      for (int id : r.payload) {
+      for (BufferId id : r.payload) {
         const int p = static_cast<int>(run.begin);
         n[static_cast<size_t>(l)] +=
             wavelets(device, sizes.tensor(id).dtype, r.axis == Axis::y ? sizes.held(id, s, l, p) : sizes.held(id, s, p, l));
       }
     words.push_back(std::move(n));
   }
-  const bool fp16 = std::any_of(r.payload.begin(), r.payload.end(), [&](int id) { return sizes.tensor(id).dtype == Dtype::f16; });
+  const bool fp16 = std::any_of(r.payload.begin(), r.payload.end(), [&](BufferId id) { return sizes.tensor(id).dtype == Dtype::f16; });
   if (r.axis == Axis::y) return time_reduce(c, device, r, words, fp16, tally);
   Clocks<T> turned = transposed(c);
   time_reduce(turned, device, r, words, fp16, tally);
@@ -108,13 +108,13 @@ void Advance::reduce(Clocks<T>& c, const Reduce& r, const Scope& s, Tally& tally
 template <class T>
 void Advance::ring_reduce(Clocks<T>& c, const RingReduce& r, const Scope& s, Tally& tally) const {
   std::vector<Dtype> types;
-  for (int id : r.payload) types.push_back(sizes.tensor(id).dtype);
+  for (BufferId id : r.payload) types.push_back(sizes.tensor(id).dtype);
   std::vector<std::vector<std::vector<int64_t>>> held(r.runs.size());
   for (size_t i = 0; i < r.runs.size(); i++)
     for (int l = 0; l < (r.axis == Axis::y ? c.w : c.h); l++) {
       const int p = static_cast<int>(r.runs[i].begin);
       std::vector<int64_t> n;
-      for (int id : r.payload) n.push_back(r.axis == Axis::y ? sizes.held(id, s, l, p) : sizes.held(id, s, p, l));
+      for (BufferId id : r.payload) n.push_back(r.axis == Axis::y ? sizes.held(id, s, l, p) : sizes.held(id, s, p, l));
       held[i].push_back(std::move(n));
     }
   if (r.axis == Axis::y) return time_ring_reduce(c, device, r, types, held, tally);
@@ -153,7 +153,7 @@ void Advance::row_shift(Clocks<T>& c, const RowShift& shift, const Scope& s, Tal
   std::vector<int64_t> words(static_cast<size_t>(c.w), 0);
   std::vector<T> cycles(words.size(), 0);
   for (int x = 0; x < c.w; x++)
-    for (int id : shift.buffers) words[static_cast<size_t>(x)] += wavelets(device, sizes.tensor(id).dtype, sizes.held(id, 1, s, x, 0));
+    for (BufferId id : shift.buffers) words[static_cast<size_t>(x)] += wavelets(device, sizes.tensor(id).dtype, sizes.held(id, 1, s, x, 0));
   const int64_t most = stream_cycles(device, *std::max_element(words.begin(), words.end()));
   if (!fits(c, Bound(most) + issue + issue + way)) return;
   for (size_t x = 0; x < words.size(); x++) cycles[x] = static_cast<T>(stream_cycles(device, words[x]));
@@ -181,7 +181,7 @@ void Advance::row_shift(Clocks<T>& c, const RowShift& shift, const Scope& s, Tal
 namespace {
 
 // Wavelets of the tile of one logical position: an even share of what the core holds, which owns `own` of them.
-int64_t tile_words(const Device& d, const StepSizes& sizes, int buffer, const Scope& s, int x, int y, int64_t own) {
+int64_t tile_words(const Device& d, const StepSizes& sizes, BufferId buffer, const Scope& s, int x, int y, int64_t own) {
   return wavelets(d, sizes.tensor(buffer).dtype, (sizes.held(buffer, s, x, y) + own - 1) / own);
 }
 
@@ -299,7 +299,7 @@ void Advance::root_reduce(Clocks<T>& c, const RootReduce& r, const Scope& s, Tal
 // ---- products ------------------------------------------------------------------------------------------------------------------------
 
 template <class T>
-void Advance::product(Clocks<T>& c, const Group& g, const Scope& s, int region, Tally& tally) const {
+void Advance::product(Clocks<T>& c, const Group& g, const Scope& s, RegionId region, Tally& tally) const {
   std::vector<ProductSizes> all;
   for (size_t r = 0; r < g.runs.size(); r++) {
     int64_t first_head = static_cast<int64_t>(r), heads = 1;
@@ -344,12 +344,12 @@ void Advance::product(Clocks<T>& c, const Group& g, const Scope& s, int region, 
 }
 
 template <class T>
-void Advance::step(Clocks<T>& c, const Step& step, const Scope& s, int region, Tally& tally) const {
+void Advance::step(Clocks<T>& c, const Step& step, const Scope& s, RegionId region, Tally& tally) const {
   struct Visitor {
     const Advance& a;
     Clocks<T>& c;
     const Scope& s;
-    int region;
+    RegionId region;
     Tally& tally;
     void operator()(const Local& op) const { a.local(c, op, s, tally); }
     void operator()(const Reduce& r) const { a.reduce(c, r, s, tally); }
@@ -369,7 +369,7 @@ void Advance::step(Clocks<T>& c, const Step& step, const Scope& s, int region, T
   std::visit(Visitor{*this, c, s, region, tally}, step.what);
 }
 
-template void Advance::step(Clocks<uint32_t>&, const Step&, const Scope&, int, Tally&) const;
-template void Advance::step(Clocks<uint64_t>&, const Step&, const Scope&, int, Tally&) const;
+template void Advance::step(Clocks<uint32_t>&, const Step&, const Scope&, RegionId, Tally&) const;
+template void Advance::step(Clocks<uint64_t>&, const Step&, const Scope&, RegionId, Tally&) const;
 
 }  // namespace wafer::time

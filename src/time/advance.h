@@ -24,7 +24,7 @@ struct Advance {
 
   // Requires: settled clocks of the region; not a Send, Receive, Host or Loop, and of groups a product.
   template <class T>
-  void step(Clocks<T>& c, const mesh::Step& step, const Scope& scope, int region, Tally& tally) const;
+  void step(Clocks<T>& c, const mesh::Step& step, const Scope& scope, mesh::RegionId region, Tally& tally) const;
 
   template <class T>
   void local(Clocks<T>& c, const mesh::Local& op, const Scope& s, Tally& tally) const;
@@ -43,7 +43,7 @@ struct Advance {
   template <class T>
   void row_shift(Clocks<T>& c, const mesh::RowShift& shift, const Scope& s, Tally& tally) const;
   template <class T>
-  void product(Clocks<T>& c, const mesh::Group& g, const Scope& s, int region, Tally& tally) const;
+  void product(Clocks<T>& c, const mesh::Group& g, const Scope& s, mesh::RegionId region, Tally& tally) const;
 };
 
 }  // namespace wafer::time

@@ -17,7 +17,7 @@ struct Lanes {
   explicit Lanes(const Clocks<T>& c) : main(c), in(c), out(c) {}
 
   // Does a step and returns the latest clock at which it ends.
-  uint64_t run(const Advance& advance, const mesh::Step& step, const Scope& scope, int region, Tally& tally) {
+  uint64_t run(const Advance& advance, const mesh::Step& step, const Scope& scope, mesh::RegionId region, Tally& tally) {
     const Holds holds = holds_of(step);
     const int64_t issue = holds.background * stream_issue_cycles(advance.device);
     // No more operations in flight than the core has threads for; one step's always go.

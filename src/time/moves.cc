@@ -20,11 +20,11 @@ Span span_of(const Rect& r, Axis axis) { return axis == Axis::x ? Span{r.x, r.x 
 
 struct Place {
   const StepSizes& sizes;
-  int buffer;
+  BufferId buffer;
   const Scope& scope;
 
   const Tensor& tensor() const { return sizes.tensor(buffer); }
-  Rect rect() const { return sizes.program.regions[static_cast<size_t>(sizes.buffer(buffer).region)].rect; }
+  Rect rect() const { return sizes.program.regions[sizes.buffer(buffer).region].rect; }
 
   std::vector<const DimCut*> cuts(Axis axis) const {
     std::vector<const DimCut*> out;

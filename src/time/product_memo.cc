@@ -22,7 +22,7 @@ int64_t bytes_of(const ProductMemo::Product& p) { return static_cast<int64_t>((p
 
 bool worth_a_memo(const ProductMemo& memo, const Program& program, const Entry& entry) {
   return std::any_of(entry.lists.begin(), entry.lists.end(), [&](const RegionSteps& list) {
-    const Rect r = program.regions[static_cast<size_t>(list.region)].rect;
+    const Rect r = program.regions[list.region].rect;
     return int64_t{r.w} * r.h * std::max(r.w, r.h) >= memo.core_steps && has_product(list.steps);
   });
 }

@@ -84,7 +84,7 @@ EntryFacts facts_of(const Program& program, const std::string& name) {
   const Entry& e = entry(program, name);
   EntryFacts facts;
   for (const RegionSteps& list : e.lists) {
-    const Rect r = program.regions[static_cast<size_t>(list.region)].rect;
+    const Rect r = program.regions[list.region].rect;
     facts.cores += static_cast<double>(r.w) * static_cast<double>(r.h);
   }
   const StepIds ids = number_steps(e);

@@ -93,7 +93,8 @@ TEST(RingReduce, EqualsPlainLoops) {
     Device d = device();
     d.hop_cycles = 1 + below(9);
     const int w = 1 + below(9), h = 1 + below(40), cut = below(static_cast<uint64_t>(h));
-    RingReduce r{.op = ReduceOp::add, .axis = Axis::y, .payload = {0, 1}, .runs = {{cut, h}}, .broadcast = below(2) > 0};
+    RingReduce r{
+        .op = ReduceOp::add, .axis = Axis::y, .payload = {BufferId{0}, BufferId{1}}, .runs = {{cut, h}}, .broadcast = below(2) > 0};
     if (cut > 0) r.runs.insert(r.runs.begin(), {0, cut});
     const std::vector<Dtype> types = {Dtype::f16, Dtype::f32};
     Clocks<uint32_t> c{.w = w, .h = h, .t = {}};

@@ -7,13 +7,13 @@ namespace wafer::time {
 
 using namespace mesh;
 
-int64_t StepSizes::size_of(int id, size_t d, const Scope& s) const {
+int64_t StepSizes::size_of(BufferId id, size_t d, const Scope& s) const {
   const Size& size = tensor(id).dims[d].size;
   if (size.kind != SizeKind::keys) return value(size, s.params);
   return std::min((s.chunk + 1) * s.params.chunk, s.params.cached + s.params.rows) - s.chunk * s.params.chunk;
 }
 
-int64_t StepSizes::held(int id, size_t d, const Scope& s, int x, int y) const {
+int64_t StepSizes::held(BufferId id, size_t d, const Scope& s, int x, int y) const {
   const int64_t n = size_of(id, d, s);
   int64_t count = n;
   for (const DimCut& c : buffer(id).cuts)
@@ -21,13 +21,13 @@ int64_t StepSizes::held(int id, size_t d, const Scope& s, int x, int y) const {
   return count;
 }
 
-int64_t StepSizes::held(int id, const Scope& s, int x, int y) const {
+int64_t StepSizes::held(BufferId id, const Scope& s, int x, int y) const {
   int64_t n = 1;
   for (size_t d = 0; d < tensor(id).dims.size(); d++) n *= held(id, d, s, x, y);
   return n;
 }
 
-const Cut* StepSizes::cut_of(int id, int d, Axis axis) const {
+const Cut* StepSizes::cut_of(BufferId id, int d, Axis axis) const {
   for (const DimCut& c : buffer(id).cuts)
     if (c.dim == d && c.axis == axis) return &c.cut;
   return nullptr;
@@ -84,8 +84,8 @@ std::vector<int> StepSizes::classes(const Local& op, const Scope& s, Axis axis, 
   std::vector<int> out;
   for (int p = 0; p < positions; p++) {
     std::vector<int64_t> key;
-    for (const std::vector<int>* list : {&op.in, &op.out})
-      for (int id : *list)
+    for (const std::vector<BufferId>* list : {&op.in, &op.out})
+      for (BufferId id : *list)
         for (const DimCut& c : buffer(id).cuts)
           if (c.axis == axis) key.push_back(count_at(c.cut, size_of(id, static_cast<size_t>(c.dim), s), p));
     // A decode step's new row is stored by the last row of cores alone.
@@ -97,7 +97,7 @@ std::vector<int> StepSizes::classes(const Local& op, const Scope& s, Axis axis, 
   return out;
 }
 
-ProductSizes StepSizes::product_sizes(const Group& g, const Scope& s, Range columns, int64_t head, int region) const {
+ProductSizes StepSizes::product_sizes(const Group& g, const Scope& s, Range columns, int64_t head, RegionId region) const {
   const Extent e = extent_of(region);
   const int L = std::max(static_cast<int>(columns.size()), e.h);
   ProductSizes z{
@@ -192,8 +192,8 @@ struct Signature {
   void numbers(std::initializer_list<int64_t> list) const {
     for (const int64_t n : list) add_number(out, n);
   }
-  void operand(int id) const {
-    if (id < 0) return;
+  void operand(BufferId id) const {
+    if (!id.exists()) return;
     add_number(out, static_cast<int64_t>(sizes.tensor(id).dtype));
     for (const Dim& d : sizes.tensor(id).dims) numbers({static_cast<int64_t>(d.size.kind), d.size.fixed});
     for (const DimCut& c : sizes.buffer(id).cuts) {
@@ -201,8 +201,8 @@ struct Signature {
       add_cut(out, c.cut);
     }
   }
-  void operands(const std::vector<int>& ids) const {
-    for (int id : ids) operand(id);
+  void operands(const std::vector<BufferId>& ids) const {
+    for (BufferId id : ids) operand(id);
   }
   void ranges(const std::vector<Range>& list) const {
     for (const Range& r : list) add_range(out, r);
@@ -247,8 +247,8 @@ struct Signature {
     operand(r.partial);
     ranges(r.runs);
   }
-  void operator()(const Send& s) const { add_number(out, s.move); }
-  void operator()(const Receive& r) const { add_number(out, r.move); }
+  void operator()(const Send& s) const { add_number(out, s.move.number); }
+  void operator()(const Receive& r) const { add_number(out, r.move.number); }
   void operator()(const Host& h) const {
     operand(h.buffer);
     add_number(out, h.to_host);
@@ -258,7 +258,7 @@ struct Signature {
     out += '(' + sizes.signature(l.body) + ')';
   }
   void operator()(const Group& g) const {
-    for (int id : {g.a, g.b, g.c}) operand(id);
+    for (BufferId id : {g.a, g.b, g.c}) operand(id);
     numbers({static_cast<int64_t>(g.kind), g.heads, g.aligned});
     ranges(g.runs);
     out += '(' + sizes.signature(g.body) + ')';
@@ -271,7 +271,7 @@ std::string StepSizes::signature(const Steps& steps) const {
   std::string out;
   for (const Step& s : steps) {
     out += s.name + '|';
-    add_number(out, s.phase);
+    add_number(out, s.phase.number);
     std::visit(Signature{*this, out}, s.what);
   }
   return out;

@@ -47,7 +47,7 @@ struct Timer {
     ClockStats all;                       // by how much they moved the clocks
     uint64_t latest_turn = 0;             // by how much the latest of them did
     TimeReport report, report_of_latest;  // what all turns gained, and the latest of them
-    int routes = -1;
+    PhaseId routes;
   };
 
   const Program& program;
@@ -58,31 +58,31 @@ struct Timer {
   StepSizes sizes{program};
   Advance advance{program, device, options, sizes};
   Ledger ledger{ids};
-  uint64_t latest = 0;              // of all regions
-  bool too_wide = false;            // the clocks of a region did not fit T: what follows is void
-  std::vector<Clocks<T>> clocks{};  // [regions]
+  uint64_t latest = 0;                     // of all regions
+  bool too_wide = false;                   // the clocks of a region did not fit T: what follows is void
+  IdVector<RegionId, Clocks<T>> clocks{};  // [regions]
   std::map<std::string, Turns> known_turns{};
-  std::vector<ClockStats> known_stats{};           // [regions] of clocks with their floor
-  std::map<int, int64_t> sent{};                   // [moves]
-  std::vector<int> routes_of{};                    // [regions] the phase whose routes are set; -1: not known yet
-  std::map<int, LinksFree> links_free{};           // [regions] of the relayouts that have been sent to each so far
-  std::map<int, std::deque<uint64_t>> arrivals{};  // [moves] times at which a sent value is at its place
-  std::map<int, MoveLoad> load_of{};               // [moves]
-  std::map<int, uint64_t> from_host{};             // [regions] wavelets that the host has sent so far
+  IdVector<RegionId, ClockStats> known_stats{};       // [regions] of clocks with their floor
+  std::map<MoveId, int64_t> sent{};                   // [moves]
+  IdVector<RegionId, PhaseId> routes_of{};            // the phase whose routes are set; none: not known yet
+  std::map<RegionId, LinksFree> links_free{};         // [regions] of the relayouts that have been sent to each so far
+  std::map<MoveId, std::deque<uint64_t>> arrivals{};  // [moves] times at which a sent value is at its place
+  std::map<MoveId, MoveLoad> load_of{};               // [moves]
+  std::map<RegionId, uint64_t> from_host{};           // [regions] wavelets that the host has sent so far
 
-  Clocks<T>& of(int region) { return clocks[static_cast<size_t>(region)]; }
-  ClockStats& stats_of(int region) { return known_stats[static_cast<size_t>(region)]; }
-  Rect rect_of(int region) const { return program.regions[static_cast<size_t>(region)].rect; }
+  Clocks<T>& of(RegionId region) { return clocks[region]; }
+  ClockStats& stats_of(RegionId region) { return known_stats[region]; }
+  Rect rect_of(RegionId region) const { return program.regions[region].rect; }
 
   // ---- what moves the clocks of a region ---------------------------------------------------------------------------------------------
 
-  void settled(int region) {
+  void settled(RegionId region) {
     settle(of(region), stats_of(region));
     too_wide = too_wide || of(region).too_wide;
   }
 
   // All cores of a region go on so many cycles later.
-  void delay(int region, uint64_t cycles) {
+  void delay(RegionId region, uint64_t cycles) {
     ClockStats& known = stats_of(region);
     of(region).base = time_after(of(region).base, cycles);
     if (of(region).floor > 0) of(region).floor = time_after(of(region).floor, cycles);
@@ -93,7 +93,7 @@ struct Timer {
 
   // All cores of a region wait for a time. Where some are later already, the sum of clocks is known only after the next step that reads
   // them one by one, and their waiting is booked there.
-  void hold(int region, uint64_t time) {
+  void hold(RegionId region, uint64_t time) {
     Clocks<T>& c = of(region);
     ClockStats& known = stats_of(region);
     c.floor = std::max(c.floor, time);
@@ -105,11 +105,11 @@ struct Timer {
   }
 
   // The routers of a region get the routes of another phase: every core rewrites each colour of that phase, one after the other.
-  void change_routes(const Step& step, int region) { change_routes(step, ids.of.at(&step), region); }
-  void change_routes(const Step& step, StepId booked_on, int region) {
-    int& set = routes_of[static_cast<size_t>(region)];
+  void change_routes(const Step& step, RegionId region) { change_routes(step, ids.of.at(&step), region); }
+  void change_routes(const Step& step, StepId booked_on, RegionId region) {
+    PhaseId& set = routes_of[region];
     if (step.routes.empty() || step.phase == set) return;
-    const bool first = set < 0;  // set before the entry starts
+    const bool first = !set.exists();  // set before the entry starts
     set = step.phase;
     if (first) return;
     std::set<int> colours;
@@ -150,7 +150,7 @@ struct Timer {
   // ---- steps -----------------------------------------------------------------------------------------------------------------------
 
   template <class F>
-  void booked(const Step& step, int region, const F& f) {
+  void booked(const Step& step, RegionId region, const F& f) {
     change_routes(step, region);
     if (too_wide) return;
     const uint64_t before = std::max(latest, stats_of(region).latest);
@@ -161,7 +161,7 @@ struct Timer {
   }
 
   // On the clocks of every core, all of which the step may read.
-  void leaf(const Step& step, int region, const Scope& s) {
+  void leaf(const Step& step, RegionId region, const Scope& s) {
     booked(step, region, [&](Tally& tally) {
       settled(region);
       if (too_wide) return;
@@ -184,9 +184,9 @@ struct Timer {
   // A value leaves for another region or layout: issued by all cores at once. A relayout keeps the busiest links of its way busy, those
   // along x and those along y, which other moves to the same region wait for; it takes the way on which it arrives earlier. The sender is
   // free when its first way is.
-  void send(const Step& step, const Send& to, int region, const Scope& s) {
+  void send(const Step& step, const Send& to, RegionId region, const Scope& s) {
     booked(step, region, [&](Tally& tally) {
-      const Move& move = program.moves[static_cast<size_t>(to.move)];
+      const Move& move = program.moves[to.move];
       const auto [at, fresh] = load_of.try_emplace(to.move);
       if (fresh) at->second = move_load(sizes, device, move, s);
       const MoveLoad& load = at->second;
@@ -216,7 +216,7 @@ struct Timer {
     });
   }
 
-  void receive(const Step& step, const Receive& from, int region) {
+  void receive(const Step& step, const Receive& from, RegionId region) {
     booked(step, region, [&](Tally&) {
       std::deque<uint64_t>& queue = arrivals[from.move];
       CHECK(!queue.empty(), "nothing has been sent for {}", step.name);
@@ -229,7 +229,7 @@ struct Timer {
   // The host's values come over the wafer's upper left corner to all cores of the region, ahead of time: one wavelet a cycle from the start
   // of the entry on. Values for it leave over the nearest edge on the axis along which all cores have them; nobody waits for them. What the
   // link beyond the edge takes is not in it.
-  void host(const Step& step, const Host& link, int region, const Scope& s) {
+  void host(const Step& step, const Host& link, RegionId region, const Scope& s) {
     booked(step, region, [&](Tally& tally) {
       const Rect r = rect_of(region);
       const int64_t issue = stream_issue_cycles(device);
@@ -276,7 +276,7 @@ struct Timer {
   }
 
   // Steps of a group `overlap`: each starts when what it holds is free, in the order of the group; the group ends with the last of them.
-  void overlap(const Group& g, int region, const Scope& s) {
+  void overlap(const Group& g, RegionId region, const Scope& s) {
     settled(region);
     if (too_wide) return;
     Clocks<T>& c = of(region);
@@ -289,7 +289,7 @@ struct Timer {
                                 [](const Send&) { return true; }, [](const Receive&) { return true; }, [](const Host&) { return true; },
                                 [](const auto&) { return false; }},
                      step.what);
-      if (sequential || step.phase != routes_of[static_cast<size_t>(region)]) {  // takes all there is
+      if (sequential || step.phase != routes_of[region]) {  // takes all there is
         lanes.join(c);
         stats_of(region) = stats(c);
         if (sequential)
@@ -321,12 +321,12 @@ struct Timer {
       ledger.line(ids.of.at(last), false).wait += std::max(0.0, stats_of(region).sum - passed - booked_cycles);
   }
 
-  void steps(const Steps& list, int region, const Scope& s) {
+  void steps(const Steps& list, RegionId region, const Scope& s) {
     for (const Step& st : list)
       if (!too_wide) step(st, region, s);
   }
 
-  void step(const Step& st, int region, const Scope& s) {
+  void step(const Step& st, RegionId region, const Scope& s) {
     std::visit(Overloaded{[&](const Loop& l) { loop(st, l, region, s); },
                           [&](const Group& g) {
                             if (is_product(g.kind))
@@ -357,7 +357,7 @@ struct Timer {
   }
 
   // Whether a turn of a loop has a product of so many core-steps.
-  bool large_product(const Steps& list, int region, int64_t core_steps) const {
+  bool large_product(const Steps& list, RegionId region, int64_t core_steps) const {
     const Extent e = sizes.extent_of(region);
     if (int64_t{e.w} * e.h * std::max(e.w, e.h) < core_steps) return false;
     return std::any_of(list.begin(), list.end(), [&](const Step& st) {
@@ -405,10 +405,10 @@ struct Timer {
 
   // Where each turn leaves the routes as it needs them first, the change to them comes once, before the loop. Returns whether the first
   // turn differs from the others all the same: it finds the routes set, which the others have to change back.
-  bool enter_loop(const Step& step, const Loop& l, int region, int64_t turns) {
+  bool enter_loop(const Step& step, const Loop& l, RegionId region, int64_t turns) {
     const Step *first = routed(l.body, false), *last = routed(l.body, true);
     if (first == nullptr || turns == 0) return false;
-    if (first->phase != last->phase) return routes_of[static_cast<size_t>(region)] == first->phase;
+    if (first->phase != last->phase) return routes_of[region] == first->phase;
     change_routes(*first, ids.of.at(&step), region);
     return false;
   }
@@ -416,7 +416,7 @@ struct Timer {
   // All turns of a loop. Turns with the same sizes repeat: once a turn leaves the pattern of clocks as it found it, so do all later ones,
   // exactly; after options.turns of them the rest is taken to last as long as the latest. Layers that another region has done already, from
   // clocks that were all equal too, are not timed again.
-  void loop(const Step& step, const Loop& l, int region, Scope s) {
+  void loop(const Step& step, const Loop& l, RegionId region, Scope s) {
     const int64_t n = turns(l, s);
     const bool receives = any<Receive>(l.body), sends = any<Send>(l.body), steps_differ = l.var == LoopVar::ring_step;
     const bool remembers = l.var == LoopVar::layer && !receives && !sends && !options.watch && entry.lists.size() > 1;
@@ -431,7 +431,7 @@ struct Timer {
     const Start start{.known = stats_of(region), .report = ledger.report, .latest = latest};
     std::string key;
     if (remembers && start.known.earliest == start.known.latest) {
-      key = fmt::format("{}x{} {} {}", of(region).w, of(region).h, routes_of[static_cast<size_t>(region)], sizes.signature(l.body));
+      key = fmt::format("{}x{} {} {}", of(region).w, of(region).h, routes_of[region].number, sizes.signature(l.body));
       const auto before = known_turns.find(key);
       if (before != known_turns.end() && before->second.count <= n) return again(before->second, id, n, region);
     }
@@ -453,7 +453,7 @@ struct Timer {
       const std::vector<T> before = of(region).t;
       const ClockStats stats_before = stats_of(region);
       const TimeReport report_before = ledger.report;
-      const std::map<int, std::deque<uint64_t>> arrivals_before = sends ? arrivals : std::map<int, std::deque<uint64_t>>();
+      const std::map<MoveId, std::deque<uint64_t>> arrivals_before = sends ? arrivals : std::map<MoveId, std::deque<uint64_t>>();
       steps(l.body, region, s);
       if (!too_wide) settled(region);
       if (too_wide) return;
@@ -471,7 +471,7 @@ struct Timer {
   }
 
   // `times` more turns, each as long as the latest.
-  void repeat(const Turns& done, int32_t offset, int64_t times, int region) {
+  void repeat(const Turns& done, int32_t offset, int64_t times, RegionId region) {
     if (times == 0) return;
     const Bound rest = Bound(times) * Bound(done.latest_turn);
     time_after(stats_of(region).latest, rest);
@@ -483,7 +483,7 @@ struct Timer {
     if (!done.repeats) ledger.report.extrapolated_cycles = extrapolated + moved;
   }
 
-  Turns remembered_turns(const Turns& done, const Start& start, int region) {
+  Turns remembered_turns(const Turns& done, const Start& start, RegionId region) {
     Turns out = done;
     const ClockStats& now = stats_of(region);
     out.t = of(region).t;
@@ -491,12 +491,12 @@ struct Timer {
     out.all = {
         .earliest = now.earliest - start.known.earliest, .latest = now.latest - start.known.latest, .sum = now.sum - start.known.sum};
     out.report = gained(ledger.report, start.report, ids, done.loop);
-    out.routes = routes_of[static_cast<size_t>(region)];
+    out.routes = routes_of[region];
     return out;
   }
 
   // The turns that another region has done from clocks that were all equal too.
-  void again(const Turns& done, StepId loop, int64_t n, int region) {
+  void again(const Turns& done, StepId loop, int64_t n, RegionId region) {
     ClockStats& known = stats_of(region);
     of(region).t = done.t;
     of(region).most = Clocks<T>::kUnknown;
@@ -507,12 +507,12 @@ struct Timer {
     latest = std::max(latest, known.latest);
     const int32_t offset = loop.place - done.loop.place;
     ledger.add(done.report, offset, 1, static_cast<int64_t>(latest - before));
-    routes_of[static_cast<size_t>(region)] = done.routes;
+    routes_of[region] = done.routes;
     repeat(done, offset, n - done.count, region);
   }
 
   // What the latest turn of a loop sent is sent `times` more times, a turn's cycles later each.
-  void repeat_sends(const std::map<int, std::deque<uint64_t>>& before, int64_t times, uint64_t cycles) {
+  void repeat_sends(const std::map<MoveId, std::deque<uint64_t>>& before, int64_t times, uint64_t cycles) {
     for (auto& [move, queue] : arrivals) {
       const auto old = before.find(move);
       const size_t known = old == before.end() ? 0 : old->second.size(), fresh = queue.size() - known;
@@ -523,9 +523,9 @@ struct Timer {
   }
 
   void run(const Params& params) {
-    for (const Region& r : program.regions) clocks.push_back({.w = r.rect.w, .h = r.rect.h, .t = {}});
-    known_stats.resize(clocks.size());
-    routes_of.assign(clocks.size(), -1);
+    for (const Region& r : program.regions) clocks.add({.w = r.rect.w, .h = r.rect.h, .t = {}});
+    known_stats = IdVector<RegionId, ClockStats>(clocks.size());
+    routes_of = IdVector<RegionId, PhaseId>(clocks.size());
     for (const RegionSteps& list : entry.lists)
       of(list.region).t.assign(static_cast<size_t>(of(list.region).w) * static_cast<size_t>(of(list.region).h), 0);
     // Regions wait for each other: what one of them idles is not a step's. The cycles of the steps of the list that ends last, and of those
@@ -533,7 +533,7 @@ struct Timer {
     run_lists(entry, sent, [&](size_t l, const Step& st) { steps_of_list(st, entry.lists[l].region, params); });
     ledger.report.cycles = static_cast<int64_t>(latest);
   }
-  void steps_of_list(const Step& st, int region, const Params& params) {
+  void steps_of_list(const Step& st, RegionId region, const Params& params) {
     if (!too_wide) step(st, region, {.params = params});
   }
 };

@@ -39,7 +39,7 @@ constexpr const char* kRouteChange = "route_change";  // of kind routes: rewritt
 // The clocks of a region around one step, as it is timed: cycles since the start of the entry, [h][w], row after row.
 struct StepClocks {
   const std::string& name;
-  int region = 0;
+  mesh::RegionId region{};
   const std::vector<uint64_t>& start;
   const std::vector<uint64_t>& end;
 };

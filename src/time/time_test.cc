@@ -20,13 +20,15 @@ using namespace mesh;
 // A region of its own size with one f32 vector of n elements on every core, reduced along y.
 struct ReduceBench {
   Program program;
-  int phase = 0, region = 0, buffer = 0;
+  PhaseId phase;
+  RegionId region;
+  BufferId buffer;
 
   ReduceBench(Extent e, int64_t n) {
     program.mesh = e;
     region = add_region(program, {.name = "line", .rect = {0, 0, e.w, e.h}});
     phase = add_phase(program, "reduce");
-    const int tensor = add_tensor(program, {.name = "v", .dtype = Dtype::f32, .dims = {dim("n", n)}});
+    const TensorId tensor = add_tensor(program, {.name = "v", .dtype = Dtype::f32, .dims = {dim("n", n)}});
     buffer = add_buffer(program, {.name = "v", .tensor = tensor, .region = region, .phases = {phase}});
   }
 

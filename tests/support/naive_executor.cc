@@ -24,7 +24,7 @@ Element join(ReduceOp op, Dtype dtype, const Element& own, const Element& v) {
   return {};
 }
 
-void reduce_run(State& s, const Reduce& op, int buffer, const std::vector<Holding*>& cores, const Tree& tree) {
+void reduce_run(State& s, const Reduce& op, BufferId buffer, const std::vector<Holding*>& cores, const Tree& tree) {
   const std::vector<int64_t> indices = cores[0]->indices();
   for (const Holding* h : cores)
     if (h->indices() != indices) s.fail(fmt::format("cores of one run hold different elements of buffer {}", s.buffer(buffer).name));
@@ -48,15 +48,15 @@ void reduce_run(State& s, const Reduce& op, int buffer, const std::vector<Holdin
 }
 
 // Position p on line l of an axis.
-Holding& on_line(State& s, int buffer, int copy, Axis axis, int line, int position) {
+Holding& on_line(State& s, BufferId buffer, int copy, Axis axis, int line, int position) {
   return axis == Axis::x ? s.holding(buffer, copy, position, line) : s.holding(buffer, copy, line, position);
 }
 
 }  // namespace
 
-void run_reduce(State& s, const Reduce& op, int region, const Context& context) {
+void run_reduce(State& s, const Reduce& op, RegionId region, const Context& context) {
   const Extent e = extent(s.rect(region));
-  for (int buffer : op.payload)
+  for (const BufferId buffer : op.payload)
     for (int line = 0; line < side(e, other(op.axis)); line++)
       for (size_t run = 0; run < op.forest.runs.size(); run++) {
         const Range r = op.forest.runs[run];
@@ -70,9 +70,9 @@ void run_reduce(State& s, const Reduce& op, int region, const Context& context) 
 
 // Step by step, every core with what its neighbour has sent: in step t the core at ring position c sends part c+1+t and receives c+2+t.
 // After size-1 steps part c is summed at position c; the other steps hand the sums round.
-void run_ring_reduce(State& s, const RingReduce& op, int region, const Context& context) {
+void run_ring_reduce(State& s, const RingReduce& op, RegionId region, const Context& context) {
   const Extent e = extent(s.rect(region));
-  for (int buffer : op.payload)
+  for (const BufferId buffer : op.payload)
     for (int line = 0; line < side(e, other(op.axis)); line++)
       for (const Range& run : op.runs) {
         const int size = static_cast<int>(run.size());
@@ -107,7 +107,7 @@ void run_ring_reduce(State& s, const RingReduce& op, int region, const Context& 
       }
 }
 
-void run_multicast(State& s, const Multicast& op, int region, const Context& context) {
+void run_multicast(State& s, const Multicast& op, RegionId region, const Context& context) {
   const Extent e = extent(s.rect(region));
   const int copy = s.copy_of(op.buffer, context);
   for (int line = 0; line < side(e, other(op.axis)); line++) {
@@ -125,10 +125,10 @@ void run_multicast(State& s, const Multicast& op, int region, const Context& con
     for (int x = 0; x < e.w; x++) core_tile(s, op.buffer, x, y, context).check_complete();
 }
 
-void run_row_shift(State& s, const RowShift& op, int region, const Context& context) {
+void run_row_shift(State& s, const RowShift& op, RegionId region, const Context& context) {
   const Rect r = s.rect(region);
   const int64_t n = context.params.cached;
-  for (int buffer : op.buffers) {
+  for (const BufferId buffer : op.buffers) {
     const int copy = s.copy_of(buffer, context);
     const int64_t width = s.tensor(buffer).dims[1].size.fixed;
     for (int x = 0; x < r.w; x++) {
@@ -154,14 +154,14 @@ void run_row_shift(State& s, const RowShift& op, int region, const Context& cont
 
 namespace {
 
-const Move& move_of(const State& s, int move) { return s.program.moves[static_cast<size_t>(move)]; }
+const Move& move_of(const State& s, MoveId move) { return s.program.moves[move]; }
 
-int moved_copy(const State& s, int buffer, const Move& move) { return s.tensor(buffer).copies > 1 ? move.copy : 0; }
+int moved_copy(const State& s, BufferId buffer, const Move& move) { return s.tensor(buffer).copies > 1 ? move.copy : 0; }
 
 bool same_bits(float a, float b) { return std::memcmp(&a, &b, sizeof a) == 0; }
 
 // Everything that the cores of a region hold of a buffer, by flat index; cores that hold the same element must agree.
-std::vector<Element> collect(const State& s, int buffer, int copy) {
+std::vector<Element> collect(const State& s, BufferId buffer, int copy) {
   std::vector<Element> all;
   const Rect r = s.rect(s.buffer(buffer).region);
   for (int y = 0; y < r.h; y++)
@@ -182,11 +182,10 @@ std::vector<Element> collect(const State& s, int buffer, int copy) {
 
 }  // namespace
 
-void run_send(State& s, int id, const Context& context) {
+void run_send(State& s, MoveId id, const Context& context) {
   const Move& move = move_of(s, id);
   const Buffer& b = s.buffer(move.source);
-  if (s.aligned[static_cast<size_t>(move.source)])
-    s.fail(fmt::format("buffer {} is sent where its tiles lie aligned for a product", b.name));
+  if (s.aligned[move.source]) s.fail(fmt::format("buffer {} is sent where its tiles lie aligned for a product", b.name));
   const int copy = moved_copy(s, move.source, move);
   Message message{.elements = collect(s, move.source, copy)};
   if (move.kind == MoveKind::row_out) {
@@ -196,11 +195,11 @@ void run_send(State& s, int id, const Context& context) {
   }
   // Weights and caches move in place: their source is overwritten.
   if (b.kind == BufferKind::weights || b.kind == BufferKind::cache)
-    for (Holding& h : s.holdings[static_cast<size_t>(move.source)][static_cast<size_t>(copy - b.first_copy)]) h.clear();
+    for (Holding& h : s.holdings[move.source][static_cast<size_t>(copy - b.first_copy)]) h.clear();
   s.in_flight[id].push_back(std::move(message));
 }
 
-void run_receive(State& s, int id, const Context& context) {
+void run_receive(State& s, MoveId id, const Context& context) {
   const Move& move = move_of(s, id);
   const Message message = std::move(s.in_flight[id].front());
   s.in_flight[id].pop_front();
@@ -208,7 +207,7 @@ void run_receive(State& s, int id, const Context& context) {
   at.layer = move.copy;
   const Buffer& b = s.buffer(move.destination);
   const Rect r = s.rect(b.region);
-  s.aligned[static_cast<size_t>(move.destination)] = false;
+  s.aligned[move.destination] = false;
   for (int y = 0; y < r.h; y++)
     for (int x = 0; x < r.w; x++) {
       CoreTile tile = core_tile(s, move.destination, x, y, at);
@@ -276,8 +275,8 @@ void expand(const Steps& steps, Context context, std::vector<Leaf>& out) {
 }
 
 // The buffers of a step, for the check that they have bytes in its phase.
-std::vector<int> buffers_of(const Step& step) {
-  std::vector<int> out;
+std::vector<BufferId> buffers_of(const Step& step) {
+  std::vector<BufferId> out;
   if (const auto* op = std::get_if<Local>(&step.what)) {
     out = op->in;
     out.insert(out.end(), op->out.begin(), op->out.end());
@@ -297,14 +296,14 @@ std::vector<int> buffers_of(const Step& step) {
   return out;
 }
 
-bool lives_in(const Buffer& b, int phase) { return std::find(b.phases.begin(), b.phases.end(), phase) != b.phases.end(); }
+bool lives_in(const Buffer& b, PhaseId phase) { return std::find(b.phases.begin(), b.phases.end(), phase) != b.phases.end(); }
 
 // Bytes are reused from phase to phase: what does not live in the new one is gone.
-void enter_phase(State& s, int region, int phase) {
-  int& now = s.region_phase[static_cast<size_t>(region)];
+void enter_phase(State& s, RegionId region, PhaseId phase) {
+  PhaseId& now = s.region_phase[region];
   if (now == phase) return;
   now = phase;
-  for (size_t id = 0; id < s.holdings.size(); id++) {
+  for (const BufferId id : s.program.buffers.ids()) {
     const Buffer& b = s.program.buffers[id];
     if (b.region != region || b.kind == BufferKind::weights || b.kind == BufferKind::cache || lives_in(b, phase)) continue;
     s.aligned[id] = false;
@@ -313,7 +312,7 @@ void enter_phase(State& s, int region, int phase) {
   }
 }
 
-void host(State& s, const Host& h, int region, const Context& context) {
+void host(State& s, const Host& h, RegionId region, const Context& context) {
   if (h.to_host) {
     const std::vector<Element> all = collect(s, h.buffer, 0);
     if (s.tensor(h.buffer).dtype == Dtype::best) {
@@ -333,16 +332,16 @@ void host(State& s, const Host& h, int region, const Context& context) {
 }
 
 // False: a receive whose send has not been done.
-bool run_leaf(State& s, const Leaf& leaf, int region) {
+bool run_leaf(State& s, const Leaf& leaf, RegionId region) {
   const Step& step = *leaf.step;
   s.step = step.name;
   if (const auto* receive = std::get_if<Receive>(&step.what))
     if (s.in_flight[receive->move].empty()) return false;
   enter_phase(s, region, step.phase);
-  for (int b : buffers_of(step)) {
+  for (const BufferId b : buffers_of(step)) {
     if (s.buffer(b).region != region) s.fail(fmt::format("buffer {} is of another region", s.buffer(b).name));
     if (!lives_in(s.buffer(b), step.phase))
-      s.fail(fmt::format("buffer {} has no bytes in phase {}", s.buffer(b).name, s.program.phases[static_cast<size_t>(step.phase)].name));
+      s.fail(fmt::format("buffer {} has no bytes in phase {}", s.buffer(b).name, s.program.phases[step.phase].name));
   }
   const Context& c = leaf.context;
   if (const auto* local = std::get_if<Local>(&step.what)) {
@@ -378,7 +377,7 @@ bool run_leaf(State& s, const Leaf& leaf, int region) {
 
 void run_entry(State& s, const Entry& entry, const Params& params) {
   struct List {
-    int region;
+    RegionId region;
     std::vector<Leaf> leaves;
     size_t next = 0;
   };
@@ -417,8 +416,7 @@ NaiveExecutor::~NaiveExecutor() = default;
 
 void NaiveExecutor::put(const std::string& tensor, std::span<const float> values, const Params& params) {
   State& s = *state_;
-  for (size_t b = 0; b < s.program.buffers.size(); b++) {
-    const int id = static_cast<int>(b);
+  for (const BufferId id : s.program.buffers.ids()) {
     if (s.tensor(id).name != tensor || s.buffer(id).kind == BufferKind::staging) continue;
     const Rect r = s.rect(s.buffer(id).region);
     for (int y = 0; y < r.h; y++)
@@ -427,7 +425,7 @@ void NaiveExecutor::put(const std::string& tensor, std::span<const float> values
         for (int64_t i : core.own[0])
           for (int64_t j : core.own[1]) core.write({i, j}, values[static_cast<size_t>(i * core.sizes[1] + j)]);
       }
-    s.region_phase[static_cast<size_t>(s.buffer(id).region)] = s.buffer(id).phases.front();
+    s.region_phase[s.buffer(id).region] = s.buffer(id).phases.front();
   }
 }
 
@@ -449,7 +447,7 @@ void NaiveExecutor::run(const std::string& entry_name, const Params& params, std
         else if (best)
           token.put(0, {.value = best->scale});
       }
-    s.region_phase[static_cast<size_t>(s.buffer(s.head->token).region)] = p.decode_phases.head;
+    s.region_phase[s.buffer(s.head->token).region] = p.decode_phases.head;
   }
   run_entry(s, mesh::entry(s.program, entry_name), params);
 }
@@ -461,7 +459,7 @@ int32_t NaiveExecutor::chosen() const { return state_->chosen; }
 namespace {
 
 // Empty: no buffer holds all of it.
-std::vector<float> gather_from(const State& s, int buffer, int copy, size_t elements) {
+std::vector<float> gather_from(const State& s, BufferId buffer, int copy, size_t elements) {
   const Buffer& b = s.buffer(buffer);
   if (copy < b.first_copy || copy >= b.first_copy + b.copies) return {};
   const std::vector<Element> all = collect(s, buffer, copy);
@@ -471,7 +469,8 @@ std::vector<float> gather_from(const State& s, int buffer, int copy, size_t elem
 }
 
 std::vector<float> gather_any(const State& s, const std::string& name, int copy, const Params& params) {
-  for (int b = static_cast<int>(s.program.buffers.size()) - 1; b >= 0; b--) {
+  for (int i = static_cast<int>(s.program.buffers.size()) - 1; i >= 0; i--) {
+    const BufferId b(i);
     const Tensor& t = s.tensor(b);
     if (t.name != name || s.buffer(b).kind == BufferKind::staging) continue;
     size_t elements = 1;

@@ -40,7 +40,8 @@ struct CastProduct {
 
   // One block of an operand to all cores of each line; a core that owns it takes its own.
   void cast(Axis axis, int block) {
-    const int buffer = axis == Axis::x ? group.a : group.b, from = owner(axis, block);
+    const BufferId buffer = axis == Axis::x ? group.a : group.b;
+    const int from = owner(axis, block);
     for (int y = 0; y < at.h; y++)
       for (int x = 0; x < at.w; x++) {
         const CoreTile source = core_tile(state, buffer, axis == Axis::x ? from : x, axis == Axis::x ? y : from, context);
@@ -112,7 +113,7 @@ struct CastProduct {
 
 }  // namespace
 
-void run_cast_gemm(State& s, const Group& g, int region, const Context& context) {
+void run_cast_gemm(State& s, const Group& g, RegionId region, const Context& context) {
   const Rect r = s.rect(region);
   const std::string group_name = s.step;
   CastProduct p{.state = s, .group = g, .context = context, .at = r, .blocks = std::max(r.w, r.h), .ks = {}, .a = {}, .b = {}};

@@ -146,7 +146,7 @@ struct RowsOfB {
   int64_t offset = 0;
 };
 
-RowsOfB rows_of_b(const State& s, int b, const Context& c) {
+RowsOfB rows_of_b(const State& s, BufferId b, const Context& c) {
   const Cut& cut = cut_of(s.buffer(b), 0).cut;
   if (cut.kind != CutKind::chunks) return {.cut = cut, .n = size_of(s.tensor(b).dims[0], c), .offset = 0};
   const int64_t begin = c.chunk * c.params.chunk;
@@ -260,17 +260,16 @@ Tiles inner_tiles(const State& s, const Group& g, const Rectangle& at, const Con
 
 }  // namespace
 
-void run_gemm(State& s, const Group& g, int region, const Context& context) {
+void run_gemm(State& s, const Group& g, RegionId region, const Context& context) {
   const Rect r = s.rect(region);
   const std::string group_name = s.step;
-  if (g.aligned != s.aligned[static_cast<size_t>(g.a)])
-    s.fail(fmt::format("buffer {} is {}aligned", s.buffer(g.a).name, g.aligned ? "not " : ""));
+  if (g.aligned != s.aligned[g.a]) s.fail(fmt::format("buffer {} is {}aligned", s.buffer(g.a).name, g.aligned ? "not " : ""));
   const int rows_dim = static_cast<int>(s.tensor(g.a).dims.size()) - 2;
   const int64_t rows = size_of(s.tensor(g.c).dims[0], context), columns = size_of(s.tensor(g.c).dims[1], context);
   check_replicas(s, g.a, context);
   for (int y = 0; y < r.h; y++)
     for (int x = 0; x < r.w; x++) core_tile(s, g.c, x, y, context).holding.clear();
-  s.aligned[static_cast<size_t>(g.c)] = false;
+  s.aligned[g.c] = false;
   for (const Range& run : g.runs) {
     const Rectangle at = rectangle(run, r.h, order_of(cut_of(s.buffer(g.a), rows_dim).cut));
     for (int head : heads_in(g, at, r.w)) {
@@ -289,7 +288,7 @@ void run_gemm(State& s, const Group& g, int region, const Context& context) {
   s.step = group_name;
   for (int y = 0; y < r.h; y++)
     for (int x = 0; x < r.w; x++) core_tile(s, g.c, x, y, context).check_complete();
-  s.aligned[static_cast<size_t>(g.a)] = true;
+  s.aligned[g.a] = true;
 }
 
 // ---- GEMM-T ------------------------------------------------------------------------------------------------------------------------
@@ -428,14 +427,14 @@ void walk_scores(Scores& p, const Steps& steps) {
 
 }  // namespace
 
-void run_gemm_t(State& s, const Group& g, int region, const Context& context) {
+void run_gemm_t(State& s, const Group& g, RegionId region, const Context& context) {
   const Rect r = s.rect(region);
   const std::string group_name = s.step;
-  if (s.aligned[static_cast<size_t>(g.a)]) s.fail("A lies aligned");
+  if (s.aligned[g.a]) s.fail("A lies aligned");
   check_replicas(s, g.a, context);
   for (int y = 0; y < r.h; y++)
     for (int x = 0; x < r.w; x++) core_tile(s, g.c, x, y, context).holding.clear();
-  s.aligned[static_cast<size_t>(g.c)] = false;
+  s.aligned[g.c] = false;
   const int64_t q = s.tensor(g.a).dims[1].size.fixed, kv = s.tensor(g.b).dims[1].size.fixed;
   const RowsOfB keys = rows_of_b(s, g.b, context);
   for (const Range& run : g.runs) {

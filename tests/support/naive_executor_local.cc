@@ -252,18 +252,17 @@ bool writes_all(const Core& c) {
 
 }  // namespace
 
-void run_local(State& state, const Local& op, int region, const Context& context) {
+void run_local(State& state, const Local& op, RegionId region, const Context& context) {
   const Rect r = state.rect(region);
-  for (int b : op.in)
-    if (state.aligned[static_cast<size_t>(b)])
-      state.fail(fmt::format("buffer {} is read where its tiles lie aligned for a product", state.buffer(b).name));
-  for (int b : op.in) check_replicas(state, b, context);
-  for (int b : op.out) state.aligned[static_cast<size_t>(b)] = false;
+  for (const BufferId b : op.in)
+    if (state.aligned[b]) state.fail(fmt::format("buffer {} is read where its tiles lie aligned for a product", state.buffer(b).name));
+  for (const BufferId b : op.in) check_replicas(state, b, context);
+  for (const BufferId b : op.out) state.aligned[b] = false;
   for (int y = 0; y < r.h; y++)
     for (int x = 0; x < r.w; x++) {
       Core core{.state = state, .op = op, .context = context, .x = x, .y = y, .in = {}, .out = {}};
-      for (int b : op.in) core.in.push_back(core_tile(state, b, x, y, context));
-      for (int b : op.out) core.out.push_back(core_tile(state, b, x, y, context));
+      for (const BufferId b : op.in) core.in.push_back(core_tile(state, b, x, y, context));
+      for (const BufferId b : op.out) core.out.push_back(core_tile(state, b, x, y, context));
       if (!keeps_out(core))
         for (CoreTile& out : core.out) out.holding.clear();
       dispatch(core);

@@ -80,7 +80,7 @@ const DimCut& cut_of(const Buffer& buffer, int dim) {
 }
 
 std::vector<std::vector<int64_t>> own_indices(const Program& program, const Buffer& buffer, int x, int y, const Context& context) {
-  const Tensor& t = program.tensors[static_cast<size_t>(buffer.tensor)];
+  const Tensor& t = program.tensors[buffer.tensor];
   std::vector<std::vector<int64_t>> own;
   for (size_t d = 0; d < t.dims.size(); d++) {
     const DimCut& c = cut_of(buffer, static_cast<int>(d));
@@ -92,32 +92,33 @@ std::vector<std::vector<int64_t>> own_indices(const Program& program, const Buff
 State::State(const Lowered& l, const Model& m) : lowered(l), model(m), program(l.program()) {
   for (const Buffer& b : program.buffers) {
     const Rect r = rect(b.region);
-    holdings.emplace_back(static_cast<size_t>(b.copies), std::vector<Holding>(static_cast<size_t>(r.w * r.h)));
+    const std::vector<Holding> cores(static_cast<size_t>(r.w * r.h));
+    holdings.add(std::vector<std::vector<Holding>>(static_cast<size_t>(b.copies), cores));
   }
-  aligned.resize(program.buffers.size());
-  region_phase.resize(program.regions.size(), -1);
+  aligned = IdVector<BufferId, bool>(program.buffers.size());
+  region_phase = IdVector<RegionId, PhaseId>(program.regions.size());
 }
 
-int State::copy_of(int id, const Context& c) const {
+int State::copy_of(BufferId id, const Context& c) const {
   const Tensor& t = tensor(id);
   if (t.copies == 1) return 0;
   const bool by_chunk = std::any_of(t.dims.begin(), t.dims.end(), [](const Dim& d) { return d.size.kind == SizeKind::keys; });
   return static_cast<int>(by_chunk ? c.chunk : c.layer);
 }
 
-const Holding& State::holding(int id, int copy, int x, int y) const {
+const Holding& State::holding(BufferId id, int copy, int x, int y) const {
   const Buffer& b = buffer(id);
   const Rect r = rect(b.region);
   if (copy < b.first_copy || copy >= b.first_copy + b.copies) fail(fmt::format("copy {} of buffer {} is not in its region", copy, b.name));
   if (x < 0 || y < 0 || x >= r.w || y >= r.h) fail(fmt::format("core ({},{}) is not in the region of buffer {}", x, y, b.name));
-  return holdings[static_cast<size_t>(id)][static_cast<size_t>(copy - b.first_copy)][static_cast<size_t>(y * r.w + x)];
+  return holdings[id][static_cast<size_t>(copy - b.first_copy)][static_cast<size_t>(y * r.w + x)];
 }
 
-Holding& State::holding(int id, int copy, int x, int y) { return const_cast<Holding&>(std::as_const(*this).holding(id, copy, x, y)); }
+Holding& State::holding(BufferId id, int copy, int x, int y) { return const_cast<Holding&>(std::as_const(*this).holding(id, copy, x, y)); }
 
 void State::fail(const std::string& text) const { throw std::logic_error(fmt::format("step {}: {}", step, text)); }
 
-CoreTile core_tile(State& state, int buffer, int x, int y, const Context& context) {
+CoreTile core_tile(State& state, BufferId buffer, int x, int y, const Context& context) {
   const Buffer& b = state.buffer(buffer);
   return {.state = state,
           .buffer = buffer,
@@ -172,7 +173,7 @@ void CoreTile::check_complete() const {
   if (holding.count() != n) complain(-1);
 }
 
-void check_replicas(const State& s, int id, const Context& context) {
+void check_replicas(const State& s, BufferId id, const Context& context) {
   const Buffer& b = s.buffer(id);
   const Rect r = s.rect(b.region);
   if (b.kind == BufferKind::weights || b.kind == BufferKind::cache) return;  // checked where they were put
@@ -272,9 +273,9 @@ std::vector<Element> whole_tensor(const State& s, const Tensor& t, int copy) {
 
 }  // namespace
 
-void load_weights(State& s, const std::vector<int>& regions) {
+void load_weights(State& s, const std::vector<RegionId>& regions) {
   s.step = "load";
-  for (int id = 0; id < static_cast<int>(s.program.buffers.size()); id++) {
+  for (const BufferId id : s.program.buffers.ids()) {
     const Buffer& b = s.buffer(id);
     const Tensor& t = s.tensor(id);
     if (b.kind != BufferKind::weights) continue;

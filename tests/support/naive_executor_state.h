@@ -61,10 +61,10 @@ struct State {
   const Lowered& lowered;
   const Model& model;
   const Program& program;
-  std::vector<std::vector<std::vector<Holding>>> holdings;  // [buffer][copy - first_copy][y * w + x]
-  std::vector<bool> aligned;                                // [buffer] its tiles lie aligned for the next product
-  std::vector<int> region_phase;                            // [region] the phase of its last step
-  std::map<int, std::deque<Message>> in_flight;             // [move]
+  IdVector<BufferId, std::vector<std::vector<Holding>>> holdings;  // [buffer][copy - first_copy][y * w + x]
+  IdVector<BufferId, bool> aligned;                                // [buffer] its tiles lie aligned for the next product
+  IdVector<RegionId, PhaseId> region_phase;                        // [region] the phase of its last step
+  std::map<MoveId, std::deque<Message>> in_flight;                 // [move]
   std::span<const int32_t> tokens;
   const HeadBuffers* head = nullptr;  // of the last entry
   int32_t chosen = -1;                // the latest choice
@@ -72,20 +72,20 @@ struct State {
 
   State(const Lowered& l, const Model& m);
 
-  const Buffer& buffer(int id) const { return program.buffers[static_cast<size_t>(id)]; }
-  const Tensor& tensor(int buffer_id) const { return program.tensors[static_cast<size_t>(buffer(buffer_id).tensor)]; }
-  Rect rect(int region) const { return program.regions[static_cast<size_t>(region)].rect; }
+  const Buffer& buffer(BufferId id) const { return program.buffers[id]; }
+  const Tensor& tensor(BufferId buffer_id) const { return program.tensors[buffer(buffer_id).tensor]; }
+  Rect rect(RegionId region) const { return program.regions[region].rect; }
   // The copy of a buffer that a step in this context means.
-  int copy_of(int buffer_id, const Context& context) const;
-  Holding& holding(int buffer_id, int copy, int x, int y);
-  const Holding& holding(int buffer_id, int copy, int x, int y) const;
+  int copy_of(BufferId buffer_id, const Context& context) const;
+  Holding& holding(BufferId buffer_id, int copy, int x, int y);
+  const Holding& holding(BufferId buffer_id, int copy, int x, int y) const;
   [[noreturn]] void fail(const std::string& text) const;
 };
 
 // One core's part of one buffer, in a step.
 struct CoreTile {
   State& state;
-  int buffer = 0;
+  BufferId buffer{};
   int x = 0, y = 0;
   Holding& holding;
   std::vector<int64_t> sizes;
@@ -104,9 +104,9 @@ struct CoreTile {
   void check_complete() const;
 };
 
-CoreTile core_tile(State& state, int buffer, int x, int y, const Context& context);
+CoreTile core_tile(State& state, BufferId buffer, int x, int y, const Context& context);
 // Fails where two cores hold different values of an element that both have a copy of.
-void check_replicas(const State& state, int buffer, const Context& context);
+void check_replicas(const State& state, BufferId buffer, const Context& context);
 float rounded(Dtype dtype, float value);  // to the dtype of an activation
 // acc + a * b in the program's numerics.
 float multiply_add(const State& state, float a, float b, float acc);
@@ -115,18 +115,18 @@ float multiply_add(const State& state, float a, float b, float acc);
 template <class Weight, class Input>
 float dot(const State& state, const std::vector<int64_t>& ks, Weight weight, Input input, float acc);
 
-void load_weights(State& state, const std::vector<int>& regions);
+void load_weights(State& state, const std::vector<RegionId>& regions);
 void run_entry(State& state, const Entry& entry, const Params& params);
-void run_local(State& state, const Local& op, int region, const Context& context);
-void run_reduce(State& state, const Reduce& op, int region, const Context& context);
-void run_ring_reduce(State& state, const RingReduce& op, int region, const Context& context);
-void run_multicast(State& state, const Multicast& op, int region, const Context& context);
-void run_row_shift(State& state, const RowShift& op, int region, const Context& context);
-void run_send(State& state, int move, const Context& context);
-void run_receive(State& state, int move, const Context& context);
-void run_gemm(State& state, const Group& group, int region, const Context& context);
-void run_gemm_t(State& state, const Group& group, int region, const Context& context);
-void run_cast_gemm(State& state, const Group& group, int region, const Context& context);
+void run_local(State& state, const Local& op, RegionId region, const Context& context);
+void run_reduce(State& state, const Reduce& op, RegionId region, const Context& context);
+void run_ring_reduce(State& state, const RingReduce& op, RegionId region, const Context& context);
+void run_multicast(State& state, const Multicast& op, RegionId region, const Context& context);
+void run_row_shift(State& state, const RowShift& op, RegionId region, const Context& context);
+void run_send(State& state, MoveId move, const Context& context);
+void run_receive(State& state, MoveId move, const Context& context);
+void run_gemm(State& state, const Group& group, RegionId region, const Context& context);
+void run_gemm_t(State& state, const Group& group, RegionId region, const Context& context);
+void run_cast_gemm(State& state, const Group& group, RegionId region, const Context& context);
 
 template <class Weight, class Input>
 float dot(const State& state, const std::vector<int64_t>& ks, Weight weight, Input input, float acc) {
