@@ -104,7 +104,7 @@ std::string paper_markdown(const PaperTables& t, const std::string& options, con
       "those of a layer, of a "
       "product,"
       "\nor of a whole request. An error is ours over the paper's, less one.\n\n{}",
-      options, escaped(t.device.name), t.device.clock_hz / 1e9, kReading);
+      escaped(options), escaped(t.device.name), t.device.clock_hz / 1e9, kReading);
   for (const std::string& picture : pictures) {
     const std::filesystem::path path = std::filesystem::path(picture).lexically_normal();
     out +=
