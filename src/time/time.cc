@@ -289,7 +289,7 @@ struct Timer {
                                 [](const Send&) { return true; }, [](const Receive&) { return true; }, [](const Host&) { return true; },
                                 [](const auto&) { return false; }},
                      step.what);
-      if (sequential || step.phase != routes_of[region]) {  // takes all there is
+      if (sequential || (!step.routes.empty() && step.phase != routes_of[region])) {  // takes all there is
         lanes.join(c);
         stats_of(region) = stats(c);
         if (sequential)
