@@ -3,22 +3,10 @@
 #include <algorithm>
 
 #include "mesh/bytes.h"
+#include "mesh/visit.h"
 
 namespace wafer::mesh {
 namespace {
-
-// Calls see(step) for every leaf, and every group before its leaves.
-template <class See>
-void walk(const Steps& steps, const See& see) {
-  for (const Step& s : steps) {
-    if (const auto* loop = std::get_if<Loop>(&s.what)) {
-      walk(loop->body, see);
-      continue;
-    }
-    see(s);
-    if (const auto* group = std::get_if<Group>(&s.what)) walk(group->body, see);
-  }
-}
 
 int64_t farthest(const Program& p, const Step& s) {
   int64_t hops = 0;
@@ -48,14 +36,17 @@ int64_t idle(const Program& p, BufferId id, const Params& params) {
 Compliance compliance(const Program& program, const std::string& entry_name, const Params& params, const Limits& limits) {
   Compliance c{.bytes_limit = limits.sram_bytes - limits.code_bytes, .colours = colours_max(program), .colours_limit = limits.colours};
   for (const RegionSteps& list : entry(program, entry_name).lists)
-    walk(list.steps, [&](const Step& s) {
-      if (std::holds_alternative<Shift>(s.what) || std::holds_alternative<TileCast>(s.what))
-        c.longest_hops = std::max(c.longest_hops, farthest(program, s));
-      const auto* group = std::get_if<Group>(&s.what);
-      if (group == nullptr || !is_product(group->kind)) return;
-      const Rect r = program.regions[list.region].rect;
-      c.cores += static_cast<int64_t>(r.w) * r.h;
-      c.idle_cores += idle(program, group->c, params);
+    for_each_step(list.steps, [&](const Step& step) {
+      const auto hops = [&] { c.longest_hops = std::max(c.longest_hops, farthest(program, step)); };
+      visit(
+          step, for_kinds<Shift, TileCast>(hops),
+          [&](const Group& group) {
+            if (!is_product(group.kind)) return;
+            const Rect r = program.regions[list.region].rect;
+            c.cores += static_cast<int64_t>(r.w) * r.h;
+            c.idle_cores += idle(program, group.c, params);
+          },
+          nothing_for<Local, Reduce, RingReduce, Multicast, RowShift, RootReduce, Send, Receive, Host, Loop>());
     });
   c.bytes = fullest(phase_bytes(program, 0)).fullest.total();
   c.breaks_p = c.idle_cores > 0;

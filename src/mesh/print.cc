@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <set>
 
+#include "mesh/visit.h"
+
 namespace wafer::mesh {
 namespace {
 
@@ -283,39 +285,42 @@ struct Printer {
     return text;
   }
 
+  std::string shift_text(const Shift& s) const {
+    const char* kinds[] = {"ring shift", "row alignment", "column alignment"};
+    const char* order = s.order == LineOrder::natural ? ", ring in the order of the line" : "";
+    const std::string runs = s.axis == Axis::x ? runs_text(s.runs) : "";
+    return fmt::format("{} along {}  {}: tile of {}{}{}", kinds[static_cast<size_t>(s.kind)], name(s.axis), operand(s.buffer),
+                       tile_words(s), runs, order);
+  }
+
+  std::string cast_text(const TileCast& s) const {
+    const std::string what = s.all ? "all tiles" : s.ahead == 0 ? "the block" : fmt::format("block +{}", s.ahead);
+    return fmt::format("cast {} along {}  {} -> {}", what, name(s.axis), operand(s.buffer), operand(s.out));
+  }
+
   std::string text_of(const Step& step) const {
-    if (const auto* s = std::get_if<Local>(&step.what)) return local_text(*s);
-    if (const auto* s = std::get_if<Reduce>(&step.what))
-      return fmt::format("{} along {}  {}: {}, {}{}", name(s->op), name(s->axis), operands(s->payload), words_of(s->payload),
-                         tree_text(s->forest), s->broadcast ? ", cast to all" : "");
-    if (const auto* s = std::get_if<RingReduce>(&step.what))
-      return fmt::format("{} round the ring along {}  {}: {}{}{}", name(s->op), name(s->axis), operands(s->payload), words_of(s->payload),
-                         runs_text(s->runs), s->broadcast ? ", round again to all" : ", each part to its place");
-    if (const auto* s = std::get_if<Multicast>(&step.what))
-      return fmt::format("multicast along {}  {}: {}", name(s->axis), operand(s->buffer), words_of({s->buffer}));
-    if (const auto* s = std::get_if<Shift>(&step.what)) {
-      const char* kinds[] = {"ring shift", "row alignment", "column alignment"};
-      const char* order = s->order == LineOrder::natural ? ", ring in the order of the line" : "";
-      const std::string runs = s->axis == Axis::x ? runs_text(s->runs) : "";
-      return fmt::format("{} along {}  {}: tile of {}{}{}", kinds[static_cast<size_t>(s->kind)], name(s->axis), operand(s->buffer),
-                         tile_words(*s), runs, order);
-    }
-    if (const auto* s = std::get_if<TileCast>(&step.what))
-      return fmt::format("cast {} along {}  {} -> {}",
-                         s->all          ? "all tiles"
-                         : s->ahead == 0 ? "the block"
-                                         : fmt::format("block +{}", s->ahead),
-                         name(s->axis), operand(s->buffer), operand(s->out));
-    if (const auto* s = std::get_if<RowShift>(&step.what))
-      return "oldest row up where rows below are fuller, along y  " + operands(s->buffers);
-    if (const auto* s = std::get_if<RootReduce>(&step.what))
-      return fmt::format("add along x to the step's root  {} -> {}{}", operand(s->partial), operand(s->out), runs_text(s->runs));
-    if (const auto* s = std::get_if<Send>(&step.what))
-      return move_text("send", p.moves[s->move], p.moves[s->move].source, MoveKind::row_out);
-    if (const auto* s = std::get_if<Receive>(&step.what))
-      return move_text("receive", p.moves[s->move], p.moves[s->move].destination, MoveKind::row_in);
-    const auto& host = std::get<Host>(step.what);
-    return fmt::format("{} host  {}", host.to_host ? "to" : "from", operand(host.buffer));
+    return visit(
+        step, [&](const Local& s) { return local_text(s); },
+        [&](const Reduce& s) {
+          return fmt::format("{} along {}  {}: {}, {}{}", name(s.op), name(s.axis), operands(s.payload), words_of(s.payload),
+                             tree_text(s.forest), s.broadcast ? ", cast to all" : "");
+        },
+        [&](const RingReduce& s) {
+          return fmt::format("{} round the ring along {}  {}: {}{}{}", name(s.op), name(s.axis), operands(s.payload), words_of(s.payload),
+                             runs_text(s.runs), s.broadcast ? ", round again to all" : ", each part to its place");
+        },
+        [&](const Multicast& s) {
+          return fmt::format("multicast along {}  {}: {}", name(s.axis), operand(s.buffer), words_of({s.buffer}));
+        },
+        [&](const Shift& s) { return shift_text(s); }, [&](const TileCast& s) { return cast_text(s); },
+        [&](const RowShift& s) { return "oldest row up where rows below are fuller, along y  " + operands(s.buffers); },
+        [&](const RootReduce& s) {
+          return fmt::format("add along x to the step's root  {} -> {}{}", operand(s.partial), operand(s.out), runs_text(s.runs));
+        },
+        [&](const Send& s) { return move_text("send", p.moves[s.move], p.moves[s.move].source, MoveKind::row_out); },
+        [&](const Receive& s) { return move_text("receive", p.moves[s.move], p.moves[s.move].destination, MoveKind::row_in); },
+        [&](const Host& s) { return fmt::format("{} host  {}", s.to_host ? "to" : "from", operand(s.buffer)); },
+        [&](const Loop& s) { return fmt::format("for {} {}", name(s.var), count_text(s)); }, [&](const Group& s) { return group_text(s); });
   }
 
   static std::string count_text(const Loop& l) {
@@ -346,16 +351,20 @@ struct Printer {
     line(fmt::format("{:<{}}  {}{}", label, kTextColumn, text_of(step), colours.empty() ? "" : "  colours " + set_text(colours)));
   }
 
-  void header(const Step& step, size_t depth, const std::string& text) {
-    line(fmt::format("        {}{}: {}", std::string(2 * depth, ' '), step.name, text));
+  void header(const Step& step, size_t depth) {
+    line(fmt::format("        {}{}: {}", std::string(2 * depth, ' '), step.name, text_of(step)));
   }
 
-  static bool is_move(const Step& s) { return std::holds_alternative<Send>(s.what) || std::holds_alternative<Receive>(s.what); }
+  enum class Half : uint8_t { send, receive, none };  // of a move
+  static Half half_of(const Step& s) {
+    return visit(s, same_for<Send>(Half::send), same_for<Receive>(Half::receive),
+                 same_for<Local, Reduce, RingReduce, Multicast, Shift, TileCast, RowShift, RootReduce, Host, Loop, Group>(Half::none));
+  }
 
   // The end of the moves that start at step i and belong to one phase.
   static size_t moves_end(const Steps& steps, size_t i) {
     size_t end = i;
-    while (end < steps.size() && is_move(steps[end]) && steps[end].phase == steps[i].phase) end++;
+    while (end < steps.size() && half_of(steps[end]) != Half::none && steps[end].phase == steps[i].phase) end++;
     return end;
   }
 
@@ -365,20 +374,17 @@ struct Printer {
       if (const size_t end = moves_end(list, i); end > i + kMovesInARow) {
         enter(step.phase, depth);
         const auto sends = std::count_if(list.begin() + static_cast<ptrdiff_t>(i), list.begin() + static_cast<ptrdiff_t>(end),
-                                         [](const Step& s) { return std::holds_alternative<Send>(s.what); });
+                                         [](const Step& s) { return half_of(s) == Half::send; });
         const int count = static_cast<int>(end - i);
         line(fmt::format("{:>5}   {}{} .. {}: {} sends, {} receives, numbered to {}", number + 1, std::string(2 * depth, ' '), step.name,
                          list[end - 1].name, sends, count - sends, number + count));
         number += count;
         i = end - 1;
-      } else if (const auto* loop = std::get_if<Loop>(&step.what)) {
-        header(step, depth, fmt::format("for {} {}", name(loop->var), count_text(*loop)));
-        steps(loop->body, depth + 1);
-      } else if (const auto* group = std::get_if<Group>(&step.what)) {
-        header(step, depth, group_text(*group));
-        steps(group->body, depth + 1);
-      } else {
+      } else if (is_leaf(step)) {
         leaf(step, depth);
+      } else {
+        header(step, depth);
+        steps(body_of(step), depth + 1);
       }
     }
   }

@@ -4,22 +4,25 @@
 #include <vector>
 
 #include "base/check.h"
+#include "mesh/visit.h"
 
 namespace wafer::mesh {
 namespace {
 
 // Whether all that a step receives has been sent, or is sent by the step itself before.
-bool ready(const Step& step, const std::map<MoveId, int64_t>& sent, std::vector<MoveId>& own_sends) {
-  auto all = [&](const Steps& steps) {
-    return std::all_of(steps.begin(), steps.end(), [&](const Step& s) { return ready(s, sent, own_sends); });
-  };
-  if (const auto* group = std::get_if<Group>(&step.what)) return all(group->body);
-  if (const auto* loop = std::get_if<Loop>(&step.what)) return all(loop->body);
-  if (const auto* send = std::get_if<Send>(&step.what)) own_sends.push_back(send->move);
-  const auto* receive = std::get_if<Receive>(&step.what);
-  if (receive == nullptr) return true;
-  const auto it = sent.find(receive->move);
-  return (it != sent.end() && it->second > 0) || std::find(own_sends.begin(), own_sends.end(), receive->move) != own_sends.end();
+bool ready(const Step& step, const std::map<MoveId, int64_t>& sent) {
+  std::vector<MoveId> own_sends;
+  bool all = true;
+  for_each_step(step, [&](const Step& inner) {
+    visit(
+        inner, [&](const Send& s) { own_sends.push_back(s.move); },
+        [&](const Receive& s) {
+          const auto it = sent.find(s.move);
+          all &= (it != sent.end() && it->second > 0) || std::find(own_sends.begin(), own_sends.end(), s.move) != own_sends.end();
+        },
+        nothing_for<Local, Reduce, RingReduce, Multicast, Shift, TileCast, RowShift, RootReduce, Host, Loop, Group>());
+  });
+  return all;
 }
 
 }  // namespace
@@ -31,8 +34,7 @@ void run_lists(const Entry& entry, const std::map<MoveId, int64_t>& sent, const 
     for (size_t l = 0; l < entry.lists.size(); l++)
       while (at[l] < entry.lists[l].steps.size()) {
         const Step& next = entry.lists[l].steps[at[l]];
-        std::vector<MoveId> own_sends;
-        if (!ready(next, sent, own_sends)) break;
+        if (!ready(next, sent)) break;
         run(l, next);
         at[l]++;
         progress = true;

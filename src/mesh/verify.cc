@@ -8,6 +8,7 @@
 
 #include "mesh/builder.h"
 #include "mesh/bytes.h"
+#include "mesh/visit.h"
 
 namespace wafer::mesh {
 namespace {
@@ -152,52 +153,45 @@ void add_paths(Transfers& t, const std::vector<Path>& paths) {
   }
 }
 
-std::vector<Transfers> transfers_of(const Program& p, const Region& region, const Step& step) {
-  if (const auto* reduce = std::get_if<Reduce>(&step.what)) {
-    Transfers t{.axis = reduce->axis, .list = {}};
-    for (const auto& level : forest_paths(reduce->forest)) add_paths(t, level);
-    if (reduce->broadcast) add_paths(t, broadcast_paths(reduce->forest));
-    return {t};
-  }
-  if (const auto* ring = std::get_if<RingReduce>(&step.what)) {
-    Transfers t{.axis = ring->axis, .list = {}};
-    add_paths(t, ring_paths(ring->runs, true));
-    return {t};
-  }
-  if (const auto* cast = std::get_if<Multicast>(&step.what)) {
-    // The owner is known at run time only: every core must be able to reach all others.
-    Transfers t{.axis = cast->axis, .list = {}};
-    const int n = side(extent(region.rect), cast->axis);
-    for (int to = 0; to + 1 < n; to++) t.list.push_back({to + 1, to});
-    for (int to = 1; to < n; to++) t.list.push_back({to - 1, to});
-    return {t};
-  }
-  if (const auto* shift = std::get_if<Shift>(&step.what)) {
-    Transfers t{.axis = shift->axis, .list = {}};
-    const std::vector<Range> rings = shift->axis == Axis::x ? shift->runs : std::vector<Range>{{0, region.rect.h}};
-    add_paths(t, ring_paths(rings, true, shift->order));
-    if (shift->kind != ShiftKind::ring_down) add_paths(t, ring_paths(rings, false, shift->order));
-    return {t};
-  }
-  if (const auto* cast = std::get_if<TileCast>(&step.what)) {
-    // Every position owns a block, as a line is no longer than the blocks are many.
-    Transfers t{.axis = cast->axis, .list = {}};
-    add_paths(t, cast_paths(side(extent(region.rect), cast->axis)));
-    return {t};
-  }
-  if (std::get_if<RowShift>(&step.what)) {
-    Transfers t{.axis = Axis::y, .list = {}};
-    add_paths(t, neighbour_paths({{0, region.rect.h}}, true));
-    return {t};
-  }
-  if (const auto* sum = std::get_if<RootReduce>(&step.what)) {
-    Transfers t{.axis = Axis::x, .list = {}};
-    add_paths(t, neighbour_paths(sum->runs, true));
-    add_paths(t, neighbour_paths(sum->runs, false));
-    return {t};
-  }
-  (void)p;
-  return {};
+Transfers along(Axis axis, const std::vector<std::vector<Path>>& all) {
+  Transfers t{.axis = axis, .list = {}};
+  for (const std::vector<Path>& paths : all) add_paths(t, paths);
+  return t;
+}
+
+// From every core of a line to its neighbours on both sides, or to those below alone.
+std::vector<std::vector<Path>> both_ways(const std::vector<Range>& runs) {
+  return {neighbour_paths(runs, true), neighbour_paths(runs, false)};
+}
+
+Transfers transfers_of(const Reduce& reduce) {
+  std::vector<std::vector<Path>> paths = forest_paths(reduce.forest);
+  if (reduce.broadcast) paths.push_back(broadcast_paths(reduce.forest));
+  return along(reduce.axis, paths);
+}
+
+Transfers transfers_of(const Shift& shift, const Extent& e) {
+  const std::vector<Range> rings = shift.axis == Axis::x ? shift.runs : std::vector<Range>{{0, e.h}};
+  std::vector<std::vector<Path>> paths = {ring_paths(rings, true, shift.order)};
+  if (shift.kind != ShiftKind::ring_down) paths.push_back(ring_paths(rings, false, shift.order));
+  return along(shift.axis, paths);
+}
+
+Transfers transfers_of(const Step& step, const Extent& e) {
+  return visit(
+      step, [](const Reduce& s) { return transfers_of(s); }, [](const RingReduce& s) { return along(s.axis, {ring_paths(s.runs, true)}); },
+      // The owner is known at run time only: every core must be able to reach all others.
+      [&](const Multicast& s) {
+        return along(s.axis, both_ways({{0, side(e, s.axis)}}));
+      },
+      [&](const Shift& s) { return transfers_of(s, e); },
+      // Every position owns a block, as a line is no longer than the blocks are many.
+      [&](const TileCast& s) { return along(s.axis, {cast_paths(side(e, s.axis))}); },
+      [&](const RowShift&) {
+        return along(Axis::y, {neighbour_paths({{0, e.h}}, true)});
+      },
+      [](const RootReduce& s) { return along(Axis::x, both_ways(s.runs)); },
+      same_for<Local, Send, Receive, Host, Loop, Group>(Transfers{}));
 }
 
 struct StepChecker {
@@ -206,16 +200,16 @@ struct StepChecker {
   std::vector<Diagnostic>& out;
 
   void check(const Steps& steps, RegionId region) {
-    for (const Step& step : steps) check(step, region);
-  }
-
-  void check(const Step& step, RegionId region) {
-    if (const auto* loop = std::get_if<Loop>(&step.what)) return check(loop->body, region);
-    if (const auto* group = std::get_if<Group>(&step.what)) {
-      if (group->kind == GroupKind::overlap) check_overlap(*group, region, step.name);
-      return check(group->body, region);
-    }
-    check_routes(step, region);
+    for_each_step(steps, [&](const Step& step) {
+      visit(
+          step,
+          [&](const Group& group) {
+            if (group.kind == GroupKind::overlap) check_overlap(group, region, step.name);
+          },
+          for_kinds<Local, Reduce, RingReduce, Multicast, Shift, TileCast, RowShift, RootReduce, Send, Receive, Host>(
+              [&] { check_routes(step, region); }),
+          nothing_for<Loop>());
+    });
   }
 
   std::string where(const std::string& step_name, RegionId region) const {
@@ -232,7 +226,7 @@ struct StepChecker {
                                  route.name, p.phases[route.phase].name, region_of(p, route.region).name, p.phases[step.phase].name)});
       return;
     }
-    for (const Transfers& t : transfers_of(p, region_of(p, region), step)) check_covered(step, region, t);
+    check_covered(step, region, transfers_of(step, extent(region_of(p, region).rect)));
   }
 
   void check_covered(const Step& step, RegionId region, const Transfers& wanted) {
@@ -279,13 +273,20 @@ struct Event {
 
 // Loops that depend on parameters are unrolled to two turns: enough to see an order that repeats.
 void events_of(const Steps& steps, std::vector<Event>& events) {
-  for (const Step& step : steps) {
-    if (const auto* send = std::get_if<Send>(&step.what)) events.push_back({true, send->move, step.name});
-    if (const auto* receive = std::get_if<Receive>(&step.what)) events.push_back({false, receive->move, step.name});
-    if (const auto* group = std::get_if<Group>(&step.what)) events_of(group->body, events);
-    if (const auto* loop = std::get_if<Loop>(&step.what))
-      for (int64_t turn = 0, n = loop->count == CountKind::fixed ? loop->fixed : 2; turn < n; turn++) events_of(loop->body, events);
-  }
+  for (const Step& step : steps)
+    visit(
+        step,
+        [&](const Send& s) {
+          events.push_back({true, s.move, step.name});
+        },
+        [&](const Receive& s) {
+          events.push_back({false, s.move, step.name});
+        },
+        [&](const Group& s) { events_of(s.body, events); },
+        [&](const Loop& s) {
+          for (int64_t turn = 0, n = s.count == CountKind::fixed ? s.fixed : 2; turn < n; turn++) events_of(s.body, events);
+        },
+        nothing_for<Local, Reduce, RingReduce, Multicast, Shift, TileCast, RowShift, RootReduce, Host>());
 }
 
 void check_waits(const Program& p, const Entry& entry, std::vector<Diagnostic>& out) {

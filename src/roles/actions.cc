@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "mesh/visit.h"
 #include "roles/code_size.h"
 
 namespace wafer::roles {
@@ -25,8 +26,21 @@ std::vector<std::string> scalar_functions(LocalOp op) {
     case LocalOp::exp_sum: return {"exp"};
     case LocalOp::divide: return {"reciprocal"};
     case LocalOp::gate_mul: return {"exp", "reciprocal"};
-    default: return {};
+    case LocalOp::square_sum:
+    case LocalOp::mat_vec:
+    case LocalOp::store_rows:
+    case LocalOp::row_dots:
+    case LocalOp::row_max:
+    case LocalOp::weigh_rows:
+    case LocalOp::add:
+    case LocalOp::clear:
+    case LocalOp::local_best:
+    case LocalOp::look_up:
+    case LocalOp::tile_fma:
+    case LocalOp::tile_fma_t:
+    case LocalOp::counted: break;
   }
+  return {};
 }
 
 int64_t scalar_instructions(const std::string& function) {
@@ -164,40 +178,37 @@ const char* name(ActionKind k) {
 }
 
 std::string kind_text(const Program& p, const Step& step) {
-  if (const auto* s = std::get_if<Local>(&step.what))
-    return fmt::format("local {} {} -> {}", name(s->op), dtype_names(p, s->in), dtype_names(p, s->out));
-  if (const auto* s = std::get_if<Reduce>(&step.what))
-    return fmt::format("reduce {} {} {}", name(s->op), name(s->axis), dtype_names(p, s->payload));
-  if (const auto* s = std::get_if<RingReduce>(&step.what))
-    return fmt::format("ring {} {} {}", name(s->op), name(s->axis), dtype_names(p, s->payload));
-  if (const auto* s = std::get_if<Multicast>(&step.what)) return fmt::format("cast {} {}", name(s->axis), dtype_name(p, s->buffer));
-  if (const auto* s = std::get_if<Shift>(&step.what))
-    return fmt::format("shift {} {} {}", s->kind == ShiftKind::ring_down ? "ring" : "align", name(s->axis), dtype_name(p, s->buffer));
-  if (const auto* s = std::get_if<TileCast>(&step.what)) return fmt::format("tile cast {} {}", name(s->axis), dtype_name(p, s->buffer));
-  if (const auto* s = std::get_if<RowShift>(&step.what)) return "row shift " + dtype_names(p, s->buffers);
-  if (const auto* s = std::get_if<RootReduce>(&step.what)) return fmt::format("root {}", dtype_names(p, {s->partial, s->out}));
-  if (const auto* s = std::get_if<Send>(&step.what)) return "send " + dtype_name(p, p.moves[s->move].source);
-  if (const auto* s = std::get_if<Receive>(&step.what)) return "receive " + dtype_name(p, p.moves[s->move].destination);
-  if (const auto* s = std::get_if<Host>(&step.what)) return fmt::format("host {} {}", s->to_host, dtype_name(p, s->buffer));
-  if (const auto* s = std::get_if<Loop>(&step.what)) return fmt::format("loop {}", name(s->var));
-  return "group";
+  return visit(
+      step, [&](const Local& s) { return fmt::format("local {} {} -> {}", name(s.op), dtype_names(p, s.in), dtype_names(p, s.out)); },
+      [&](const Reduce& s) { return fmt::format("reduce {} {} {}", name(s.op), name(s.axis), dtype_names(p, s.payload)); },
+      [&](const RingReduce& s) { return fmt::format("ring {} {} {}", name(s.op), name(s.axis), dtype_names(p, s.payload)); },
+      [&](const Multicast& s) { return fmt::format("cast {} {}", name(s.axis), dtype_name(p, s.buffer)); },
+      [&](const Shift& s) {
+        return fmt::format("shift {} {} {}", s.kind == ShiftKind::ring_down ? "ring" : "align", name(s.axis), dtype_name(p, s.buffer));
+      },
+      [&](const TileCast& s) { return fmt::format("tile cast {} {}", name(s.axis), dtype_name(p, s.buffer)); },
+      [&](const RowShift& s) { return "row shift " + dtype_names(p, s.buffers); },
+      [&](const RootReduce& s) {
+        return fmt::format("root {}", dtype_names(p, {s.partial, s.out}));
+      },
+      [&](const Send& s) { return "send " + dtype_name(p, p.moves[s.move].source); },
+      [&](const Receive& s) { return "receive " + dtype_name(p, p.moves[s.move].destination); },
+      [&](const Host& s) { return fmt::format("host {} {}", s.to_host, dtype_name(p, s.buffer)); },
+      [&](const Loop& s) { return fmt::format("loop {}", name(s.var)); }, same_for<Group>(std::string("group")));
 }
 
 std::vector<RoleAction> actions(const Program& program, const Step& step, const Place& x, const Place& y) {
   Maker m{program, step};
   const auto along = [&](Axis a) -> const Place& { return a == Axis::x ? x : y; };
-  if (const auto* s = std::get_if<Local>(&step.what)) m.local(*s, y);
-  if (const auto* s = std::get_if<Reduce>(&step.what)) m.reduce(*s, along(s->axis));
-  if (const auto* s = std::get_if<RingReduce>(&step.what)) m.ring_reduce(*s, along(s->axis));
-  if (const auto* s = std::get_if<Multicast>(&step.what)) m.relay("relay", dtype_name(program, s->buffer), along(s->axis));
-  if (const auto* s = std::get_if<Shift>(&step.what)) m.shift(*s, along(s->axis));
-  if (const auto* s = std::get_if<TileCast>(&step.what)) m.cast(*s, along(s->axis));
-  if (const auto* s = std::get_if<RowShift>(&step.what)) m.row_shift(*s, y);
-  if (const auto* s = std::get_if<RootReduce>(&step.what)) m.root_reduce(*s, x);
-  if (const auto* s = std::get_if<Send>(&step.what)) m.half_move(true, dtype_name(program, program.moves[s->move].source), x, y);
-  if (const auto* s = std::get_if<Receive>(&step.what)) m.half_move(false, dtype_name(program, program.moves[s->move].destination), x, y);
-  if (const auto* s = std::get_if<Host>(&step.what)) m.host(*s, x);
-  if (const auto* s = std::get_if<Loop>(&step.what)) m.add(ActionKind::loop, name(s->var), "", 0);
+  visit(
+      step, [&](const Local& s) { m.local(s, y); }, [&](const Reduce& s) { m.reduce(s, along(s.axis)); },
+      [&](const RingReduce& s) { m.ring_reduce(s, along(s.axis)); },
+      [&](const Multicast& s) { m.relay("relay", dtype_name(program, s.buffer), along(s.axis)); },
+      [&](const Shift& s) { m.shift(s, along(s.axis)); }, [&](const TileCast& s) { m.cast(s, along(s.axis)); },
+      [&](const RowShift& s) { m.row_shift(s, y); }, [&](const RootReduce& s) { m.root_reduce(s, x); },
+      [&](const Send& s) { m.half_move(true, dtype_name(program, program.moves[s.move].source), x, y); },
+      [&](const Receive& s) { m.half_move(false, dtype_name(program, program.moves[s.move].destination), x, y); },
+      [&](const Host& s) { m.host(s, x); }, [&](const Loop& s) { m.add(ActionKind::loop, name(s.var), "", 0); }, nothing_for<Group>());
   return m.out;
 }
 
@@ -229,8 +240,14 @@ int64_t call_bytes(const RoleAction& a) {
     case ActionKind::loop: return kLoopInstructions * kInstructionBytes;
     case ActionKind::scalar_call: return 0;  // it is called from the loop of its local operation
     case ActionKind::route_change: return a.operand_count * kRouteTableBytes + kCallInstructions * kInstructionBytes;
-    default: return kCallInstructions * kInstructionBytes + a.operand_count * (kOperandInstructions * kInstructionBytes + kDescriptorBytes);
+    case ActionKind::to_fabric:
+    case ActionKind::from_fabric:
+    case ActionKind::join:
+    case ActionKind::pass_on:
+    case ActionKind::forward:
+    case ActionKind::vector_op: break;
   }
+  return kCallInstructions * kInstructionBytes + a.operand_count * (kOperandInstructions * kInstructionBytes + kDescriptorBytes);
 }
 
 }  // namespace wafer::roles

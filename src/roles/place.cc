@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "mesh/visit.h"
+
 namespace wafer::roles {
 namespace {
 
@@ -85,33 +87,31 @@ std::vector<Place> places(const Program& program, const Step& step, RegionId reg
   const size_t n = static_cast<size_t>(side(extent(program.regions[region].rect), axis));
   const std::vector<Range> line = {{0, static_cast<int64_t>(n)}};
   std::vector<Place> all(n);
-  if (const auto* s = std::get_if<Local>(&step.what)) {
-    if (axis == Axis::x || !stores_at_the_bottom(program, *s)) return all;
-    for (size_t p = 0; p < n; p++) all[p].kind = p + 1 == n ? PlaceKind::last : PlaceKind::none;
-    return all;
-  }
-  if (const auto* s = std::get_if<Reduce>(&step.what)) return s->axis == axis ? tree_places(*s, n) : all;
-  if (const auto* s = std::get_if<RingReduce>(&step.what)) return s->axis == axis ? ring_places(s->runs, n) : all;
-  if (const auto* s = std::get_if<Multicast>(&step.what)) return s->axis == axis ? line_places(line, n) : all;
-  if (const auto* s = std::get_if<TileCast>(&step.what)) return s->axis == axis ? ring_places(line, n) : all;
-  if (const auto* s = std::get_if<Shift>(&step.what)) {
-    if (s->axis != axis) return all;
-    return ring_places(axis == Axis::x ? s->runs : line, n);
-  }
-  if (std::holds_alternative<RowShift>(step.what)) {
-    if (axis == Axis::x) return all;
+  // One place for each position: what the first core, those between and the last one are; of a single core, `alone`.
+  const auto one_way = [&](PlaceKind alone) {
+    std::vector<Place> out(n);
     for (size_t p = 0; p < n; p++)
-      all[p].kind = n == 1 ? PlaceKind::none : p == 0 ? PlaceKind::first : p + 1 == n ? PlaceKind::last : PlaceKind::middle;
-    return all;
-  }
-  if (const auto* s = std::get_if<RootReduce>(&step.what)) return axis == Axis::x ? line_places(s->runs, n) : all;
-  if (std::holds_alternative<Send>(step.what) || std::holds_alternative<Receive>(step.what)) return line_places(line, n);
-  if (std::holds_alternative<Host>(step.what)) {
-    // assumed: values cross at column 0, and pass along the rows
-    if (axis == Axis::y) return all;
-    for (size_t p = 0; p < n; p++) all[p].kind = p == 0 ? PlaceKind::first : p + 1 == n ? PlaceKind::last : PlaceKind::middle;
-  }
-  return all;
+      out[p].kind = n == 1 ? alone : p == 0 ? PlaceKind::first : p + 1 == n ? PlaceKind::last : PlaceKind::middle;
+    return out;
+  };
+  return visit(
+      step,
+      [&](const Local& s) {
+        if (axis == Axis::x || !stores_at_the_bottom(program, s)) return all;
+        std::vector<Place> out(n, Place{.kind = PlaceKind::none});
+        out.back().kind = PlaceKind::last;
+        return out;
+      },
+      [&](const Reduce& s) { return s.axis == axis ? tree_places(s, n) : all; },
+      [&](const RingReduce& s) { return s.axis == axis ? ring_places(s.runs, n) : all; },
+      [&](const Multicast& s) { return s.axis == axis ? line_places(line, n) : all; },
+      [&](const TileCast& s) { return s.axis == axis ? ring_places(line, n) : all; },
+      [&](const Shift& s) { return s.axis != axis ? all : ring_places(axis == Axis::x ? s.runs : line, n); },
+      [&](const RowShift&) { return axis == Axis::x ? all : one_way(PlaceKind::none); },
+      [&](const RootReduce& s) { return axis == Axis::x ? line_places(s.runs, n) : all; },
+      for_kinds<Send, Receive>([&] { return line_places(line, n); }),
+      // assumed: values cross at column 0, and pass along the rows
+      [&](const Host&) { return axis == Axis::y ? all : one_way(PlaceKind::first); }, for_kinds<Loop, Group>([&] { return all; }));
 }
 
 }  // namespace wafer::roles

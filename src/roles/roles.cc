@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "mesh/visit.h"
 #include "roles/code_size.h"
 
 namespace wafer::roles {
@@ -25,30 +26,23 @@ struct Sweep {
 
 // A loop is a step too; its body follows.
 void add_steps(const Program& p, const Steps& steps, Sweep& sweep) {
-  for (const Step& s : steps) {
-    if (const auto* g = std::get_if<Group>(&s.what)) {
-      add_steps(p, g->body, sweep);
-      continue;
-    }
-    const auto* loop = std::get_if<Loop>(&s.what);
-    if (s.phase == sweep.phase) {
-      PlacedStep placed{.step = &s};
-      const Extent e = extent(p.regions[sweep.region].rect);
-      if (loop != nullptr) {
-        placed.x.resize(static_cast<size_t>(e.w));
-        placed.y.resize(static_cast<size_t>(e.h));
-      } else {
-        placed.x = places(p, s, sweep.region, Axis::x);
-        placed.y = places(p, s, sweep.region, Axis::y);
-      }
-      // Equal steps of other layers and entries are the same code.
-      const bool again = std::any_of(sweep.steps.begin(), sweep.steps.end(), [&](const PlacedStep& q) {
-        return kind_text(p, *q.step) == kind_text(p, s) && q.x == placed.x && q.y == placed.y;
-      });
-      if (!again) sweep.steps.push_back(std::move(placed));
-    }
-    if (loop != nullptr) add_steps(p, loop->body, sweep);
-  }
+  for_each_step(steps, [&](const Step& s) {
+    if (std::holds_alternative<Group>(s.what) || s.phase != sweep.phase) return;
+    PlacedStep placed{.step = &s, .x = places(p, s, sweep.region, Axis::x), .y = places(p, s, sweep.region, Axis::y)};
+    // Equal steps of other layers and entries are the same code.
+    const bool again = std::any_of(sweep.steps.begin(), sweep.steps.end(), [&](const PlacedStep& q) {
+      return kind_text(p, *q.step) == kind_text(p, s) && q.x == placed.x && q.y == placed.y;
+    });
+    if (!again) sweep.steps.push_back(std::move(placed));
+  });
+}
+
+Sweep sweep_of(const Program& p, RegionId region, PhaseId phase) {
+  Sweep sweep{.region = region, .phase = phase};
+  for (const Entry& e : p.entries)
+    for (const RegionSteps& list : e.lists)
+      if (list.region == region) add_steps(p, list.steps, sweep);
+  return sweep;
 }
 
 // Positions of an axis that stand at the same places in all steps.
@@ -148,96 +142,134 @@ struct Classed {
   std::vector<std::vector<int>> role;  // [x class][y class]
 };
 
+// ---- one phase -------------------------------------------------------------------------------------------------------------------
+
+// The roles of a phase while they are found, each once, by its actions.
+struct PhaseInWork {
+  PhaseRoles out;
+  std::map<std::string, int> known;
+  std::set<std::string> routers;
+};
+
+// What a core at a position along x and one along y does.
+std::vector<RoleAction> actions_at(const Program& p, const Sweep& sweep, int x, int y) {
+  std::vector<RoleAction> all;
+  if (const int colours = colours_of(p, sweep.region, sweep.phase); colours > 0)
+    all.push_back({.kind = ActionKind::route_change, .operation = "routes", .step = p.phases[sweep.phase].name, .operand_count = colours});
+  for (const PlacedStep& s : sweep.steps)
+    for (RoleAction& a : actions(p, *s.step, s.x[static_cast<size_t>(x)], s.y[static_cast<size_t>(y)])) all.push_back(std::move(a));
+  return all;
+}
+
+// Adds a role, or its cores to the equal one that is there. Returns its place in the phase.
+int add_role(PhaseInWork& phase, const Sweep& sweep, Role role, int x, int y) {
+  const auto [it, fresh] = phase.known.try_emplace(text_of(role.actions), static_cast<int>(phase.out.roles.size()));
+  phase.out.cores += role.cores;
+  if (!fresh) {
+    phase.out.roles[static_cast<size_t>(it->second)].cores += role.cores;
+    return it->second;
+  }
+  role.name = "x: " + place_name(sweep, Axis::x, x) + ", y: " + place_name(sweep, Axis::y, y);
+  role.code_bytes = code_of({&role.actions});
+  phase.out.roles.push_back(std::move(role));
+  return it->second;
+}
+
+Classed add_region(const Program& p, const Sweep& sweep, PhaseInWork& phase) {
+  const Rect rect = p.regions[sweep.region].rect;
+  Classed c{.region = sweep.region, .x = classes_along(sweep, Axis::x, rect.w), .y = classes_along(sweep, Axis::y, rect.h)};
+  for (size_t i = 0; i < c.x.member.size(); i++) {
+    c.role.emplace_back();
+    for (size_t j = 0; j < c.y.member.size(); j++) {
+      const int x = c.x.member[i], y = c.y.member[j];
+      Role role{.cores = c.x.size[i] * c.y.size[j], .x = rect.x + x, .y = rect.y + y, .actions = actions_at(p, sweep, x, y)};
+      c.role.back().push_back(add_role(phase, sweep, std::move(role), x, y));
+    }
+  }
+  std::vector<std::string> at_x, at_y;
+  for (const std::string& x : router_texts(p, sweep.region, sweep.phase, Axis::x, rect.w, at_x))
+    for (const std::string& y : router_texts(p, sweep.region, sweep.phase, Axis::y, rect.h, at_y)) phase.routers.insert(x + "/" + y);
+  return c;
+}
+
+// Adds the phases in which any region has steps; returns those regions, phase by phase.
+std::vector<Classed> add_phases(const Program& p, RoleTable& table) {
+  std::vector<Classed> all;
+  for (const PhaseId id : p.phases.ids()) {
+    PhaseInWork phase{.out = {.phase = p.phases[id].name}};
+    for (const RegionId region : p.regions.ids()) {
+      const Sweep sweep = sweep_of(p, region, id);
+      if (sweep.steps.empty()) continue;
+      all.push_back(add_region(p, sweep, phase));
+      all.back().phase_index = static_cast<int>(table.phases.size());
+    }
+    if (phase.out.roles.empty()) continue;
+    phase.out.router_configurations = static_cast<int64_t>(phase.routers.size());
+    table.phases.push_back(std::move(phase.out));
+  }
+  return all;
+}
+
+// ---- the whole device ------------------------------------------------------------------------------------------------------------
+
+// The regions over a column or row of the device, in each phase, and its class there.
+struct Over {
+  size_t classed = 0;
+  int of = 0;
+  auto operator<=>(const Over&) const = default;
+};
+
+std::vector<Over> regions_over(const Program& p, const std::vector<Classed>& all, Axis axis, int position) {
+  std::vector<Over> key;
+  for (size_t k = 0; k < all.size(); k++) {
+    const Rect r = p.regions[all[k].region].rect;
+    const int at = position - (axis == Axis::x ? r.x : r.y);
+    if (at >= 0 && at < side(extent(r), axis)) key.push_back({k, (axis == Axis::x ? all[k].x : all[k].y).of[static_cast<size_t>(at)]});
+  }
+  return key;
+}
+
+// The roles of a core that lies under these columns' and rows' regions.
+std::vector<WholeRole::Part> parts_of(const std::vector<Classed>& all, const std::vector<Over>& at_x, const std::vector<Over>& at_y) {
+  std::vector<WholeRole::Part> parts;
+  for (const Over& x : at_x)
+    for (const Over& y : at_y)
+      if (x.classed == y.classed)
+        parts.push_back(
+            {.phase = all[x.classed].phase_index, .role = all[x.classed].role[static_cast<size_t>(x.of)][static_cast<size_t>(y.of)]});
+  std::sort(parts.begin(), parts.end());
+  return parts;
+}
+
+void add_whole(RoleTable& table, std::map<std::vector<WholeRole::Part>, int>& known, WholeRole whole) {
+  table.cores += whole.cores;
+  const auto [it, fresh] = known.try_emplace(whole.parts, static_cast<int>(table.whole.size()));
+  if (!fresh) {
+    table.whole[static_cast<size_t>(it->second)].cores += whole.cores;
+    return;
+  }
+  std::vector<const std::vector<RoleAction>*> lists;
+  for (const WholeRole::Part& part : whole.parts)
+    lists.push_back(&table.phases[static_cast<size_t>(part.phase)].roles[static_cast<size_t>(part.role)].actions);
+  whole.code_bytes = code_of(lists);
+  table.whole.push_back(std::move(whole));
+}
+
 }  // namespace
 
 RoleTable roles(const Program& p) {
   RoleTable table;
-  std::vector<Classed> all;
-  for (const PhaseId phase : p.phases.ids()) {
-    PhaseRoles out{.phase = p.phases[phase].name};
-    std::map<std::string, int> known;
-    std::set<std::string> routers;
-    for (const RegionId region : p.regions.ids()) {
-      Sweep sweep{.region = region, .phase = phase};
-      for (const Entry& e : p.entries)
-        for (const RegionSteps& list : e.lists)
-          if (list.region == region) add_steps(p, list.steps, sweep);
-      if (sweep.steps.empty()) continue;
-      const Rect rect = p.regions[region].rect;
-      Classed c{.region = region,
-                .phase_index = static_cast<int>(table.phases.size()),
-                .x = classes_along(sweep, Axis::x, rect.w),
-                .y = classes_along(sweep, Axis::y, rect.h)};
-      const int colours = colours_of(p, region, phase);
-      for (size_t i = 0; i < c.x.member.size(); i++) {
-        c.role.emplace_back();
-        for (size_t j = 0; j < c.y.member.size(); j++) {
-          Role role{.cores = c.x.size[i] * c.y.size[j], .x = rect.x + c.x.member[i], .y = rect.y + c.y.member[j]};
-          if (colours > 0)
-            role.actions.push_back({.kind = ActionKind::route_change, .operation = "routes", .step = out.phase, .operand_count = colours});
-          for (const PlacedStep& s : sweep.steps)
-            for (RoleAction& a : actions(p, *s.step, s.x[static_cast<size_t>(c.x.member[i])], s.y[static_cast<size_t>(c.y.member[j])]))
-              role.actions.push_back(std::move(a));
-          const auto [it, fresh] = known.try_emplace(text_of(role.actions), static_cast<int>(out.roles.size()));
-          c.role.back().push_back(it->second);
-          out.cores += role.cores;
-          if (!fresh) {
-            out.roles[static_cast<size_t>(it->second)].cores += role.cores;
-            continue;
-          }
-          role.name = "x: " + place_name(sweep, Axis::x, c.x.member[i]) + ", y: " + place_name(sweep, Axis::y, c.y.member[j]);
-          role.code_bytes = code_of({&role.actions});
-          out.roles.push_back(std::move(role));
-        }
-      }
-      std::vector<std::string> at_x, at_y;
-      for (const std::string& x : router_texts(p, region, phase, Axis::x, rect.w, at_x))
-        for (const std::string& y : router_texts(p, region, phase, Axis::y, rect.h, at_y)) routers.insert(x + "/" + y);
-      all.push_back(std::move(c));
-    }
-    if (out.roles.empty()) continue;
-    out.router_configurations = static_cast<int64_t>(routers.size());
-    table.phases.push_back(std::move(out));
-  }
-
-  // Columns and rows of the device by the regions over them and their classes in each phase.
-  const auto key_along = [&](Axis axis) {
-    return [&, axis](int position) {
-      std::vector<std::pair<int, int>> key;
-      for (size_t k = 0; k < all.size(); k++) {
-        const Rect r = p.regions[all[k].region].rect;
-        const int at = position - (axis == Axis::x ? r.x : r.y);
-        if (at >= 0 && at < (axis == Axis::x ? r.w : r.h))
-          key.emplace_back(static_cast<int>(k), (axis == Axis::x ? all[k].x : all[k].y).of[static_cast<size_t>(at)]);
-      }
-      return key;
-    };
-  };
-  const auto x_key = key_along(Axis::x), y_key = key_along(Axis::y);
-  const Classes xs = classes_of(p.mesh.w, x_key), ys = classes_of(p.mesh.h, y_key);
+  const std::vector<Classed> all = add_phases(p, table);
+  const auto over = [&](Axis axis) { return [&, axis](int position) { return regions_over(p, all, axis, position); }; };
+  const Classes xs = classes_of(p.mesh.w, over(Axis::x)), ys = classes_of(p.mesh.h, over(Axis::y));
   std::map<std::vector<WholeRole::Part>, int> known;
   for (size_t i = 0; i < xs.member.size(); i++)
     for (size_t j = 0; j < ys.member.size(); j++) {
-      const auto at_x = x_key(xs.member[i]), at_y = y_key(ys.member[j]);
-      WholeRole whole{.cores = xs.size[i] * ys.size[j], .x = xs.member[i], .y = ys.member[j]};
-      for (const auto& [k, cx] : at_x)
-        for (const auto& [l, cy] : at_y)
-          if (k == l)
-            whole.parts.push_back({.phase = all[static_cast<size_t>(k)].phase_index,
-                                   .role = all[static_cast<size_t>(k)].role[static_cast<size_t>(cx)][static_cast<size_t>(cy)]});
-      if (whole.parts.empty()) continue;
-      std::sort(whole.parts.begin(), whole.parts.end());
-      table.cores += whole.cores;
-      const auto [it, fresh] = known.try_emplace(whole.parts, static_cast<int>(table.whole.size()));
-      if (!fresh) {
-        table.whole[static_cast<size_t>(it->second)].cores += whole.cores;
-        continue;
-      }
-      std::vector<const std::vector<RoleAction>*> lists;
-      for (const WholeRole::Part& part : whole.parts)
-        lists.push_back(&table.phases[static_cast<size_t>(part.phase)].roles[static_cast<size_t>(part.role)].actions);
-      whole.code_bytes = code_of(lists);
-      table.whole.push_back(std::move(whole));
+      WholeRole whole{.parts = parts_of(all, over(Axis::x)(xs.member[i]), over(Axis::y)(ys.member[j])),
+                      .cores = xs.size[i] * ys.size[j],
+                      .x = xs.member[i],
+                      .y = ys.member[j]};
+      if (!whole.parts.empty()) add_whole(table, known, std::move(whole));
     }
   std::stable_sort(table.whole.begin(), table.whole.end(),
                    [](const WholeRole& a, const WholeRole& b) { return a.code_bytes > b.code_bytes; });

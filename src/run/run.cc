@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "mesh/schedule.h"
+#include "mesh/visit.h"
 #include "run/machine.h"
 #include "run/rows.h"
 
@@ -155,17 +156,18 @@ void run_group(Machine& m, const Step& step, const Group& group, const Scope& sc
 }
 
 void run_step(Machine& m, const Step& step, const Scope& scope) {
-  if (const auto* local = std::get_if<Local>(&step.what)) return run_local(m, *local, scope);
-  if (const auto* loop = std::get_if<Loop>(&step.what)) return run_loop(m, *loop, scope);
-  if (const auto* group = std::get_if<Group>(&step.what)) return run_group(m, step, *group, scope);
-  if (const auto* send = std::get_if<Send>(&step.what)) return run_send(m, send->move, scope);
-  if (const auto* receive = std::get_if<Receive>(&step.what)) return run_receive(m, receive->move);
-  if (const auto* host = std::get_if<Host>(&step.what)) return run_host(m, *host, scope);
-  // What is left moves values between cores that whole tensors hold in one place: multicast, the KV shift, and a reduction whose partial
-  // values were joined as they were made (max).
-  CHECK(std::holds_alternative<Multicast>(step.what) || std::holds_alternative<RowShift>(step.what) ||
-            (std::holds_alternative<Reduce>(step.what) && std::get<Reduce>(step.what).op == ReduceOp::max),
-        "step {} stands outside its group", step.name);
+  const auto outside = [&] { check_failed(__FILE__, __LINE__, "step", step.name + " stands outside its group"); };
+  visit(
+      step, [&](const Local& s) { run_local(m, s, scope); }, [&](const Loop& s) { run_loop(m, s, scope); },
+      [&](const Group& s) { run_group(m, step, s, scope); }, [&](const Send& s) { run_send(m, s.move, scope); },
+      [&](const Receive& s) { run_receive(m, s.move); }, [&](const Host& s) { run_host(m, s, scope); },
+      // These move values between cores that whole tensors hold in one place, and so does a reduction whose partial values were joined as
+      // they were made (max).
+      nothing_for<Multicast, RowShift>(),
+      [&](const Reduce& s) {
+        if (s.op != ReduceOp::max) outside();
+      },
+      for_kinds<RingReduce, Shift, TileCast, RootReduce>(outside));
 }
 
 void run_steps(Machine& m, const Steps& steps, const Scope& scope) {

@@ -384,8 +384,20 @@ void run_fold(Machine& m, const Step& step, const Group& group, const Scope& s) 
     case LocalOp::exp_sum: return fold_exp_sum(m, first, reduce, s);
     case LocalOp::weigh_rows: return fold_weigh_rows(m, first, reduce, s);
     case LocalOp::local_best: return fold_local_best(m, first, s);
-    default: check_failed(__FILE__, __LINE__, "fold", name(first.op));
+    case LocalOp::normalise:
+    case LocalOp::mat_vec:
+    case LocalOp::rotate:
+    case LocalOp::store_rows:
+    case LocalOp::divide:
+    case LocalOp::add:
+    case LocalOp::clear:
+    case LocalOp::gate_mul:
+    case LocalOp::look_up:
+    case LocalOp::tile_fma:
+    case LocalOp::tile_fma_t:
+    case LocalOp::counted: break;
   }
+  check_failed(__FILE__, __LINE__, "fold", name(first.op));
 }
 
 }  // namespace wafer::run

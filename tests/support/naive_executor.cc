@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/half.h"
+#include "mesh/visit.h"
 #include "support/naive_executor_state.h"
 
 namespace wafer {
@@ -249,51 +250,52 @@ int64_t turns(const Loop& loop, const Params& p) {
   return 0;
 }
 
-void expand(const Steps& steps, Context context, std::vector<Leaf>& out) {
-  for (const Step& step : steps) {
-    if (const auto* loop = std::get_if<Loop>(&step.what)) {
-      for (int64_t i = loop->begin; i < loop->begin + turns(*loop, context.params); i++) {
-        Context inner = context;
-        switch (loop->var) {
-          case LoopVar::layer: inner.layer = i; break;
-          case LoopVar::member: inner.member = i; break;
-          case LoopVar::chunk: inner.chunk = i; break;
-          case LoopVar::row: inner.row = i; break;
-          case LoopVar::repeat: break;
-          case LoopVar::ring_step: throw std::logic_error("a ring step outside a product");
-        }
-        expand(loop->body, inner, out);
-      }
-      continue;
+void expand(const Steps& steps, const Context& context, std::vector<Leaf>& out);
+
+void expand_loop(const Loop& loop, const Context& context, std::vector<Leaf>& out) {
+  for (int64_t i = loop.begin; i < loop.begin + turns(loop, context.params); i++) {
+    Context inner = context;
+    switch (loop.var) {
+      case LoopVar::layer: inner.layer = i; break;
+      case LoopVar::member: inner.member = i; break;
+      case LoopVar::chunk: inner.chunk = i; break;
+      case LoopVar::row: inner.row = i; break;
+      case LoopVar::repeat: break;
+      case LoopVar::ring_step: throw std::logic_error("a ring step outside a product");
     }
-    const auto* group = std::get_if<Group>(&step.what);
-    if (group && !is_product(group->kind))
-      expand(group->body, context, out);
-    else
-      out.push_back({&step, context});
+    expand(loop.body, inner, out);
+  }
+}
+
+// Whole products are leaves here.
+void expand(const Steps& steps, const Context& context, std::vector<Leaf>& out) {
+  for (const Step& step : steps) {
+    const auto keep = [&] { out.push_back({&step, context}); };
+    visit(
+        step, [&](const Loop& s) { expand_loop(s, context, out); },
+        [&](const Group& s) { is_product(s.kind) ? keep() : expand(s.body, context, out); },
+        for_kinds<Local, Reduce, RingReduce, Multicast, Shift, TileCast, RowShift, RootReduce, Send, Receive, Host>(keep));
   }
 }
 
 // The buffers of a step, for the check that they have bytes in its phase.
 std::vector<BufferId> buffers_of(const Step& step) {
-  std::vector<BufferId> out;
-  if (const auto* op = std::get_if<Local>(&step.what)) {
-    out = op->in;
-    out.insert(out.end(), op->out.begin(), op->out.end());
-  } else if (const auto* reduce = std::get_if<Reduce>(&step.what)) {
-    out = reduce->payload;
-  } else if (const auto* ring = std::get_if<RingReduce>(&step.what)) {
-    out = ring->payload;
-  } else if (const auto* cast = std::get_if<Multicast>(&step.what)) {
-    out = {cast->buffer};
-  } else if (const auto* shift = std::get_if<RowShift>(&step.what)) {
-    out = shift->buffers;
-  } else if (const auto* host = std::get_if<Host>(&step.what)) {
-    out = {host->buffer};
-  } else if (const auto* group = std::get_if<Group>(&step.what)) {
-    out = {group->a, group->b, group->c};
-  }
-  return out;
+  using Ids = std::vector<BufferId>;
+  return visit(
+      step,
+      [](const Local& s) {
+        Ids out = s.in;
+        out.insert(out.end(), s.out.begin(), s.out.end());
+        return out;
+      },
+      [](const Reduce& s) { return s.payload; }, [](const RingReduce& s) { return s.payload; },
+      [](const Multicast& s) { return Ids{s.buffer}; }, [](const RowShift& s) { return s.buffers; },
+      [](const Host& s) { return Ids{s.buffer}; },
+      [](const Group& s) {
+        return Ids{s.a, s.b, s.c};
+      },
+      // A move's two ends belong to two regions; the others stand inside products alone.
+      same_for<Send, Receive, Shift, TileCast, RootReduce, Loop>(Ids{}));
 }
 
 bool lives_in(const Buffer& b, PhaseId phase) { return std::find(b.phases.begin(), b.phases.end(), phase) != b.phases.end(); }
@@ -331,12 +333,27 @@ void host(State& s, const Host& h, RegionId region, const Context& context) {
     for (int x = 0; x < r.w; x++) core_tile(s, h.buffer, x, y, context).write({0}, static_cast<float>(s.tokens[at]));
 }
 
+void run_product(State& s, const Group& group, RegionId region, const Context& c) {
+  switch (group.kind) {
+    case GroupKind::gemm: return run_gemm(s, group, region, c);
+    case GroupKind::gemm_t: return run_gemm_t(s, group, region, c);
+    case GroupKind::gemm_cast:
+    case GroupKind::gemm_gather: return run_cast_gemm(s, group, region, c);
+    case GroupKind::fold:
+    case GroupKind::overlap:
+    case GroupKind::block: break;
+  }
+  s.fail("a group that is no product");
+}
+
 // False: a receive whose send has not been done.
 bool run_leaf(State& s, const Leaf& leaf, RegionId region) {
   const Step& step = *leaf.step;
   s.step = step.name;
-  if (const auto* receive = std::get_if<Receive>(&step.what))
-    if (s.in_flight[receive->move].empty()) return false;
+  const bool waits = visit(
+      step, [&](const Receive& r) { return s.in_flight[r.move].empty(); },
+      same_for<Local, Reduce, RingReduce, Multicast, Shift, TileCast, RowShift, RootReduce, Send, Host, Loop, Group>(false));
+  if (waits) return false;
   enter_phase(s, region, step.phase);
   for (const BufferId b : buffers_of(step)) {
     if (s.buffer(b).region != region) s.fail(fmt::format("buffer {} is of another region", s.buffer(b).name));
@@ -344,32 +361,13 @@ bool run_leaf(State& s, const Leaf& leaf, RegionId region) {
       s.fail(fmt::format("buffer {} has no bytes in phase {}", s.buffer(b).name, s.program.phases[step.phase].name));
   }
   const Context& c = leaf.context;
-  if (const auto* local = std::get_if<Local>(&step.what)) {
-    run_local(s, *local, region, c);
-  } else if (const auto* reduce = std::get_if<Reduce>(&step.what)) {
-    run_reduce(s, *reduce, region, c);
-  } else if (const auto* ring = std::get_if<RingReduce>(&step.what)) {
-    run_ring_reduce(s, *ring, region, c);
-  } else if (const auto* cast = std::get_if<Multicast>(&step.what)) {
-    run_multicast(s, *cast, region, c);
-  } else if (const auto* shift = std::get_if<RowShift>(&step.what)) {
-    run_row_shift(s, *shift, region, c);
-  } else if (const auto* send = std::get_if<Send>(&step.what)) {
-    run_send(s, send->move, c);
-  } else if (const auto* receive = std::get_if<Receive>(&step.what)) {
-    run_receive(s, receive->move, c);
-  } else if (const auto* h = std::get_if<Host>(&step.what)) {
-    host(s, *h, region, c);
-  } else if (const auto* group = std::get_if<Group>(&step.what)) {
-    if (group->kind == GroupKind::gemm)
-      run_gemm(s, *group, region, c);
-    else if (group->kind == GroupKind::gemm_t)
-      run_gemm_t(s, *group, region, c);
-    else
-      run_cast_gemm(s, *group, region, c);
-  } else {
-    s.fail("a step that only makes sense inside a product");
-  }
+  visit(
+      step, [&](const Local& op) { run_local(s, op, region, c); }, [&](const Reduce& op) { run_reduce(s, op, region, c); },
+      [&](const RingReduce& op) { run_ring_reduce(s, op, region, c); }, [&](const Multicast& op) { run_multicast(s, op, region, c); },
+      [&](const RowShift& op) { run_row_shift(s, op, region, c); }, [&](const Send& op) { run_send(s, op.move, c); },
+      [&](const Receive& op) { run_receive(s, op.move, c); }, [&](const Host& op) { host(s, op, region, c); },
+      [&](const Group& group) { run_product(s, group, region, c); },
+      for_kinds<Shift, TileCast, RootReduce, Loop>([&] { s.fail("a step that only makes sense inside a product"); }));
   return true;
 }
 

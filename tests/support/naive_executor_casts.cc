@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "mesh/visit.h"
 #include "support/naive_executor_state.h"
 
 namespace wafer::naive {
@@ -95,18 +96,19 @@ struct CastProduct {
   void walk(const Steps& steps) {
     for (const Step& step : steps) {
       state.step = step.name;
-      if (const auto* loop = std::get_if<Loop>(&step.what)) {
-        if (loop->fixed != blocks) state.fail("not as many steps as blocks");
-        for (turn = 0; turn < loop->fixed; turn++) walk(loop->body);
-      } else if (const auto* inner = std::get_if<Group>(&step.what)) {
-        walk(inner->body);
-      } else if (const auto* c = std::get_if<TileCast>(&step.what)) {
-        cast(*c);
-      } else if (const auto* local = std::get_if<Local>(&step.what); local && local->op == LocalOp::tile_fma) {
-        group.kind == GroupKind::gemm_cast ? multiply(static_cast<int>(turn), static_cast<int>(turn) + 1) : multiply(0, blocks);
-      } else {
-        state.fail("a step that is no part of a product by casts");
-      }
+      const auto refuse = [&] { state.fail("a step that is no part of a product by casts"); };
+      visit(
+          step,
+          [&](const Loop& s) {
+            if (s.fixed != blocks) state.fail("not as many steps as blocks");
+            for (turn = 0; turn < s.fixed; turn++) walk(s.body);
+          },
+          [&](const Group& s) { walk(s.body); }, [&](const TileCast& s) { cast(s); },
+          [&](const Local& s) {
+            if (s.op != LocalOp::tile_fma) refuse();
+            group.kind == GroupKind::gemm_cast ? multiply(static_cast<int>(turn), static_cast<int>(turn) + 1) : multiply(0, blocks);
+          },
+          for_kinds<Reduce, RingReduce, Multicast, Shift, RowShift, RootReduce, Send, Receive, Host>(refuse));
     }
   }
 };

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "base/half.h"
+#include "mesh/visit.h"
 #include "support/naive_executor_state.h"
 
 namespace wafer::naive {
@@ -125,18 +126,18 @@ struct Product {
   }
 };
 
-int turns_of(const Step& step) {
-  const auto* loop = std::get_if<Loop>(&step.what);
-  return loop && loop->var == LoopVar::ring_step && loop->count == CountKind::fixed ? static_cast<int>(loop->fixed) : -1;
+int turns_of(const Loop& loop) {
+  return loop.var == LoopVar::ring_step && loop.count == CountKind::fixed ? static_cast<int>(loop.fixed) : -1;
 }
 
-bool contains_shift(const Steps& steps, ShiftKind kind) {
-  for (const Step& s : steps) {
-    if (const auto* loop = std::get_if<Loop>(&s.what); loop && contains_shift(loop->body, kind)) return true;
-    if (const auto* g = std::get_if<Group>(&s.what); g && contains_shift(g->body, kind)) return true;
-    if (const auto* shift = std::get_if<Shift>(&s.what); shift && shift->kind == kind) return true;
-  }
-  return false;
+bool aligns(const Steps& steps) {
+  bool any = false;
+  for_each_step(steps, [&](const Step& step) {
+    visit(
+        step, [&](const Shift& s) { any |= s.kind == ShiftKind::align_rows || s.kind == ShiftKind::align_cols; },
+        nothing_for<Local, Reduce, RingReduce, Multicast, TileCast, RowShift, RootReduce, Send, Receive, Host, Loop, Group>());
+  });
+  return any;
 }
 
 // The cut along y of an operand whose rows are the product's inner dimension or its keys; of a cache, the part of the loop's chunk.
@@ -218,28 +219,28 @@ void clear_result(Product& p) {
     }
 }
 
+void walk_gemm(Product& p, const Steps& steps);
+
+void walk_turns(Product& p, const Loop& loop) {
+  const int turns = turns_of(loop);
+  if (turns < 0) p.state.fail("a loop of unknown length inside a product");
+  const bool alignment = aligns(loop.body);
+  for (int t = 0; t < turns; t++) {
+    if (!alignment && t >= p.L()) break;  // a smaller rectangle beside a larger one
+    p.turn = t;
+    walk_gemm(p, loop.body);
+  }
+  if (!alignment && turns < p.L()) p.state.fail("fewer steps than ring positions");
+}
+
 void walk_gemm(Product& p, const Steps& steps) {
   for (const Step& step : steps) {
     p.state.step = step.name;
-    if (const auto* loop = std::get_if<Loop>(&step.what)) {
-      const int turns = turns_of(step);
-      if (turns < 0) p.state.fail("a loop of unknown length inside a product");
-      const bool aligns = contains_shift(loop->body, ShiftKind::align_rows) || contains_shift(loop->body, ShiftKind::align_cols);
-      for (int t = 0; t < turns; t++) {
-        if (!aligns && t >= p.L()) break;  // a smaller rectangle beside a larger one
-        p.turn = t;
-        walk_gemm(p, loop->body);
-      }
-      if (!aligns && turns < p.L()) p.state.fail("fewer steps than ring positions");
-    } else if (const auto* group = std::get_if<Group>(&step.what)) {
-      walk_gemm(p, group->body);
-    } else if (const auto* shift = std::get_if<Shift>(&step.what)) {
-      p.shift(*shift);
-    } else if (const auto* local = std::get_if<Local>(&step.what); local && local->op == LocalOp::tile_fma) {
-      tile_fma(p);
-    } else {
-      p.state.fail("a step that is no part of a MeshGEMM");
-    }
+    const auto refuse = [&] { p.state.fail("a step that is no part of a MeshGEMM"); };
+    visit(
+        step, [&](const Loop& s) { walk_turns(p, s); }, [&](const Group& s) { walk_gemm(p, s.body); }, [&](const Shift& s) { p.shift(s); },
+        [&](const Local& s) { s.op == LocalOp::tile_fma ? tile_fma(p) : refuse(); },
+        for_kinds<Reduce, RingReduce, Multicast, TileCast, RowShift, RootReduce, Send, Receive, Host>(refuse));
   }
 }
 
@@ -404,24 +405,19 @@ void root_reduce(Scores& p) {
 void walk_scores(Scores& p, const Steps& steps) {
   for (const Step& step : steps) {
     p.state.step = step.name;
-    if (const auto* loop = std::get_if<Loop>(&step.what)) {
-      const int turns = turns_of(step);
-      if (turns < p.at.L) p.state.fail("fewer steps than ring positions");
-      for (int t = 0; t < p.at.L; t++) {
-        p.turn = t;
-        walk_scores(p, loop->body);
-      }
-    } else if (const auto* group = std::get_if<Group>(&step.what)) {
-      walk_scores(p, group->body);
-    } else if (const auto* shift = std::get_if<Shift>(&step.what)) {
-      shift_keys(p, *shift);
-    } else if (std::get_if<RootReduce>(&step.what)) {
-      root_reduce(p);
-    } else if (const auto* local = std::get_if<Local>(&step.what); local && local->op == LocalOp::tile_fma_t) {
-      tile_fma_t(p);
-    } else {
-      p.state.fail("a step that is no part of a GEMM-T");
-    }
+    const auto refuse = [&] { p.state.fail("a step that is no part of a GEMM-T"); };
+    visit(
+        step,
+        [&](const Loop& s) {
+          if (turns_of(s) < p.at.L) p.state.fail("fewer steps than ring positions");
+          for (int t = 0; t < p.at.L; t++) {
+            p.turn = t;
+            walk_scores(p, s.body);
+          }
+        },
+        [&](const Group& s) { walk_scores(p, s.body); }, [&](const Shift& s) { shift_keys(p, s); },
+        [&](const RootReduce&) { root_reduce(p); }, [&](const Local& s) { s.op == LocalOp::tile_fma_t ? tile_fma_t(p) : refuse(); },
+        for_kinds<Reduce, RingReduce, Multicast, TileCast, RowShift, Send, Receive, Host>(refuse));
   }
 }
 
