@@ -44,7 +44,7 @@ void validate(const ModelConfig& config, const std::string& where);
 // What a model of this architecture has beyond a llama of the same numbers, and what is therefore missing from all bytes and cycles counted
 // for it: "the biases of Q, K and V (10,240 numbers a layer)". Empty for a llama. Every report of such a model says it.
 std::string left_out(const ModelConfig& c);
-std::string taken_as(const ModelConfig& c);  // "a llama: leaves out the biases ..."; empty for a llama
+std::string taken_as(const ModelConfig& c);  // "taken as a llama: leaves out the biases ..."; empty for a llama
 
 // A mixture of experts can be placed, so its bytes are known; nothing else is modelled yet. What does more than that begins with
 // refuse_experts(), which throws Error for one.
@@ -57,7 +57,8 @@ int64_t kv_width(const ModelConfig& c);  // kv_heads * head_dim
 double rope_frequency(const ModelConfig& c, int64_t pair);
 
 // Reads a shape file: TOML with the fields of ModelConfig as keys. Optional: name (default: the file's), architecture
-// ("llama"; those of which parts are left out: qwen2, qwen3), experts and experts_used (1), tied_embedding (false), rope_factors (none), weights ("f16"). Any other key is an Error.
+// ("llama"; those of which parts are left out: qwen2, qwen3), experts and experts_used (1), tied_embedding (false), rope_factors (none),
+// weights ("f16"). Any other key is an Error.
 ModelConfig load_shape(const std::string& path);
 
 // The file of a shape that comes with the program: models/NAME.toml in one of data_folders(). WAFERLLM_MODELS replaces them. Throws Error.

@@ -58,11 +58,12 @@ void check_sizes(const std::string& what, const ModelConfig& m, const Device& de
 // ---- text ------------------------------------------------------------------------------------------------------------------------
 
 std::vector<Row> head_rows(const ModelConfig& m, const Device& d, const std::string& kernels) {
-  std::vector<Row> rows = {{"model", fmt::format("{}: {}, dim {}, ffn {}", to_valid_utf8(m.name), counted(m.layers, "layer"), m.dim, m.ffn)},
-          {"device", fmt::format("{}: {} cores, {:.2f} GHz", to_valid_utf8(d.name), mesh_text(limits_of(d).mesh), d.clock_hz / 1e9)},
-          {"plan", fmt::format("published, numerics fp16: the authors' measured kernels, {}", kernels)},
-          {"memory", kNoMemory}};
-  if (const std::string as = taken_as(m); !as.empty()) rows.insert(rows.begin() + 1, Row{"taken as", as});
+  std::vector<Row> rows = {
+      {"model", fmt::format("{}: {}, dim {}, ffn {}", to_valid_utf8(m.name), counted(m.layers, "layer"), m.dim, m.ffn)},
+      {"device", fmt::format("{}: {} cores, {:.2f} GHz", to_valid_utf8(d.name), mesh_text(limits_of(d).mesh), d.clock_hz / 1e9)},
+      {"plan", fmt::format("published, numerics fp16: the authors' measured kernels, {}", kernels)},
+      {"memory", kNoMemory}};
+  if (const std::string as = taken_as(m); !as.empty()) rows.insert(rows.begin() + 1, Row{"", as});
   return rows;
 }
 

@@ -27,8 +27,8 @@ struct TableWriter {
 };
 
 std::string joined(const std::string& note, const std::string& another);  // "; " between them
-std::string square_text(int side);  // "480x480"
-std::string gpus_name(int gpus);    // "A100x8"
+std::string square_text(int side);                                        // "480x480"
+std::string gpus_name(int gpus);                                          // "A100x8"
 // What the paper measured on GPUs, where that row may be used.
 std::optional<double> measured_on_gpus(const char* table, const std::string& model, int gpus, const std::string& config);
 // Joules of so many GPUs over joules of the wafer for the same work, both by power times time.
