@@ -76,7 +76,7 @@ TEST(CliPlan, TooLargeAShapeIsAnAnswer) {
   EXPECT_EQ(j["would_fit"][0]["change"], "wafers");
   EXPECT_EQ(j["would_fit"][0]["value"], "5") << "146.76 of 30.29 GB";
   EXPECT_TRUE(j["decode"]["cycles_per_token"].is_null());
-  EXPECT_NE(output_of({"plan", "-m", source("models/qwen2-72b.toml")}).find("\nfits      no: "), std::string::npos);
+  EXPECT_NE(output_of({"plan", "-m", source("models/qwen2-72b.toml")}).find("\nfits    no: "), std::string::npos);
 }
 
 // All experts are counted; there are no times, and the answer says so.

@@ -239,6 +239,13 @@ PhaseBytes fullest(const std::vector<PhaseBytes>& rows) {
                            [](const PhaseBytes& a, const PhaseBytes& b) { return a.fullest.total() < b.fullest.total(); });
 }
 
+std::string size_text(int64_t bytes) {
+  const auto n = static_cast<double>(bytes);
+  if (n < 1e3) return fmt::format("{} bytes", bytes);
+  const auto [unit, name] = n < 1e6 ? std::pair(1e3, "KB") : n < 1e9 ? std::pair(1e6, "MB") : std::pair(1e9, "GB");
+  return fmt::format("{:.2f} {}", n / unit, name);
+}
+
 std::string with_commas(int64_t n) {
   std::string s = std::to_string(n);
   for (int at = static_cast<int>(s.size()) - 3; at > 0; at -= 3) s.insert(static_cast<size_t>(at), ",");

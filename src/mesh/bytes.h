@@ -46,5 +46,6 @@ PhaseBytes fullest(const std::vector<PhaseBytes>& rows);
 // "core (3,7) needs 49,812 of 49,152 bytes: code and system 8,528, weights 38,400, ..."; `when`: more words before the colon.
 std::string describe(const PhaseBytes& row, int64_t sram_bytes, const std::string& when = "");
 std::string with_commas(int64_t n);
+std::string size_text(int64_t bytes);  // in a unit that shows three digits at least: "640 bytes", "40.62 KB", "1.50 GB"
 
 }  // namespace wafer::mesh

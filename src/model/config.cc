@@ -118,7 +118,7 @@ std::string left_out(const ModelConfig& c) {
 
 std::string taken_as(const ModelConfig& c) {
   const std::string missing = left_out(c);
-  return missing.empty() ? "" : "a llama: leaves out " + missing;
+  return missing.empty() ? "" : "taken as a llama: leaves out " + missing;
 }
 
 bool has_experts(const ModelConfig& c) { return c.experts > 1; }

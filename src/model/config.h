@@ -44,7 +44,7 @@ void validate(const ModelConfig& config, const std::string& where);
 // What a model of this architecture has beyond a llama of the same numbers, and what is therefore missing from all bytes and cycles counted
 // for it: "the biases of Q, K and V (10,240 numbers a layer)". Empty for a llama. Every report of such a model says it.
 std::string left_out(const ModelConfig& c);
-std::string taken_as(const ModelConfig& c);  // "a llama: leaves out the biases ..."; empty for a llama
+std::string taken_as(const ModelConfig& c);  // "taken as a llama: leaves out the biases ..."; empty for a llama
 
 // A mixture of experts can be placed, so its bytes are known; nothing else is modelled yet. What does more than that begins with
 // refuse_experts(), which throws Error for one.

@@ -247,7 +247,7 @@ TEST(Shape, WhatIsMoreThanALlamaIsNamed) {
   const auto shape = [](const char* name) { return load_shape(std::string(WAFER_SOURCE_DIR "/models/") + name + ".toml"); };
   EXPECT_EQ(left_out(shape("llama3-8b")), "");
   EXPECT_EQ(taken_as(shape("llama3-8b")), "");
-  EXPECT_EQ(taken_as(shape("qwen2-72b")), "a llama: leaves out the biases of Q, K and V (10240 numbers a layer)");
+  EXPECT_EQ(taken_as(shape("qwen2-72b")), "taken as a llama: leaves out the biases of Q, K and V (10240 numbers a layer)");
   EXPECT_NE(left_out(shape("qwen3-8b")).find("RMSNorms of each head of Q and K (256 gains a layer"), std::string::npos);
   ModelConfig small = shape("tinyllama-1.1b");
   small.architecture = "qwen2";

@@ -24,7 +24,7 @@ std::string bench_text(const KvReport& r) {
       {"decode", c.regions > 0 ? fmt::format("{} of {} cores with up to {} each", counted(c.regions, "region"), mesh_text(c.mesh),
                                              counted(c.layers_per_region, "layer"))
                                : fmt::format("does not fit on regions of {}", mesh_text(c.mesh))}};
-  if (const std::string as = taken_as(r.model); !as.empty()) head.insert(head.begin() + 1, Row{"taken as", as});
+  if (const std::string as = taken_as(r.model); !as.empty()) head.insert(head.begin() + 1, Row{"", as});
   const std::vector<Row> rows = {{"positions of KV cache", "shift", "concat", "gain"},
                                  {"  this placement, byte by byte", grouped(c.shift), grouped(c.concat), gain(c.shift, c.concat)},
                                  {fmt::format("  whole-wafer arithmetic, {} cores, after a prompt of {}", grouped(p.cores), p.prompt),

@@ -62,7 +62,7 @@ std::vector<Row> head_rows(const ModelConfig& m, const Device& d, const std::str
                            {"device", fmt::format("{}: {} cores, {:.2f} GHz", d.name, mesh_text(limits_of(d).mesh), d.clock_hz / 1e9)},
                            {"plan", fmt::format("published, numerics fp16: the authors' measured kernels, {}", kernels)},
                            {"memory", kNoMemory}};
-  if (const std::string as = taken_as(m); !as.empty()) rows.insert(rows.begin() + 1, Row{"taken as", as});
+  if (const std::string as = taken_as(m); !as.empty()) rows.insert(rows.begin() + 1, Row{"", as});
   return rows;
 }
 

@@ -250,7 +250,7 @@ PaperRow& TableWriter::add(PaperRow row) {
   const bool of_wafer = row.device.empty() || row.device.ends_with("/" + chip());
   if (row.device.empty()) row.device = chip();
   for (const ModelConfig& m : paper_models())
-    if (m.name == row.model && !left_out(m).empty()) row.note = joined(row.note, "taken as " + taken_as(m));
+    if (m.name == row.model && !left_out(m).empty()) row.note = joined(row.note, taken_as(m));
   // The paper's chip stands for itself only: other devices, whatever their names, are predictions without a number to hold against.
   for (const PublishedRow& p : published_rows()) {
     if (p.table != row.table || p.model != row.model || p.method != row.method || p.config != row.config || p.metric != row.metric)

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
+#include <span>
 
 #include "base/check.h"
 #include "base/error.h"
@@ -30,6 +32,8 @@ std::vector<Rect> slots(Extent device, Extent e) {
     for (int c = 0; c < columns; c++) out.push_back({(r % 2 == 0 ? c : columns - 1 - c) * e.w, r * e.h, e.w, e.h});
   return out;
 }
+
+int64_t cores_of(Extent e) { return int64_t{e.w} * e.h; }
 
 int64_t slot_count(Extent device, Extent e) { return int64_t{device.w / e.w} * (device.h / e.h); }
 
@@ -137,14 +141,14 @@ struct Planner {
 
   int largest_side() const { return static_cast<int>(std::min({device.mesh_width, device.mesh_height, config.dim})); }
 
-  // What the first side of first..last gives for which it works; the sides are tried on all threads.
+  // What the first of the sizes gives for which it works; they are tried on all threads.
   template <class Try>
-  static std::optional<Plan> first_that_works(int first, int last, const Try& works) {
-    const int batch = thread_count();
-    for (int from = first; from <= last; from += batch) {
-      std::vector<std::optional<Plan>> found(static_cast<size_t>(std::min(batch, last + 1 - from)));
+  static std::optional<Plan> first_that_works(std::span<const Extent> sizes, const Try& works) {
+    const size_t batch = static_cast<size_t>(thread_count());
+    for (size_t from = 0; from < sizes.size(); from += batch) {
+      std::vector<std::optional<Plan>> found(std::min(batch, sizes.size() - from));
       parallel_for(0, static_cast<int64_t>(found.size()), 1, [&](int64_t begin, int64_t end) {
-        for (int64_t i = begin; i < end; i++) found[static_cast<size_t>(i)] = works(from + static_cast<int>(i));
+        for (size_t i = static_cast<size_t>(begin); i < static_cast<size_t>(end); i++) found[i] = works(sizes[from + i]);
       });
       for (auto& plan : found)
         if (plan) return std::move(plan);
@@ -152,33 +156,73 @@ struct Planner {
     return std::nullopt;
   }
 
-  // The planner's own mesh for one phase. Returns false if the device cannot hold the model.
+  static std::vector<Extent> squares(int first, int last) {
+    std::vector<Extent> list;
+    for (int p = first; p <= last; p++) list.push_back({p, p});
+    return list;
+  }
+
+  // What comes after the largest square: it grows along y, where the cache is cut, to the device's side, then along x. Each is the
+  // smallest that is larger than the one before, and as near to a square as the device lets it be.
+  std::vector<Extent> rectangles() const {
+    const Extent d = device_mesh();
+    const int side = largest_side();
+    std::vector<Extent> list;
+    for (int h = side + 1; h <= d.h; h++) list.push_back({side, h});
+    for (int w = side + 1; w <= d.w; w++) list.push_back({w, d.h});
+    return list;
+  }
+
+  // Sizes of several equal rectangles that cut the device's sides evenly, the largest first; of one area that nearest to a square first.
+  std::vector<Extent> equal_rectangles() const {
+    const Extent d = device_mesh();
+    std::vector<Extent> list;
+    for (int w = d.w; w >= 1; w = d.w / (d.w / w + 1))
+      for (int h = d.h; h >= 1; h = d.h / (d.h / h + 1))
+        if (w != h) list.push_back({w, h});
+    std::stable_sort(list.begin(), list.end(), [](Extent a, Extent b) {
+      return cores_of(a) != cores_of(b) ? cores_of(a) > cores_of(b) : std::abs(a.w - a.h) < std::abs(b.w - b.h);
+    });
+    return list;
+  }
+
+  // The planner's own mesh for one phase: squares, and where none does, rectangles. Returns false if the device cannot hold the model.
   bool choose(Plan& plan, Part which) const {
     const WholeBytes t = totals();
     const auto bytes = static_cast<double>(t.weights + t.kv_cache);
     // No prompt fits where not even one token does.
     Plan least = plan;
     least.chunk = least.max_prompt = 1;
+    const auto single = [&](Extent e) -> std::optional<Plan> {
+      Plan next = plan;
+      return use_single_region(next, which, e) ? std::optional(next) : std::nullopt;
+    };
+    const auto dealt = [&](Extent e) -> std::optional<Plan> {
+      Plan next = plan;
+      if (!may_be_dealt(e, bytes) || !regions_of_size(least, which, e) || !use_dealt_regions(next, which, e)) return std::nullopt;
+      return next;
+    };
     int p = std::max(1, static_cast<int>(std::floor(std::sqrt(bytes / static_cast<double>(usable())))));
     while (p <= largest_side() && !fits(least, which, single_region({p, p}, layers()))) p++;
-    const auto single = first_that_works(p, largest_side(), [&](int side) -> std::optional<Plan> {
-      Plan next = plan;
-      if (!use_single_region(next, which, {side, side})) return std::nullopt;
-      return next;
-    });
-    if (single) {
-      plan = *single;
-      return true;
-    }
-    for (p = largest_side(); p >= 1; p--)
-      if (may_be_dealt(p, bytes) && regions_of_size(least, which, {p, p}) && use_dealt_regions(plan, which, {p, p})) return true;
-    return false;
+    std::optional<Plan> found = first_that_works(squares(p, largest_side()), single);
+    for (p = largest_side(); p >= 1 && !found; p--) found = dealt({p, p});
+    if (!found) found = first_that_works(may_hold(rectangles(), bytes), single);
+    if (!found) found = first_that_works(equal_rectangles(), dealt);
+    if (found) plan = *found;
+    return found.has_value();
   }
 
-  // Whether equal regions of this side could hold so many bytes at all, with one of them for the head.
-  bool may_be_dealt(int p, double bytes) const {
-    const double slots = static_cast<double>(slot_count(device_mesh(), {p, p}));
-    return slots >= 2 && slots * p * p * static_cast<double>(usable()) >= bytes;
+  // Those with room for so many bytes.
+  std::vector<Extent> may_hold(std::vector<Extent> sizes, double bytes) const {
+    std::erase_if(sizes, [&](Extent e) { return static_cast<double>(cores_of(e) * usable()) < bytes; });
+    return sizes;
+  }
+
+  // Whether equal regions of this size could hold so many bytes at all, with one of them for the head. No more of them are of use than
+  // there are layers.
+  bool may_be_dealt(Extent e, double bytes) const {
+    const int64_t slots = std::min<int64_t>(slot_count(device_mesh(), e), layers() + 1);
+    return slots >= 2 && static_cast<double>(slots * cores_of(e) * usable()) >= bytes;
   }
 
   // Whether the weights and caches of both phases pass each other on their way from one to the other.
@@ -188,40 +232,46 @@ struct Planner {
   }
 
   // Both phases on meshes of the planner's choice. Each is the smallest that holds its phase, and both grow until the transition fits too:
-  // first as single regions, then as the same regions for both.
+  // first as single regions, then as the same regions for both; where no squares do, as rectangles.
   bool choose_both(Plan& plan) const {
     if (!choose(plan, Part::prefill) || !choose(plan, Part::decode)) return false;
     if (transition_fits(plan)) return true;
-    const auto single_side = [](const PhasePlan& p) { return p.regions.size() == 1 ? p.regions.front().rect.w : 0; };
-    if (single_side(plan.prefill) > 0 && single_side(plan.decode) > 0)
-      if (const auto larger = first_that_works(std::max(single_side(plan.prefill), single_side(plan.decode)) + 1, largest_side(),
-                                               [&](int p) -> std::optional<Plan> {
-                                                 Plan next = plan;
-                                                 if (!use_single_region(next, Part::prefill, {p, p}) ||
-                                                     !use_single_region(next, Part::decode, {p, p}) || !transition_fits(next))
-                                                   return std::nullopt;
-                                                 return next;
-                                               })) {
-        plan = *larger;
-        return true;
-      }
     const WholeBytes t = totals();
     const auto bytes = static_cast<double>(t.weights + t.kv_cache);
     Plan least = plan;
     least.chunk = least.max_prompt = 1;
-    for (int p = largest_side(); p >= 1; p--) {
-      const Extent e{p, p};
+    const auto single = [&](Extent e) -> std::optional<Plan> {
       Plan next = plan;
-      if (!may_be_dealt(p, bytes) || !regions_of_size(least, Part::prefill, e) || !use_dealt_regions(next, Part::prefill, e) ||
+      if (!use_single_region(next, Part::prefill, e) || !use_single_region(next, Part::decode, e) || !transition_fits(next))
+        return std::nullopt;
+      return next;
+    };
+    const auto dealt = [&](Extent e) -> std::optional<Plan> {
+      Plan next = plan;
+      if (!may_be_dealt(e, bytes) || !regions_of_size(least, Part::prefill, e) || !use_dealt_regions(next, Part::prefill, e) ||
           !use_dealt_regions(next, Part::decode, e))
-        continue;
+        return std::nullopt;
       const PhasePlan& more = next.prefill.regions.size() > next.decode.regions.size() ? next.prefill : next.decode;
       next.prefill = next.decode = PhasePlan(more);
-      if (!transition_fits(next)) continue;
-      plan = next;
-      return true;
+      return transition_fits(next) ? std::optional(next) : std::nullopt;
+    };
+    std::optional<Plan> found;
+    if (plan.prefill.regions.size() == 1 && plan.decode.regions.size() == 1) {
+      const Extent a = extent(plan.prefill.regions.front().rect), b = extent(plan.decode.regions.front().rect);
+      const int64_t cores = std::max(cores_of(a), cores_of(b));
+      const auto of_at_least = [](std::vector<Extent> sizes, int64_t least_cores) {
+        std::erase_if(sizes, [&](Extent e) { return cores_of(e) < least_cores; });
+        return sizes;
+      };
+      found = first_that_works(of_at_least(squares(1, largest_side()), cores + 1), single);
+      for (int p = largest_side(); p >= 1 && !found; p--) found = dealt({p, p});
+      if (!found) found = first_that_works(of_at_least(rectangles(), cores), single);
+    } else {
+      for (int p = largest_side(); p >= 1 && !found; p--) found = dealt({p, p});
     }
-    return false;
+    if (!found) found = first_that_works(equal_rectangles(), dealt);
+    if (found) plan = *found;
+    return found.has_value();
   }
 
   bool use_single_region(Plan& plan, Part which, Extent e) const {
@@ -252,15 +302,15 @@ struct Planner {
   }
 
   std::string no_plan_reason(const WholeBytes& t) const {
-    const auto gb = [](int64_t bytes) { return static_cast<double>(bytes) / 1e9; };
     const int64_t need = t.weights + t.kv_cache;
-    std::string text = fmt::format(
-        "{} needs {:.2f} GB (weights {:.2f} GB, KV of {} positions {:.2f} GB); {} has {:.2f} GB ({} x {} cores with {} of {} bytes for "
-        "data)",
-        config.name, gb(need), gb(t.weights), request.context, gb(t.kv_cache), device.name, gb(t.device), device.mesh_width,
-        device.mesh_height, usable(), sram());
-    text += need > t.device ? fmt::format(": {:.2f} GB too much", gb(need - t.device))
-                            : ": it would fit as a whole, but no equal square regions hold whole layers, their activations and the head";
+    std::string text =
+        fmt::format("{} needs {} (weights {}, KV of {} positions {}); {} has {} ({} x {} cores with {} of {} bytes for data)", config.name,
+                    size_text(need), size_text(t.weights), request.context, size_text(t.kv_cache), device.name, size_text(t.device),
+                    device.mesh_width, device.mesh_height, usable(), sram());
+    text += need > t.device
+                ? fmt::format(": {} too much", size_text(need - t.device))
+                : ": it would fit as a whole, but no equal regions were found that hold whole layers, their activations and the head";
+    text += "; --mesh WxH forces a size";
     return text;
   }
 };

@@ -1,8 +1,9 @@
 // Chooses a plan: mesh, regions, layers of each, chunk. Rules until the search of time() is there:
 //
 // Without a mesh: the smallest square side P, at most min(device sides, dim), whose single region holds the whole model with its KV; if
-// none, equal square regions of the largest P that lets all layers and the head region be placed row by row on the device. Prefill and
-// decode each by the same rule. With a mesh: every region has that size; layers are dealt to as many regions as the bytes need.
+// none, equal square regions of the largest P that lets all layers and the head region be placed row by row on the device; if none (a
+// narrow device), the smallest rectangle beyond the largest square; if none, equal rectangles, the largest first. Prefill and decode each
+// by the same rule. With a mesh: every region has that size; layers are dealt to as many regions as the bytes need.
 #pragma once
 #include <optional>
 #include <string>

@@ -130,7 +130,7 @@ std::string placement_text(const PlacementReport& r) {
                              grouped(r.device.sram_bytes_per_core), significant(r.device.clock_hz / 1e9))},
       {"plan", fmt::format("{}, numerics {}, KV cache for {}", r.plan.name, name_of(r.plan.numerics), counted(r.plan.context, "position"))},
   };
-  if (const std::string as = taken_as(r.model); !as.empty()) rows.insert(rows.begin() + 1, Row{"taken as", as});
+  if (const std::string as = taken_as(r.model); !as.empty()) rows.insert(rows.begin() + 1, Row{"", as});
   if (!r.parts.empty()) {
     rows.push_back({"prefill", fmt::format("{}; chunks of {}", phase_text(prefill), counted(r.plan.chunk, "token"))});
     rows.push_back({"decode", phase_text(decode)});

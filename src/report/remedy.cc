@@ -119,7 +119,8 @@ struct Adviser {
       const double need = totals(uniform_types(t)).all();
       if (need > wafer_bytes()) continue;
       add("weights", std::string(name_of(t)),
-          fmt::format("by bytes alone, weights as {}: {:.2f} of {:.2f} GB", name_of(t), need / 1e9, wafer_bytes() / 1e9));
+          fmt::format("by bytes alone, weights as {}: {} of {}", name_of(t), mesh::size_text(std::llround(need)),
+                      mesh::size_text(std::llround(wafer_bytes()))));
       return;
     }
   }

@@ -2,12 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <atomic>
 #include <cmath>
 #include <numbers>
 
 #include "base/check.h"
 #include "base/error.h"
 #include "base/half.h"
+#include "base/parallel.h"
 
 namespace wafer::run {
 namespace {
@@ -23,6 +25,8 @@ SourceType source_of(TensorType t) {
   return SourceType::f32;
 }
 
+constexpr float kRoundsToInfinity = 65520;  // half way from the largest fp16, 65504, to what would be the next
+
 [[noreturn]] void overflow(const TensorView& t, int64_t count) {
   throw Error({.where = "tensor " + t.name,
                .found = fmt::format("{} value{} above the largest fp16", count, count == 1 ? "" : "s"),
@@ -36,6 +40,27 @@ PanelMatrix pack(const TensorView& t, Numerics numerics) {
   const int64_t overflows = pack_rows(m, 0, t.bytes.data(), source, t.rows, static_cast<int64_t>(row_bytes(t, 0).size()), numerics);
   if (overflows > 0) overflow(t, overflows);
   return m;
+}
+
+bool embedding_is_rounded(const TensorView& t, Numerics numerics) {
+  const bool stored_as_f16 = t.type == TensorType::f32 || t.type == TensorType::bf16;
+  return numerics == Numerics::fp16 || (numerics == Numerics::mixed && stored_as_f16);
+}
+
+// The embedding stays as the file has it and a row is rounded when it is fetched: every value is looked at before.
+void check_embedding(const TensorView& t, Numerics numerics) {
+  if (!embedding_is_rounded(t, numerics) || t.type == TensorType::f16) return;
+  std::atomic<int64_t> overflows = 0;
+  parallel_for(0, t.rows, 64, [&](int64_t begin, int64_t end) {
+    std::vector<float> row(static_cast<size_t>(t.cols));
+    int64_t here = 0;
+    for (int64_t i = begin; i < end; i++) {
+      row_to_f32(t, i, row.data());
+      for (const float v : row) here += std::fabs(v) >= kRoundsToInfinity && !std::isinf(v);
+    }
+    overflows += here;
+  });
+  if (overflows > 0) overflow(t, overflows);
 }
 
 std::vector<float> norm_gain(const TensorView& t, Numerics numerics) {
@@ -80,6 +105,10 @@ std::shared_ptr<const PackedModel> pack_model(const Model& model, Numerics numer
     add("wdown", l.down);
   }
   add(c.tied_embedding ? "embedding" : "output", model.output);
+  if (!c.tied_embedding) {
+    check_embedding(model.embedding, numerics);
+    if (model.file) model.file->drop(model.embedding.bytes);
+  }
   packed->norms["output_norm"].push_back(norm_gain(model.output_norm, numerics));
   for (int64_t i = 0; i < c.head_dim / 2; i++) {
     const double turns = rope_frequency(c, i) / (2 * std::numbers::pi);
@@ -93,8 +122,7 @@ std::shared_ptr<const PackedModel> pack_model(const Model& model, Numerics numer
 void embedding_row(const PackedModel& packed, int32_t token, float* out) {
   const TensorView& t = packed.model.embedding;
   row_to_f32(t, token, out);
-  const bool stored_as_f16 = packed.numerics != Numerics::fp32 && (t.type == TensorType::f32 || t.type == TensorType::bf16);
-  if (stored_as_f16 || packed.numerics == Numerics::fp16)
+  if (embedding_is_rounded(t, packed.numerics))
     for (int64_t i = 0; i < t.cols; i++) out[i] = round_f16(out[i]);
 }
 
