@@ -5,7 +5,7 @@
   make_stories.py parse [FILE] [--need SHARE]     how many lines parse; where the others fail
   make_stories.py stats [--count N] [--seed S]    words, lengths and how many stories differ
 
-The same grammar (story_grammar.py) drives both directions. A story parses only if the whole of it
+The same grammar (story_grammar.py, with the words of story_words.py) drives both directions. A story parses only if the whole of it
 is derived from the grammar with one value for each variable: the same hero, friend and object from
 the first sentence to the last, and pronouns that fit them. Needs nothing but Python 3.
 """
@@ -14,7 +14,8 @@ import random
 import re
 import sys
 
-from story_grammar import RULES, SETS, VARIABLES
+from story_grammar import RULES
+from story_words import SETS, VARIABLES
 
 PRONOUNS = {"f": {"he": "she", "him": "her", "his": "her"}, "m": {"he": "he", "him": "him", "his": "his"}}
 

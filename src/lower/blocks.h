@@ -1,13 +1,25 @@
 // The parts of a lowered Llama; see lower.h.
 #pragma once
+#include "kernels/reduce.h"
 #include "kernels/site.h"
 #include "mesh/program.h"
 #include "plan/placement.h"
 
 namespace wafer::lower_blocks {
 
-// Short forms for local steps.
+// Short forms for local steps, and for steps after steps.
 mesh::Step local(const kernels::Site& site, std::string name, mesh::Local op);
+void append(mesh::Steps& to, mesh::Steps more);
+
+// x * rsqrt(mean of x^2 + epsilon) * gain, each token by itself: the squares are summed along the line on which x is cut.
+struct NormBuffers {
+  mesh::BufferId x;     // [rows][dim]; of one token [dim]
+  mesh::BufferId ss;    // [rows] the sum of squares
+  mesh::BufferId gain;  // [dim]
+  mesh::BufferId out;   // as x
+};
+mesh::Steps norm(const kernels::Site& site, const std::string& name, const kernels::ReduceLine& line, const ModelConfig& config,
+                 const NormBuffers& b);
 
 // One transformer layer of decode, for the loop over a region's layers; adds its routes to the region.
 mesh::Steps decode_layer(const kernels::Site& site, const ModelConfig& config, const DecodeBuffers& b, const Plan& plan);

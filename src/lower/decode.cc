@@ -11,8 +11,6 @@ namespace wafer::lower_blocks {
 using namespace mesh;
 using namespace kernels;
 
-Step local(const Site& site, std::string name, Local op) { return {.name = std::move(name), .phase = site.phase, .what = std::move(op)}; }
-
 Steps decode_layer(const Site& site, const ModelConfig& c, const DecodeBuffers& b, const Plan& plan) {
   const Extent e = extent(site);
   const int group = static_cast<int>(c.heads / c.kv_heads), head_dim = static_cast<int>(c.head_dim);
@@ -25,10 +23,7 @@ Steps decode_layer(const Site& site, const ModelConfig& c, const DecodeBuffers& 
 
   Steps s;
   // x -> q, k, v
-  s.push_back(fold(site, "attn_norm.sum", {local(site, "attn_norm.square_sum", {.op = LocalOp::square_sum, .in = {b.x}, .out = {b.ss}})}, y,
-                   ReduceOp::add, {b.ss}));
-  s.push_back(local(site, "attn_norm",
-                    {.op = LocalOp::normalise, .in = {b.x, b.ss, b.w.attn_norm}, .out = {b.xn}, .epsilon = c.norm_epsilon, .size = c.dim}));
+  append(s, norm(site, "attn_norm", y, c, {.x = b.x, .ss = b.ss, .gain = b.w.attn_norm, .out = b.xn}));
   s.push_back(mesh_gemv(site, "qkv", b.xn, {{b.w.q, b.q}, {b.w.k, b.k}, {b.w.v, b.v}}, y));
   s.push_back(local(site, "rope_q", {.op = LocalOp::rotate, .in = {b.q, b.turns}, .out = {b.q_op}, .head_dim = head_dim}));
   s.push_back(local(site, "rope_k", {.op = LocalOp::rotate, .in = {b.k, b.turns}, .out = {b.k_op}, .head_dim = head_dim}));
@@ -55,10 +50,7 @@ Steps decode_layer(const Site& site, const ModelConfig& c, const DecodeBuffers& 
   s.push_back(mesh_gemv(site, "out", b.o_op, {{b.w.o, b.h}}, x));
   s.push_back(local(site, "residual_1", {.op = LocalOp::add, .in = {b.h}, .out = {b.x}}));
   // feed-forward
-  s.push_back(fold(site, "ffn_norm.sum", {local(site, "ffn_norm.square_sum", {.op = LocalOp::square_sum, .in = {b.x}, .out = {b.ss}})}, y,
-                   ReduceOp::add, {b.ss}));
-  s.push_back(local(site, "ffn_norm",
-                    {.op = LocalOp::normalise, .in = {b.x, b.ss, b.w.ffn_norm}, .out = {b.xn}, .epsilon = c.norm_epsilon, .size = c.dim}));
+  append(s, norm(site, "ffn_norm", y, c, {.x = b.x, .ss = b.ss, .gain = b.w.ffn_norm, .out = b.xn}));
   s.push_back(mesh_gemv(site, "gate_up", b.xn, {{b.w.gate, b.g}, {b.w.up, b.u}}, y));
   s.push_back(local(site, "silu", {.op = LocalOp::gate_mul, .in = {b.g, b.u}, .out = {b.a}}));
   s.push_back(mesh_gemv(site, "down", b.a, {{b.w.down, b.h}}, x));

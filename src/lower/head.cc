@@ -19,11 +19,7 @@ HeadSteps head_steps(const Site& site, const ModelConfig& c, const HeadBuffers& 
   s.embed_on_all = s.embed_at_owner;
   s.embed_on_all.push_back(multicast(site, "embedding.cast", Axis::x, b.x, relay));
 
-  s.choose.push_back(fold(site, "final_norm.sum",
-                          {local(site, "final_norm.square_sum", {.op = LocalOp::square_sum, .in = {b.x}, .out = {b.ss}})}, y, ReduceOp::add,
-                          {b.ss}));
-  s.choose.push_back(local(site, "final_norm",
-                           {.op = LocalOp::normalise, .in = {b.x, b.ss, b.norm}, .out = {b.xn}, .epsilon = c.norm_epsilon, .size = c.dim}));
+  append(s.choose, norm(site, "final_norm", y, c, {.x = b.x, .ss = b.ss, .gain = b.norm, .out = b.xn}));
   s.choose.push_back(mesh_gemv(site, "logits", b.xn, {{b.output, b.logits}}, y));
   if (plan.host_choice) {
     s.choose.push_back({.name = "logits.to_host", .phase = site.phase, .what = Host{.to_host = true, .buffer = b.logits}});

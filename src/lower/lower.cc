@@ -26,10 +26,6 @@ struct Lowering {
   static Step send_from(const Site& site, MoveId id) { return send(site, id, move_routes(site)); }
   static Step receive_at(const Site& site, MoveId id) { return receive(site, id, move_routes(site)); }
 
-  void append(Steps& to, Steps steps) const {
-    for (Step& s : steps) to.push_back(std::move(s));
-  }
-
   static Step layers(const PlacedRegion& r, PhaseId phase, Steps body) {
     return {.name = "layers",
             .phase = phase,

@@ -64,10 +64,7 @@ Steps prefill_layer(const Placement& placement, Program& program, RegionId regio
   const Rings rings = add_rings(rows, "ring", {{0, e.w}}, false);
 
   Steps s;
-  s.push_back(fold(rows, "attn_norm.sum", {local(rows, "attn_norm.square_sum", {.op = LocalOp::square_sum, .in = {b.x}, .out = {b.ss}})}, x,
-                   ReduceOp::add, {b.ss}));
-  s.push_back(local(rows, "attn_norm",
-                    {.op = LocalOp::normalise, .in = {b.x, b.ss, b.w.attn_norm}, .out = {b.xn}, .epsilon = c.norm_epsilon, .size = c.dim}));
+  append(s, norm(rows, "attn_norm", x, c, {.x = b.x, .ss = b.ss, .gain = b.w.attn_norm, .out = b.xn}));
   s.push_back(mesh_gemm(rows, "q", rings, {.a = b.xn, .b = b.w.q, .c = b.q}));
   s.push_back(mesh_gemm(rows, "k", rings, {.a = b.xn, .b = b.w.k, .c = b.k, .a_aligned = true}));
   s.push_back(mesh_gemm(rows, "v", rings, {.a = b.xn, .b = b.w.v, .c = b.v, .a_aligned = true}));
@@ -75,13 +72,10 @@ Steps prefill_layer(const Placement& placement, Program& program, RegionId regio
   s.push_back(local(rows, "rope_k", {.op = LocalOp::rotate, .in = {b.k, b.turns}, .out = {b.k_op}, .head_dim = head_dim}));
   s.push_back(local(rows, "store_k", {.op = LocalOp::store_rows, .in = {b.k_op}, .out = {b.k_cache}}));
   s.push_back(local(rows, "store_v", {.op = LocalOp::store_rows, .in = {b.v}, .out = {b.v_cache}}));
-  for (Step& step : attention(heads, c, b, plan)) s.push_back(std::move(step));
+  append(s, attention(heads, c, b, plan));
   s.push_back(mesh_gemm(rows, "out", rings, {.a = b.o_op, .b = b.w.o, .c = b.h}));
   s.push_back(local(rows, "residual_1", {.op = LocalOp::add, .in = {b.h}, .out = {b.x}}));
-  s.push_back(fold(rows, "ffn_norm.sum", {local(rows, "ffn_norm.square_sum", {.op = LocalOp::square_sum, .in = {b.x}, .out = {b.ss}})}, x,
-                   ReduceOp::add, {b.ss}));
-  s.push_back(local(rows, "ffn_norm",
-                    {.op = LocalOp::normalise, .in = {b.x, b.ss, b.w.ffn_norm}, .out = {b.xn}, .epsilon = c.norm_epsilon, .size = c.dim}));
+  append(s, norm(rows, "ffn_norm", x, c, {.x = b.x, .ss = b.ss, .gain = b.w.ffn_norm, .out = b.xn}));
   s.push_back(mesh_gemm(rows, "up", rings, {.a = b.xn, .b = b.w.up, .c = b.u}));
   s.push_back(mesh_gemm(rows, "gate", rings, {.a = b.xn, .b = b.w.gate, .c = b.g, .a_aligned = true}));
   s.push_back(local(rows, "silu", {.op = LocalOp::gate_mul, .in = {b.g, b.u}, .out = {b.a}}));

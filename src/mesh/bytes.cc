@@ -147,6 +147,69 @@ CoreBytes sum_at(const std::vector<LiveCopies>& live, int x, int y, int64_t code
   return c;
 }
 
+std::vector<PhaseId> phases_of(const Buffer& b) {
+  std::vector<PhaseId> phases = b.phases;
+  for (const PhaseId phase : {b.leaves_in, b.arrives_in})
+    if (phase.exists()) phases.push_back(phase);
+  return phases;
+}
+
+// What lies on a region: its own buffers, and those of others over it.
+struct OnRegion {
+  RegionId region{};
+  Rect rect{};
+  std::vector<const Buffer*> buffers;
+  std::vector<Separable> bytes;  // [buffers] of one copy
+  Classes x, y;
+};
+
+OnRegion on_region(const Program& program, RegionId region, const std::set<PhaseId>& phases) {
+  OnRegion on{.region = region, .rect = program.regions[region].rect, .buffers = {}, .bytes = {}, .x = {}, .y = {}};
+  for (const Buffer& b : program.buffers) {
+    const std::vector<PhaseId> own = phases_of(b);
+    const bool together = std::any_of(own.begin(), own.end(), [&](PhaseId phase) { return phases.contains(phase); });
+    if (!together || !overlap(program.regions[b.region].rect, on.rect)) continue;
+    on.bytes.push_back(separable(program, b, on.rect));
+    on.buffers.push_back(&b);
+  }
+  on.x = classes(on.bytes, true, on.rect.w);
+  on.y = classes(on.bytes, false, on.rect.h);
+  return on;
+}
+
+// The fullest core of any moment, and the mean of the moment with most.
+void take_moment(const OnRegion& on, const std::vector<LiveCopies>& live, int64_t code_bytes, PhaseBytes& row) {
+  double sum = 0;
+  std::array<double, kBufferKinds> by_kind{};
+  for (size_t i = 0; i < on.x.first.size(); i++)
+    for (size_t j = 0; j < on.y.first.size(); j++) {
+      const CoreBytes c = sum_at(live, on.x.first[i], on.y.first[j], code_bytes);
+      const double cores = static_cast<double>(on.x.members[i]) * static_cast<double>(on.y.members[j]);
+      sum += static_cast<double>(c.total()) * cores;
+      for (size_t k = 0; k < by_kind.size(); k++) by_kind[k] += static_cast<double>(c.by_kind[k]) * cores;
+      if (row.fullest.total() >= c.total()) continue;
+      row.fullest = c;
+      row.x = on.rect.x + on.x.first[i];
+      row.y = on.rect.y + on.y.first[j];
+    }
+  const double mean = sum / static_cast<double>(row.cores);
+  if (mean <= row.mean) return;
+  row.mean = mean;
+  for (size_t k = 0; k < by_kind.size(); k++) row.mean_by_kind[k] = by_kind[k] / static_cast<double>(row.cores);
+}
+
+PhaseBytes row_of(const Program& program, const OnRegion& on, PhaseId phase, int64_t code_bytes) {
+  PhaseBytes row{.phase = phase, .region = on.region, .cores = int64_t{on.rect.w} * on.rect.h};
+  const Range moments = moments_of(program, phase);
+  for (int moment = static_cast<int>(moments.begin); moment < moments.end; moment++) {
+    std::vector<LiveCopies> live;
+    for (size_t i = 0; i < on.buffers.size(); i++)
+      if (const int64_t copies = copies_at(*on.buffers[i], phase, moment); copies > 0) live.push_back({&on.bytes[i], copies});
+    take_moment(on, live, code_bytes, row);
+  }
+  return row;
+}
+
 }  // namespace
 
 bool quantised(Dtype t) { return t == Dtype::q8_0 || t == Dtype::q4_0; }
@@ -178,57 +241,13 @@ CoreBytes core_bytes(const Program& program, RegionId region, PhaseId phase, int
 std::vector<PhaseBytes> phase_bytes(const Program& program, int64_t code_bytes, PhaseId only_phase) {
   std::vector<PhaseBytes> rows;
   for (const RegionId region : program.regions.ids()) {
-    const Rect rect = program.regions[region].rect;
-    std::vector<Separable> parts;
-    std::vector<const Buffer*> buffers;
     std::set<PhaseId> own_phases;  // in which a buffer of the region itself lives
-    const auto phases_of = [](const Buffer& b) {
-      std::vector<PhaseId> phases = b.phases;
-      for (const PhaseId phase : {b.leaves_in, b.arrives_in})
-        if (phase.exists()) phases.push_back(phase);
-      return phases;
-    };
     for (const Buffer& b : program.buffers)
       if (b.region == region)
         for (const PhaseId phase : phases_of(b))
           if (!only_phase.exists() || phase == only_phase) own_phases.insert(phase);
-    for (const Buffer& b : program.buffers) {
-      const std::vector<PhaseId> phases = phases_of(b);
-      const bool together = std::any_of(phases.begin(), phases.end(), [&](PhaseId phase) { return own_phases.contains(phase); });
-      if (!together || !overlap(program.regions[b.region].rect, rect)) continue;
-      parts.push_back(separable(program, b, rect));
-      buffers.push_back(&b);
-    }
-    const Classes cx = classes(parts, true, rect.w), cy = classes(parts, false, rect.h);
-    for (const PhaseId phase : own_phases) {
-      PhaseBytes row{.phase = phase, .region = region, .cores = int64_t{rect.w} * rect.h};
-      const Range moments = moments_of(program, phase);
-      for (int moment = static_cast<int>(moments.begin); moment < moments.end; moment++) {
-        std::vector<LiveCopies> live;
-        for (size_t i = 0; i < parts.size(); i++)
-          if (const int64_t copies = copies_at(*buffers[i], phase, moment); copies > 0) live.push_back({&parts[i], copies});
-        double sum = 0;
-        std::array<double, kBufferKinds> by_kind{};
-        for (size_t i = 0; i < cx.first.size(); i++) {
-          for (size_t j = 0; j < cy.first.size(); j++) {
-            const CoreBytes c = sum_at(live, cx.first[i], cy.first[j], code_bytes);
-            const double cores = static_cast<double>(cx.members[i]) * static_cast<double>(cy.members[j]);
-            sum += static_cast<double>(c.total()) * cores;
-            for (size_t k = 0; k < by_kind.size(); k++) by_kind[k] += static_cast<double>(c.by_kind[k]) * cores;
-            if (row.fullest.total() < c.total()) {
-              row.fullest = c;
-              row.x = rect.x + cx.first[i];
-              row.y = rect.y + cy.first[j];
-            }
-          }
-        }
-        const double mean = sum / static_cast<double>(row.cores);
-        if (mean <= row.mean) continue;
-        row.mean = mean;
-        for (size_t k = 0; k < by_kind.size(); k++) row.mean_by_kind[k] = by_kind[k] / static_cast<double>(row.cores);
-      }
-      rows.push_back(row);
-    }
+    const OnRegion on = on_region(program, region, own_phases);
+    for (const PhaseId phase : own_phases) rows.push_back(row_of(program, on, phase, code_bytes));
   }
   return rows;
 }

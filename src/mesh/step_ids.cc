@@ -1,5 +1,7 @@
 #include "mesh/step_ids.h"
 
+#include "mesh/visit.h"
+
 namespace wafer::mesh {
 namespace {
 
@@ -8,8 +10,7 @@ void number(const Steps& steps, size_t list, StepIds& ids) {
     const StepId id{static_cast<int32_t>(ids.places.size())};
     ids.places.push_back({.step = &step, .list = list, .end = {}});
     ids.of.emplace(&step, id);
-    if (const auto* loop = std::get_if<Loop>(&step.what)) number(loop->body, list, ids);
-    if (const auto* group = std::get_if<Group>(&step.what)) number(group->body, list, ids);
+    number(body_of(step), list, ids);
     ids.places[static_cast<size_t>(id.place)].end = {static_cast<int32_t>(ids.places.size())};
   }
 }

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "mesh/visit.h"
+
 namespace wafer {
 namespace {
 
@@ -18,12 +20,16 @@ struct Stretch {
 };
 
 // "embedding" begins with a look-up; layers are a loop; what is left is the head's.
-std::string what_is(const Step& s) {
-  if (const auto* loop = std::get_if<mesh::Loop>(&s.what); loop != nullptr && loop->var == mesh::LoopVar::layer)
-    return loop->fixed == 1 ? fmt::format("layer {}", loop->begin)
-                            : fmt::format("layers {}-{}", loop->begin, loop->begin + loop->fixed - 1);
-  if (const auto* op = std::get_if<mesh::Local>(&s.what); op != nullptr && op->op == mesh::LocalOp::look_up) return "embedding";
-  return "";
+std::string what_is(const Step& step) {
+  using namespace mesh;
+  return visit(
+      step,
+      [](const Loop& s) {
+        if (s.var != LoopVar::layer) return std::string();
+        return s.fixed == 1 ? fmt::format("layer {}", s.begin) : fmt::format("layers {}-{}", s.begin, s.begin + s.fixed - 1);
+      },
+      [](const Local& s) { return std::string(s.op == LocalOp::look_up ? "embedding" : ""); },
+      same_for<Reduce, RingReduce, Multicast, Shift, TileCast, RowShift, RootReduce, Send, Receive, Host, Group>(std::string()));
 }
 
 std::vector<Stretch> stretches(const mesh::Entry& entry, const std::vector<mesh::RegionId>& regions) {
