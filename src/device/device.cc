@@ -115,6 +115,21 @@ constexpr Field kFields[] = {
 #undef FIELD
 #undef WORD
 
+// Fields that nothing reads but the checks of a file: no cycles, bytes, limits or energy depend on them. time() has no queues and converts
+// no types as a step of its own; ids of colours are only compared with routable_colours.
+constexpr std::string_view kNotUsed[] = {
+    "routable_colours",
+    "router_queue_wavelets",
+    "input_queue_wavelets",
+    "output_queue_wavelets",
+    "background_operations_per_core",
+    "add_mixed_elements_per_cycle",
+    "convert_f16_to_f32_elements_per_cycle",
+    "convert_f32_to_f16_elements_per_cycle",
+    "convert_i16_to_f16_elements_per_cycle",
+    "convert_i16_to_f32_elements_per_cycle",
+};
+
 constexpr size_t kMaxListLength = 64;
 constexpr size_t kMaxFileBytes = 1 << 20;
 
@@ -369,7 +384,8 @@ std::vector<DeviceRow> device_rows(const Device& device) {
                     .value = value_text(device, field),
                     .unit = std::string(field.unit),
                     .source = source,
-                    .assumed = source.starts_with("assumed")});
+                    .assumed = source.starts_with("assumed"),
+                    .used = std::find(std::begin(kNotUsed), std::end(kNotUsed), field.name) == std::end(kNotUsed)});
   }
   return rows;
 }

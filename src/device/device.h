@@ -32,7 +32,7 @@ struct Device {
   int64_t sram_bytes_per_core = 0;
   int64_t code_and_system_bytes = 0;           // of them, what no buffer may use
   int64_t code_and_system_bytes_measured = 0;  // the same as a real engine needed it; reports say whether a plan fits with this too
-  int64_t sram_read_bytes_per_cycle = 0;       // of a core, at most; for bounds, time() uses the SIMD widths
+  int64_t sram_read_bytes_per_cycle = 0;       // of a core, at most: vector operations are no faster
 
   // Routing
   std::vector<int64_t> free_colours;           // [colour ids] that a program may use
@@ -97,13 +97,15 @@ struct Device {
   std::vector<std::string> sources;  // of each field, in the order of device_rows()
 };
 
-// A field as `waferllm devices` prints it. assumed: the source says so, nobody measured or published it.
+// A field as `waferllm devices` prints it. assumed: the source says so, nobody measured or published it. used: something that is told
+// depends on it.
 struct DeviceRow {
   std::string name;
   std::string value;
   std::string unit;
   std::string source;
   bool assumed = false;
+  bool used = true;
 };
 
 // Reads a device by name ("wse2": looked up in device_folders()) or by path (anything with a '/' or that ends in ".toml").

@@ -67,7 +67,8 @@ std::string devices_json(const std::vector<Device>& devices) {
 
 std::string device_text(const Device& d) {
   std::vector<Row> rows = {{"number", "value", "unit", "source"}};
-  for (const DeviceRow& r : device_rows(d)) rows.push_back({r.name, short_list(r.value), r.unit, r.source});
+  for (const DeviceRow& r : device_rows(d))
+    rows.push_back({r.name, short_list(r.value), r.unit, (r.used ? "" : "[not used by time()] ") + r.source});
   return fmt::format("{}: {}\n{}\n\n", escaped(d.name), escaped(d.description), escaped(d.file)) + table(rows, "lrll");
 }
 
@@ -75,7 +76,8 @@ std::string device_json(const Device& d) {
   Json json = summary_json(d);
   Json rows = Json::array();
   for (const DeviceRow& r : device_rows(d))
-    rows.push_back({{"name", r.name}, {"value", r.value}, {"unit", r.unit}, {"source", r.source}, {"assumed", r.assumed}});
+    rows.push_back(
+        {{"name", r.name}, {"value", r.value}, {"unit", r.unit}, {"source", r.source}, {"assumed", r.assumed}, {"used", r.used}});
   json["rows"] = rows;
   return json_line(json);
 }

@@ -20,7 +20,7 @@ Floor decode_floor(const ModelConfig& c, const WeightTypes& types, const Plan& p
   const double layer_bytes = bytes(types.q, c.dim * q) + bytes(types.k, c.dim * kv) + bytes(types.v, c.dim * kv) +
                              bytes(types.o, c.dim * q) + bytes(types.gate, c.dim * c.ffn) + bytes(types.up, c.dim * c.ffn) +
                              bytes(types.down, c.dim * c.ffn) + operand_bytes * static_cast<double>(2 * kv * keys);
-  const double rate = static_cast<double>(time::fmac_rate(d, plan.numerics)), read = static_cast<double>(d.sram_read_bytes_per_cycle);
+  const double rate = time::multiply_adds_per_cycle(d, plan.numerics), read = static_cast<double>(d.sram_read_bytes_per_cycle);
   Floor out;
   for (const PlacedRegion& r : plan.decode.regions) {
     const double cores = static_cast<double>(r.rect.w) * static_cast<double>(r.rect.h), layers = static_cast<double>(r.layers);

@@ -13,7 +13,7 @@ struct Floor {  // [cycles] of one token
   // Five sums a layer must remain (QKV, values, out, gate and up, down): each from the farthest core to the root in the middle and back,
   // out of a ramp and into one both ways; along y for QKV, values, gate and up, along x for out and down. No arithmetic, no words.
   double reductions = 0;
-  double multiply_adds = 0;  // of all matrices and of attention, dealt evenly to the cores of each region, at the SIMD rate
+  double multiply_adds = 0;  // of all matrices and of attention, dealt evenly to the cores of each region, as fast as SIMD and SRAM do them
   double sram = 0;           // every weight and every cached key and value read once, likewise, without the scales of quantised types
   double cycles() const;
 };

@@ -67,7 +67,7 @@ std::string floor_text(const PlanTime& t) {
   };
   std::vector<Row> rows = {{"floor of a token", "cycles", "the plan", ""}};
   rows.push_back(row("  reductions", t.floor.reductions, "five a layer, to the middle of the region and back, hops and ramps alone"));
-  rows.push_back(row("  multiply-adds", t.floor.multiply_adds, "dealt evenly, at the SIMD rate"));
+  rows.push_back(row("  multiply-adds", t.floor.multiply_adds, "dealt evenly, as fast as SIMD and SRAM do them"));
   rows.push_back(row("  SRAM", t.floor.sram, "weights and cache read once"));
   rows.push_back(row("  largest", floor, "no schedule on these regions takes less"));
   return table(rows, "lrrl");

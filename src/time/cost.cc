@@ -19,17 +19,17 @@ struct Bill {
   LocalCost cost{};
 
   void cycles(int64_t count, int64_t each) { cost.cycles = checked_add(cost.cycles, checked_mul(count, each)); }
-  // `count` vector operations of n elements at `rate` a cycle.
-  void vector(int64_t count, int64_t n, int64_t rate) {
-    cycles(count, checked_add(stream_issue_cycles(d), ceil_div(n, rate)));
+  // `count` vector operations of n elements.
+  void vector(int64_t count, int64_t n, VectorRate rate) {
+    cycles(count, checked_add(stream_issue_cycles(d), vector_cycles(d, rate, n)));
     cost.actions.stream_ops += count;
     cost.actions.descriptor_loads += count;
     cost.actions.descriptor_edits += count;
     work(count, n);
   }
   // `count` iterations of a map, each a vector operation of n elements whose descriptors stay loaded.
-  void map(int64_t count, int64_t n, int64_t rate) {
-    cycles(count, checked_add(d.map_iteration_cycles, ceil_div(n, rate)));
+  void map(int64_t count, int64_t n, VectorRate rate) {
+    cycles(count, checked_add(d.map_iteration_cycles, vector_cycles(d, rate, n)));
     work(count, n);
   }
   void scalar(int64_t count, int64_t each) {
@@ -70,13 +70,22 @@ int64_t issue_cycles(const Device& d, const mesh::BeforeOperation& b) {
 
 int64_t stream_issue_cycles(const Device& d) { return d.stream_op_overhead_cycles + d.descriptor_load_cycles + d.descriptor_edit_cycles; }
 
-int64_t fmac_rate(const Device& d, Numerics n) {
+int64_t vector_cycles(const Device& d, VectorRate rate, int64_t n) {
+  return std::max(ceil_div(n, rate.simd), ceil_div(checked_mul(n, rate.bytes), d.sram_read_bytes_per_cycle));
+}
+
+VectorRate fmac_rate(const Device& d, Numerics n) {
   switch (n) {
-    case Numerics::fp16: return d.fmac_f16_elements_per_cycle;
-    case Numerics::mixed: return d.fmac_mixed_elements_per_cycle;
-    case Numerics::fp32: return d.fmac_f32_elements_per_cycle;
+    case Numerics::fp16: return {.simd = d.fmac_f16_elements_per_cycle, .bytes = 2 + 2};
+    case Numerics::mixed: return {.simd = d.fmac_mixed_elements_per_cycle, .bytes = 2 + 4};
+    case Numerics::fp32: return {.simd = d.fmac_f32_elements_per_cycle, .bytes = 4 + 4};
   }
-  return 1;
+  return {};
+}
+
+double multiply_adds_per_cycle(const Device& d, Numerics n) {
+  const VectorRate rate = fmac_rate(d, n);
+  return std::min(static_cast<double>(rate.simd), static_cast<double>(d.sram_read_bytes_per_cycle) / static_cast<double>(rate.bytes));
 }
 
 int64_t wavelets(const Device& d, Dtype type, int64_t n) { return ceil_div(checked_mul(8, mesh::bytes(type, n)), d.wavelet_bits); }
@@ -88,21 +97,21 @@ TileRate tile_rate(const Device& d, Numerics numerics, int64_t rows) {
   if (rows == 0) return {};
   // Per k: the out descriptor is edited, three are loaded, the next column and row are edited in; per (k, n): one multiply-add of `rows`.
   return {.per_k = 3 * d.descriptor_edit_cycles + 3 * d.descriptor_load_cycles,
-          .per_kn = d.map_iteration_cycles + ceil_div(rows, fmac_rate(d, numerics))};
+          .per_kn = checked_add(d.map_iteration_cycles, vector_cycles(d, fmac_rate(d, numerics), rows))};
 }
 
 LocalCost counted_cost(const Device& d, const mesh::Work& w) {
   Bill bill{.d = d};
   for (const mesh::VectorWork& v : w.vectors) {
-    int64_t rate = 1;
+    VectorRate rate;
     switch (v.unit) {
-      case mesh::VectorUnit::multiply_add: rate = d.fmac_f16_elements_per_cycle; break;
-      case mesh::VectorUnit::add: rate = d.add_f16_elements_per_cycle; break;
-      case mesh::VectorUnit::multiply: rate = d.mul_f16_elements_per_cycle; break;
-      case mesh::VectorUnit::move: rate = d.move_16_elements_per_cycle; break;
-      case mesh::VectorUnit::max: rate = d.max_f16_elements_per_cycle; break;
+      case mesh::VectorUnit::multiply_add: rate = fmac_rate(d, Numerics::fp16); break;
+      case mesh::VectorUnit::add: rate = {.simd = d.add_f16_elements_per_cycle, .bytes = 2 + 2}; break;
+      case mesh::VectorUnit::multiply: rate = {.simd = d.mul_f16_elements_per_cycle, .bytes = 2 + 2}; break;
+      case mesh::VectorUnit::move: rate = {.simd = d.move_16_elements_per_cycle, .bytes = 2}; break;
+      case mesh::VectorUnit::max: rate = {.simd = d.max_f16_elements_per_cycle, .bytes = 2}; break;
     }
-    bill.cycles(v.count, checked_add(v.map ? d.map_iteration_cycles : d.stream_op_overhead_cycles, ceil_div(v.elements, rate)));
+    bill.cycles(v.count, checked_add(v.map ? d.map_iteration_cycles : d.stream_op_overhead_cycles, vector_cycles(d, rate, v.elements)));
     bill.work(v.count, v.elements);
     if (!v.map) bill.cost.actions.stream_ops += v.count;
   }
@@ -122,46 +131,50 @@ LocalCost counted_cost(const Device& d, const mesh::Work& w) {
 
 LocalCost local_cost(const Device& d, Numerics numerics, LocalOp op, const LocalSize& s) {
   Bill bill{.d = d};
-  const int64_t fmac = fmac_rate(d, numerics);
-  const bool fp16 = numerics == Numerics::fp16;
-  const int64_t add = fp16 ? d.add_f16_elements_per_cycle : d.add_f32_elements_per_cycle;
+  const VectorRate fmac = fmac_rate(d, numerics);
+  // In fp32, but for the residual's add and copies of rows: of two vectors, of a vector and a number, and along a vector.
+  const VectorRate square{.simd = d.fmac_f32_elements_per_cycle, .bytes = 4 + 4}, mul{.simd = d.mul_f32_elements_per_cycle, .bytes = 4 + 4},
+      scale{.simd = d.mul_f32_elements_per_cycle, .bytes = 4}, add{.simd = d.add_f32_elements_per_cycle, .bytes = 4 + 4},
+      sum{.simd = d.add_f32_elements_per_cycle, .bytes = 4}, max{.simd = d.max_f32_elements_per_cycle, .bytes = 4},
+      clear{.simd = d.move_32_elements_per_cycle, .bytes = 0}, move{.simd = d.move_16_elements_per_cycle, .bytes = 2},
+      residual = numerics == Numerics::fp16 ? VectorRate{.simd = d.add_f16_elements_per_cycle, .bytes = 2 + 2} : add;
   const int64_t vectors = checked_mul(s.rows, s.heads);  // of attention
   switch (op) {
-    case LocalOp::square_sum: bill.vector(s.rows, ceil_div(s.elements, std::max<int64_t>(1, s.rows)), d.fmac_f32_elements_per_cycle); break;
+    case LocalOp::square_sum: bill.vector(s.rows, ceil_div(s.elements, std::max<int64_t>(1, s.rows)), square); break;
     case LocalOp::normalise:
       bill.scalar(s.rows, d.rsqrt_cycles);
-      bill.vector(checked_mul(2, s.rows), ceil_div(s.elements, std::max<int64_t>(1, s.rows)), d.mul_f32_elements_per_cycle);
+      bill.vector(checked_mul(2, s.rows), ceil_div(s.elements, std::max<int64_t>(1, s.rows)), mul);
       break;
     case LocalOp::mat_vec:
-      bill.vector(1, s.n, d.move_32_elements_per_cycle);  // clears the sums
+      bill.vector(1, s.n, clear);  // clears the sums
       bill.map(s.k, s.n, fmac);
       break;
     case LocalOp::rotate:
       bill.scalar(checked_mul(s.rows, s.dims) / 2, d.sincos_cycles);
-      bill.vector(s.rows > 0 ? 4 : 0, s.elements / 2, d.mul_f32_elements_per_cycle);
-      bill.vector(s.rows > 0 ? 2 : 0, s.elements / 2, d.add_f32_elements_per_cycle);
+      bill.vector(s.rows > 0 ? 4 : 0, s.elements / 2, mul);
+      bill.vector(s.rows > 0 ? 2 : 0, s.elements / 2, add);
       break;
-    case LocalOp::store_rows: bill.vector(1, s.elements, d.move_16_elements_per_cycle); break;
+    case LocalOp::store_rows: bill.vector(1, s.elements, move); break;
     case LocalOp::row_dots: bill.map(checked_mul(s.heads, s.dims), s.keys, fmac); break;
-    case LocalOp::row_max: bill.vector(vectors, s.keys, d.max_f32_elements_per_cycle); break;
+    case LocalOp::row_max: bill.vector(vectors, s.keys, max); break;
     case LocalOp::exp_sum:
-      bill.vector(checked_mul(2, vectors), s.keys, d.mul_f32_elements_per_cycle);  // scale, minus maximum
+      bill.vector(checked_mul(2, vectors), s.keys, scale);  // scale, minus maximum
       bill.scalar(checked_mul(vectors, s.keys), d.exp_cycles);
-      bill.vector(vectors, s.keys, d.add_f32_elements_per_cycle);
+      bill.vector(vectors, s.keys, sum);
       break;
     case LocalOp::weigh_rows: bill.map(checked_mul(s.heads, s.keys), s.dims, fmac); break;
     case LocalOp::divide:
       bill.scalar(vectors, d.reciprocal_cycles);
-      bill.vector(vectors, s.dims, d.mul_f32_elements_per_cycle);
+      bill.vector(vectors, s.dims, scale);
       break;
-    case LocalOp::add: bill.vector(1, s.elements, add); break;
-    case LocalOp::clear: bill.vector(1, s.elements, d.move_32_elements_per_cycle); break;
+    case LocalOp::add: bill.vector(1, s.elements, residual); break;
+    case LocalOp::clear: bill.vector(1, s.elements, clear); break;
     case LocalOp::gate_mul:
       bill.scalar(s.elements, d.exp_cycles + d.reciprocal_cycles);
-      bill.vector(2, s.elements, d.mul_f32_elements_per_cycle);
+      bill.vector(2, s.elements, mul);
       break;
-    case LocalOp::local_best: bill.vector(1, s.elements, d.max_f32_elements_per_cycle); break;
-    case LocalOp::look_up: bill.vector(1, s.elements, d.move_16_elements_per_cycle); break;
+    case LocalOp::local_best: bill.vector(1, s.elements, max); break;
+    case LocalOp::look_up: bill.vector(1, s.elements, move); break;
     case LocalOp::counted:
     case LocalOp::tile_fma:
     case LocalOp::tile_fma_t: break;  // part of a product: tile_rate

@@ -58,8 +58,18 @@ TileRate tile_rate(const Device& device, Numerics numerics, int64_t rows);  // o
 // Cycles for each k of a tile with n columns: none where it is empty.
 inline int64_t tile_cycles_per_k(const TileRate& r, int64_t n) { return n == 0 ? 0 : r.per_k + n * r.per_kn; }
 
-// Elements of a multiply-add a cycle.
-int64_t fmac_rate(const Device& device, Numerics numerics);
+// A vector operation with operands in memory: its SIMD width, and the bytes that it reads for each element. What it writes, and what stays
+// in a register (a factor, a sum over the vector), is not read.
+struct VectorRate {
+  int64_t simd = 1;   // elements a cycle
+  int64_t bytes = 0;  // an element
+};
+// Cycles of n elements: at the SIMD width, or as fast as the operands come at sram_read_bytes_per_cycle, whichever takes longer.
+int64_t vector_cycles(const Device& device, VectorRate rate, int64_t n);
+// Of a multiply-add of a vector and a number to a vector of sums.
+VectorRate fmac_rate(const Device& device, Numerics numerics);
+// Elements of multiply-adds a cycle, at most.
+double multiply_adds_per_cycle(const Device& device, Numerics numerics);
 // Wavelets that carry n elements of a type.
 int64_t wavelets(const Device& device, mesh::Dtype type, int64_t n);
 // Wavelets a cycle of a stream, which passes ramps and links: the slower of the two.

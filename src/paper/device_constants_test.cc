@@ -1,0 +1,165 @@
+// Every constant of a device changes something that is told, or is told to be unused; and whatever the constants, no plan undercuts its
+// floor.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "base/error.h"
+#include "lower/lower.h"
+#include "mesh/verify.h"
+#include "paper/gemv_report.h"
+#include "paper/published_time.h"
+#include "plan/planner.h"
+#include "report/device_report.h"
+#include "report/kernel_report.h"
+#include "report/plan_report.h"
+
+namespace wafer {
+namespace {
+
+ModelConfig shape() {
+  return {.name = "small",
+          .architecture = "llama",
+          .layers = 3,
+          .dim = 48,
+          .heads = 6,
+          .kv_heads = 2,
+          .head_dim = 8,
+          .ffn = 100,
+          .vocab = 150,
+          .context = 400,
+          .norm_epsilon = 1e-5f,
+          .rope_base = 1e4};
+}
+
+Plan plan_of(Numerics numerics) {
+  Plan plan{.numerics = numerics, .context = 60, .chunk = 20, .max_prompt = 60};
+  plan.prefill.regions = {{.rect = {0, 0, 6, 5}, .first_layer = 0, .layers = 3, .head = true}};
+  plan.decode.regions = {{.rect = {6, 0, 5, 7}, .first_layer = 0, .layers = 3, .head = true}};
+  return plan;
+}
+
+PlanTime time_of(const Device& d, Numerics numerics) {
+  const WeightTypes types = uniform_types(TensorType::f16);
+  return plan_time(shape(), types, lower(shape(), types, plan_of(numerics), {750, 994}), d);
+}
+
+std::map<std::string, std::string> figures(const Device& d) {
+  std::map<std::string, std::string> f;
+  const auto add = [&](const std::string& name, double value) { f[name] = fmt::format("{}", value); };
+  for (const Numerics numerics : {Numerics::mixed, Numerics::fp16, Numerics::fp32}) {
+    const std::string kind = std::to_string(static_cast<int>(numerics));
+    const PlanTime t = time_of(d, numerics);
+    add("prefill " + kind, t.chip.prefill.cycles);
+    add("transition " + kind, t.chip.transition.cycles);
+    add("decode " + kind, t.chip.decode.cycles);
+    add("floor " + kind, t.floor.cycles());
+    add("seconds " + kind, seconds_of(t.chip));
+    add("joules " + kind, energy_of(t.chip).total());
+    add("joules by power " + kind, joules_by_power(t.chip));
+    add("tokens/s with host " + kind, decode_tokens_per_second_with_host(t.chip));
+  }
+  for (const auto algorithm :
+       {kernels::GemmAlgorithm::meshgemm, kernels::GemmAlgorithm::cannon, kernels::GemmAlgorithm::summa, kernels::GemmAlgorithm::allgather})
+    add(std::string("gemm ") + kernels::name(algorithm),
+        static_cast<double>(gemm_report({.m = 90, .k = 70, .n = 80, .mesh = {9, 8}, .algorithm = algorithm}, d).time.cycles));
+  for (const char* allreduce : {"ktree", "ring"})
+    add(std::string("gemv ") + allreduce,
+        static_cast<double>(gemv_report({.k = 90, .n = 100, .mesh = {8, 9}, .allreduce = allreduce}, d).time.cycles));
+  const ModelConfig published{
+      .layers = 1, .dim = 720, .heads = 6, .kv_heads = 2, .head_dim = 120, .ffn = 1440, .vocab = 10, .context = 512};
+  if (d.mesh_width >= 360 && d.mesh_height >= 360)
+    add("published decode", static_cast<double>(published_decode_layer(published, 360, 400, d).cycles));
+  // What the planner makes of it: bytes, colours, what fits.
+  const PlanRequest request{.context = 60, .prefill_mesh = mesh::Extent{6, 5}, .decode_mesh = mesh::Extent{5, 7}};
+  f["plan"] =
+      plan_json({.placement = placement_report(shape(), d, make_plan(shape(), uniform_types(TensorType::f16), d, request), nullptr)});
+  for (const mesh::Extent mesh : {mesh::Extent{700, 2}, mesh::Extent{2, 900}}) try {
+      f[fmt::format("{}x{}", mesh.w, mesh.h)] = "none";
+      const PlanRequest large{.context = 60, .prefill_mesh = mesh, .decode_mesh = mesh};
+      make_plan(shape(), uniform_types(TensorType::f16), d, large);
+      f[fmt::format("{}x{}", mesh.w, mesh.h)] = "one";
+    } catch (const Error&) {  // more than the device has
+    }
+  return f;
+}
+
+// Of a field, other values that a device may have: twice and half of it, or as near as its rules allow.
+std::vector<Device> changed(const Device& d, const std::string& field) {
+  std::vector<Device> out;
+  if (field == "free_colours") {
+    out.push_back(d);
+    out.back().free_colours.resize(d.free_colours.size() / 2);
+    return out;
+  }
+  if (field == "input_queue_wavelets" || field == "output_queue_wavelets") {
+    out.push_back(d);
+    (field == "input_queue_wavelets" ? out.back().input_queue_wavelets : out.back().output_queue_wavelets) = {1};
+    return out;
+  }
+  for (const double factor : {0.5, 2.0}) {
+    Device other = d;
+    try {
+      set_device_field(other, field, device_field(d, field) * factor, "test");
+    } catch (const Error&) {
+      continue;  // half of 1, or twice a limit
+    }
+    out.push_back(std::move(other));
+  }
+  return out;
+}
+
+TEST(DeviceConstants, EachChangesAFigureOrIsToldUnused) {
+  const Device d = load_device("wse2");
+  const std::map<std::string, std::string> before = figures(d);
+  int unused = 0;
+  // The slower of links and ramps binds, so that each of them is slowed down from a device where both are fast.
+  Device fast = d;
+  fast.wavelets_per_cycle_per_link = fast.wavelets_per_cycle_per_ramp = 2;
+  const std::map<std::string, std::string> fast_before = figures(fast);
+  for (const DeviceRow& row : device_rows(d)) {
+    const bool bandwidth = row.name.starts_with("wavelets_per_cycle");
+    const std::vector<Device> others = changed(bandwidth ? fast : d, row.name);
+    ASSERT_FALSE(others.empty()) << row.name;
+    bool changes = false;
+    for (const Device& other : others) changes = changes || figures(other) != (bandwidth ? fast_before : before);
+    EXPECT_EQ(changes, row.used) << row.name;
+    unused += row.used ? 0 : 1;
+  }
+  EXPECT_GT(unused, 0);
+}
+
+TEST(DeviceConstants, NoPlanTakesLessThanItsFloor) {
+  const Device d = load_device("wse2");
+  std::vector<Device> devices = {d, load_device("wse3")};
+  for (const DeviceRow& row : device_rows(d))
+    for (Device& other : changed(d, row.name)) devices.push_back(std::move(other));
+  for (const int64_t bytes : {1, 2, 3, 7}) {  // far below what SIMD asks for
+    devices.push_back(d);
+    devices.back().sram_read_bytes_per_cycle = bytes;
+  }
+  for (const Device& other : devices)
+    for (const Numerics numerics : {Numerics::mixed, Numerics::fp16, Numerics::fp32}) {
+      const PlanTime t = time_of(other, numerics);
+      EXPECT_LE(t.floor.cycles(), t.chip.decode.cycles) << &other - devices.data();
+    }
+}
+
+TEST(DeviceConstants, DevicesTellWhatIsUnused) {
+  const Device d = load_device("wse2");
+  const nlohmann::json rows = nlohmann::json::parse(device_json(d)).at("rows");
+  const std::string text = device_text(d);
+  for (const auto& row : rows) {
+    const std::string name = row.at("name");
+    const size_t at = text.find("\n" + name + " ");
+    ASSERT_NE(at, std::string::npos) << name;
+    const std::string line = text.substr(at + 1, text.find('\n', at + 1) - at - 1);
+    EXPECT_EQ(line.find("[not used by time()]") == std::string::npos, row.at("used").get<bool>()) << line;
+  }
+}
+
+}  // namespace
+}  // namespace wafer
