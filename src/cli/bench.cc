@@ -63,6 +63,9 @@ void bench_decode_command(const BenchArguments& a) {
   const BenchSetup setup = bench_setup(shape.config, shape.types, device, request, "decode", goal_of(a.plan));
   warn_unless_it_fits(setup.plan);
   BenchReport report = bench_decode(setup);
+  report.placement.advice =
+      advise(shape.config, shape.types, device, request, setup.plan.plan,
+             {.steps = 1, .first = request.context - 1, .cycles = static_cast<double>(report.whole.cycles)}, goal_of(a.plan));
   print(a, report, start);
 }
 
@@ -76,6 +79,8 @@ void bench_prefill_command(const BenchArguments& a) {
   const BenchSetup setup = bench_setup(shape.config, shape.types, device, request, "prefill", goal_of(a.plan));
   warn_unless_it_fits(setup.plan);
   BenchReport report = bench_prefill(setup, request.max_prompt);
+  report.placement.advice = advise(shape.config, shape.types, device, request, setup.plan.plan,
+                                   {.prompt = request.max_prompt, .cycles = static_cast<double>(report.whole.cycles)}, goal_of(a.plan));
   print(a, report, start);
 }
 
@@ -93,6 +98,8 @@ void bench_e2e_command(const BenchArguments& a) {
   const BenchSetup setup = bench_setup(shape.config, shape.types, device, request, "", goal_of(a.plan));
   warn_unless_it_fits(setup.plan);
   RequestReport report = bench_request(setup, input, output);
+  const Comparison by{.prompt = input, .steps = output - 1, .first = input, .cycles = static_cast<double>(cycles(report))};
+  report.placement.advice = advise(shape.config, shape.types, device, request, setup.plan.plan, by, goal_of(a.plan));
   print(a, report, start);
 }
 

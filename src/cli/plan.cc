@@ -19,6 +19,8 @@ namespace {
 
 constexpr int64_t kDefaultContext = 4096;  // documented in --help
 
+constexpr int64_t kAdvised = 128;  // tokens of the request by which a faster plan is looked for
+
 constexpr const char* kNoTime =
     "times of mixtures of experts are not modelled yet, nor their routes and code: the bytes are of all experts and the router";
 
@@ -64,6 +66,14 @@ void plan_command(const PlanCommandArguments& a) {
         if (part == 1) report.roles = roles::roles(lowered->program());
       }
     });
+  }
+  if (report.time) {
+    const ChipTime& chip = report.time->chip;
+    const Comparison by{.prompt = chip.request.prompt,
+                        .steps = chip.request.decode_steps,
+                        .first = first_position(chip.request),
+                        .cycles = cycles_of(chip)};
+    report.placement.advice = advise(shape.config, shape.types, device, request, result.plan, by, goal);
   }
   report.all_roles = a.roles;
   if (!result.fits) report.remedies = remedies(shape.config, shape.types, device, request);

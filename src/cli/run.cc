@@ -192,21 +192,25 @@ void run_command(const RunArguments& a) {
                                   .head_rows = a.all_logits ? prompt_length : 1,
                                   .token_by_token = a.token_by_token,
                                   .decode_steps = result.decode_steps});
-  const RunReport report{.text = out.text,
-                         .prompt_tokens = result.prompt,
-                         .tokens = result.tokens,
-                         .stopped = result.stopped,
-                         .placement = placement_report(config, session.device, session.plan, &program),
-                         .chip = std::move(chip),
-                         .prefill_chunks = result.prefill_chunks,
-                         .decode_steps = result.decode_steps,
-                         .overflows = result.overflows,
-                         .isa = isa_name(isa),
-                         .threads = thread_count(),
-                         .seconds = seconds,
-                         .prefill_seconds = result.prefill_seconds,
-                         .decode_seconds = result.decode_seconds,
-                         .report_seconds = seconds_since(report_start)};
+  RunReport report{.text = out.text,
+                   .prompt_tokens = result.prompt,
+                   .tokens = result.tokens,
+                   .stopped = result.stopped,
+                   .placement = placement_report(config, session.device, session.plan, &program),
+                   .chip = std::move(chip),
+                   .prefill_chunks = result.prefill_chunks,
+                   .decode_steps = result.decode_steps,
+                   .overflows = result.overflows,
+                   .isa = isa_name(isa),
+                   .threads = thread_count(),
+                   .seconds = seconds,
+                   .prefill_seconds = result.prefill_seconds,
+                   .decode_seconds = result.decode_seconds};
+  if (!a.token_by_token) {
+    const Comparison by{.prompt = prompt_length, .steps = result.decode_steps, .first = prompt_length, .cycles = cycles_of(report.chip)};
+    report.placement.advice = advise(config, types_of(session.model), session.device, options.plan, session.plan.plan, by, options.goal);
+  }
+  report.report_seconds = seconds_since(report_start);
   working.reset();
   if (a.plan.json)
     write_out(run_json(report) + "\n");

@@ -201,6 +201,7 @@ std::string bench_json(const BenchReport& r) {
   json["memory"] = memory_json(r.placement);
   json["colours_max"] = colours_max(r.placement);
   json["timing_seconds"] = r.timing_seconds;
+  add_advice(json, r.placement.advice);
   json["host_seconds"] = r.host_seconds;
   return json_line(json);
 }
@@ -245,6 +246,7 @@ std::string bench_json(const RequestReport& r) {
   json["decode"] = part_json(r.decode, r.output - 1, d);
   json["memory"] = memory_json(r.placement);
   json["colours_max"] = colours_max(r.placement);
+  add_advice(json, r.placement.advice);
   json["host_seconds"] = r.host_seconds;
   return json_line(json);
 }

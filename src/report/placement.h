@@ -11,6 +11,7 @@
 #include "mesh/program.h"
 #include "model/config.h"
 #include "plan/planner.h"
+#include "report/advice.h"
 
 namespace wafer {
 
@@ -34,6 +35,7 @@ struct PlacementReport {
   std::optional<WholeBytes> whole;  // where no regions hold the model
   std::vector<PartReport> parts;    // in the order of an inference; empty where there is no placement to report
   bool routed = false;              // its steps and routes are known, so its colours; false: it is placed and no more
+  Advice advice = {.faster = {}, .not_looked_for = "nothing is timed"};
   std::vector<std::string> faults;  // rules broken beside the bytes of a core, as verify() says them
 };
 

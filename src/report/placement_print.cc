@@ -136,6 +136,7 @@ std::string placement_text(const PlacementReport& r) {
     rows.push_back({"decode", phase_text(decode)});
   }
   rows.push_back({"fits", fits_text(r)});
+  for (const Row& row : advice_rows(r.advice)) rows.push_back(row);
   for (const std::string& fault : r.faults) rows.push_back({"fault", fault});
   std::string text = table(rows, "ll");
   if (r.parts.empty()) return text;

@@ -5,7 +5,6 @@
 #include <cmath>
 #include <map>
 #include <optional>
-#include <set>
 #include <span>
 #include <tuple>
 
@@ -13,6 +12,7 @@
 #include "base/parallel.h"
 #include "lower/lower.h"
 #include "mesh/verify.h"
+#include "search/candidates.h"
 #include "search/estimate.h"
 #include "time/request.h"
 
@@ -51,7 +51,8 @@ struct Search {
 
   Extent device_mesh() const { return limits_of(device).mesh; }
   double room() const { return static_cast<double>(data_bytes_per_core(device)); }
-  int64_t middle() const { return out.prompt + out.generated / 2; }
+  std::optional<int64_t> position{};  // of the token that is timed; none: the middle of those generated
+  int64_t middle() const { return position.value_or(out.prompt + out.generated / 2); }
 
   // ---- candidates ------------------------------------------------------------------------------------------------------------------
 
@@ -67,29 +68,7 @@ struct Search {
     return head <= room() && regions >= 1 && regions + 1 <= static_cast<double>(slots) ? std::llround(regions) : 0;
   }
 
-  // Squares at whose sides the widest share of the model's width or of its ffn drops by one, some between the smallest that may hold the
-  // whole and the largest, rectangles of five shapes with sides a tenth apart, and those that tile the device.
-  std::vector<Extent> meshes() const {
-    std::set<std::pair<int, int>> seen;
-    std::vector<Extent> list;
-    const auto add = [&](double w, double h) {
-      const Extent e{static_cast<int>(std::lround(w)), static_cast<int>(std::lround(h))};
-      if (e.w < 1 || e.h < 1 || e.w > device_mesh().w || e.h > device_mesh().h) return;
-      if (seen.insert({e.w, e.h}).second) list.push_back(e);
-    };
-    for (const int64_t n : {config.dim, config.ffn})
-      for (int64_t share = 1; share <= 64; share++) {
-        const double side = std::ceil(static_cast<double>(n) / static_cast<double>(share));
-        add(side, side);
-      }
-    const double largest = std::min(device_mesh().w, device_mesh().h), least = std::min(largest, std::sqrt(whole_bytes / room()));
-    for (int i = 0; i <= 8; i++) add(least + (largest - least) * i / 8, least + (largest - least) * i / 8);
-    for (double side = 4; side <= std::max(device_mesh().w, device_mesh().h); side *= 1.1)
-      for (const double shape : {0.5, 0.75, 1.0, 1.33, 2.0}) add(side * std::sqrt(shape), side / std::sqrt(shape));
-    for (int columns = 1; columns <= 8; columns++)
-      for (int rows = 1; rows <= 8; rows++) add(device_mesh().w / columns, device_mesh().h / rows);
-    return list;
-  }
+  std::vector<Extent> meshes() const { return candidate_meshes(config, device_mesh(), std::sqrt(whole_bytes / room())); }
 
   // What the goal counts of one phase, by the formulas.
   double cost(const StageEstimate& s, int64_t count) const {
@@ -168,10 +147,10 @@ struct Search {
   const std::optional<Timed>& at(Part part, Extent e) const { return known.at({part, e.w, e.h}); }
 
   // The first of the ranked ones that fit, by the formulas for the chunk that they turned out to have.
-  std::vector<Timed> fitting(Part part, size_t most) {
+  std::vector<Timed> fitting(Part part, size_t most, size_t trials = kTrials) {
     std::vector<Timed> list;
     std::vector<Ranked> all = ranked(part == Part::prefill, part == Part::decode);
-    all.resize(std::min(all.size(), kTrials));
+    all.resize(std::min(all.size(), trials));
     for (size_t from = 0; from < all.size() && list.size() < 2 * most; from += kBatch) {
       const auto batch = std::span(all).subspan(from, std::min(kBatch, all.size() - from));
       place_all(part, batch);
@@ -327,9 +306,7 @@ struct Search {
     return fullest(phase_bytes(p.program, device.code_and_system_bytes, p.transition_phase)).fullest.total() <= device.sram_bytes_per_core;
   }
 
-  void run() {
-    PlanResult rule_plan = make_plan(config, types, device, request);  // checks the request
-    const bool by_rule_fits = rule_plan.fits;
+  void count_bytes() {
     // All weights on one core: their bytes as they lie in SRAM.
     Plan least = empty_plan(request);
     least.decode.regions = {{.rect = {0, 0, 1, 1}, .first_layer = 0, .layers = static_cast<int>(config.layers), .head = true}};
@@ -339,7 +316,12 @@ struct Search {
     whole_bytes = static_cast<double>(all.total());
     weight_bytes = static_cast<double>(all.by_kind[static_cast<size_t>(BufferKind::weights)]) /
                    (static_cast<double>(config.layers) * held.layer + held.head);
+  }
 
+  void run() {
+    PlanResult rule_plan = make_plan(config, types, device, request);  // checks the request
+    const bool by_rule_fits = rule_plan.fits;
+    count_bytes();
     out.decode = fitting(Part::decode, kTimedDecode);
     out.prefill = fitting(Part::prefill, kTimedPrefill);
     add_shared(kTimedShared);
@@ -411,7 +393,87 @@ struct Search {
   }
 };
 
+// ---- beside a plan that was not searched --------------------------------------------------------------------------------------------
+
+// By how much the formulas must promise more than kFaster asks, that it is worth the time to look: they are off by up to a fifth.
+constexpr double kWorthTiming = 1.15;
+constexpr size_t kLooked = 3, kLookedTrials = 12;  // meshes of each phase
+
+struct Look {
+  Search search;
+  Comparison by;
+
+  bool both() const { return by.prompt > 0 && by.steps > 0; }
+
+  // A phase's candidates, the plan's own first.
+  std::vector<Timed> candidates(Part part, const Plan& plan, bool counts) {
+    Timed own = Search::phase_of(plan, part);
+    own.by_rule = true;
+    own.estimate = rounded(search.cost(part, own.mesh, own.chunk, layer_regions(own.plan)));
+    std::vector<Timed> list = {own};
+    if (!counts) return list;
+    for (const Timed& t : search.fitting(part, kLooked, kLookedTrials))
+      if (!(t.mesh == own.mesh && t.chunk == own.chunk)) list.push_back(t);
+    return list;
+  }
+
+  double estimate(const Timed& prefill, const Timed& decode) const {
+    return (by.prompt > 0 ? static_cast<double>(prefill.estimate) : 0) +
+           static_cast<double>(by.steps) * static_cast<double>(decode.estimate);
+  }
+
+  // The pair that the formulas put first among those that are legal as a whole; the plan itself where none is before it.
+  std::pair<Timed, Timed> best(const std::vector<Timed>& prefills, const std::vector<Timed>& decodes) {
+    std::pair<Timed, Timed> found{prefills.front(), decodes.front()};
+    double least = estimate(found.first, found.second);
+    for (const Timed& p : prefills)
+      for (const Timed& d : decodes) {
+        if (estimate(p, d) >= least || (both() && !search.transition_fits(search.joined(p, d)))) continue;
+        found = {p, d};
+        least = estimate(p, d);
+      }
+    return found;
+  }
+
+  std::optional<FasterPlan> run(const Plan& plan) {
+    search.count_bytes();
+    const std::vector<Timed> prefills = candidates(Part::prefill, plan, by.prompt > 0),
+                             decodes = candidates(Part::decode, plan, by.steps > 0);
+    const auto [prefill, decode] = best(prefills, decodes);
+    if (estimate(prefills.front(), decodes.front()) < kWorthTiming * estimate(prefill, decode)) return std::nullopt;
+    const Timed &first = by.prompt > 0 ? prefill : decode, &second = by.steps > 0 ? decode : prefill;  // a program needs both phases
+    const Lowered lowered = lower(search.config, search.types, search.joined(first, second), search.device_mesh());
+    if (!search.legal(lowered)) return std::nullopt;
+    const time::RequestTimer timer = search.timer_of(lowered);
+    FasterPlan out{.by = by, .chunk = prefill.chunk};
+    if (by.prompt > 0) {
+      out.prefill_mesh = prefill.mesh;
+      out.prefill_cycles = cycles_of(timer.prefill(by.prompt));
+    }
+    if (by.steps > 0) {
+      out.decode_mesh = decode.mesh;
+      out.decode_cycles = cycles_of(timer.decode(by.first, by.steps));
+    }
+    const int64_t transition = both() ? cycles_of(timer.transition(by.prompt)) : 0;
+    out.speedup = by.cycles / static_cast<double>(out.prefill_cycles + transition + out.decode_cycles);
+    return out.speedup >= kFaster ? std::optional(out) : std::nullopt;
+  }
+};
+
 }  // namespace
+
+std::optional<FasterPlan> faster_plan(const ModelConfig& config, const WeightTypes& types, const Device& device, const PlanRequest& request,
+                                      const Plan& plan, const Comparison& by) {
+  refuse_experts(config);
+  CHECK(!request.prefill_mesh && !request.decode_mesh && (by.prompt > 0 || by.steps > 0), "nothing to look for");
+  Look look{.search = {.config = config, .types = types, .device = device, .request = request, .goal = Goal::latency}, .by = by};
+  Search& s = look.search;
+  if (s.request.max_prompt == 0) s.request.max_prompt = s.request.context;
+  s.out.prompt = std::max<int64_t>(1, by.prompt);
+  s.out.generated = by.steps;
+  s.position = by.first + by.steps / 2;
+  return look.run(plan);
+}
 
 const char* name(Goal g) { return g == Goal::latency ? "latency" : "throughput"; }
 

@@ -56,4 +56,44 @@ struct SearchResult {
 // Requires: the request has no meshes. Throws what make_plan() throws; where nothing fits the result's plan is make_plan()'s.
 SearchResult search_plan(const ModelConfig& config, const WeightTypes& types, const Device& device, const PlanRequest& request, Goal goal);
 
+// ---- beside a plan that was not searched --------------------------------------------------------------------------------------------
+
+// A part of an inference that plans are compared by, and how long the plan at hand takes for it.
+struct Comparison {
+  int64_t prompt = 0;  // tokens; 0: decode alone
+  int64_t steps = 0;   // of decode, at positions first, first + 1, ...; 0: prefill alone. With both the transition counts too
+  int64_t first = 0;
+  double cycles = 0;  // as time::RequestTimer has them
+};
+
+// Of the meshes and chunks that the closed formulas put first, the one that was timed, as the plan at hand was.
+struct FasterPlan {
+  Comparison by;
+  mesh::Extent prefill_mesh, decode_mesh;  // of each region; 0 x 0 where the phase does not count
+  int64_t chunk = 0;
+  int64_t prefill_cycles = 0;  // of the prompt
+  int64_t decode_cycles = 0;   // of all steps
+  double speedup = 1;          // cycles of the plan at hand over its own
+};
+
+inline constexpr double kFaster = 1.2;  // a speedup from which on a plan is worth a line
+
+// The plan of the search's first choices, where it is kFaster times faster; none where the formulas know none that comes near or timing it
+// says otherwise. A quick look: not all that search_plan() would try. Requires: the request has no meshes; `plan` is placed by its rule.
+std::optional<FasterPlan> faster_plan(const ModelConfig& config, const WeightTypes& types, const Device& device, const PlanRequest& request,
+                                      const Plan& plan, const Comparison& by);
+
+// A prefill in chunks so short that longer ones on the same mesh would be much faster, by the closed formulas.
+struct SlowChunk {
+  int64_t chunk = 0, longer = 0;
+  bool longer_fits = false;  // on the same mesh
+  double times = 1;          // cycles a token with `chunk` over those with `longer`
+};
+
+inline constexpr double kMuchSlower = 3;  // times from which on it is worth a line
+
+// Requires: the plan has regions of prefill.
+std::optional<SlowChunk> slow_chunk(const ModelConfig& config, const WeightTypes& types, const Device& device, const PlanRequest& request,
+                                    const Plan& plan);
+
 }  // namespace wafer
