@@ -10,8 +10,10 @@
 #include "base/error.h"
 #include "lower/lower.h"
 #include "mesh/verify.h"
+#include "paper/capacity.h"
 #include "paper/gemv_report.h"
 #include "paper/published_time.h"
+#include "paper/tables.h"
 #include "plan/planner.h"
 #include "report/device_report.h"
 #include "report/kernel_report.h"
@@ -73,6 +75,11 @@ std::map<std::string, std::string> figures(const Device& d) {
       .layers = 1, .dim = 720, .heads = 6, .kv_heads = 2, .head_dim = 120, .ffn = 1440, .vocab = 10, .context = 512};
   if (d.mesh_width >= 360 && d.mesh_height >= 360)
     add("published decode", static_cast<double>(published_decode_layer(published, 360, 400, d).cycles));
+  // What stands beside it.
+  add("paper's capacity", static_cast<double>(paper_capacity(published, d, 1000, 10).shift));
+  int64_t rows = 0;
+  for (const PaperRow& row : paper_tables(d, {"6"}, [](const std::string&, double) {}).rows) rows += row.paper ? 1 : 0;
+  add("rows of the paper", static_cast<double>(rows));
   // What the planner makes of it: bytes, colours, what fits.
   const PlanRequest request{.context = 60, .prefill_mesh = mesh::Extent{6, 5}, .decode_mesh = mesh::Extent{5, 7}};
   f["plan"] =
@@ -98,6 +105,14 @@ std::vector<Device> changed(const Device& d, const std::string& field) {
   if (field == "input_queue_wavelets" || field == "output_queue_wavelets") {
     out.push_back(d);
     (field == "input_queue_wavelets" ? out.back().input_queue_wavelets : out.back().output_queue_wavelets) = {1};
+    return out;
+  }
+  if (field == "published_kernels" || field == "measured_rows") {
+    out.push_back(d);
+    (field == "published_kernels" ? out.back().published_kernels : out.back().measured_rows) = field == "measured_rows" ? "none"
+                                                                                               : d.published_kernels == "fixed-routes"
+                                                                                                   ? "rewritten-routes"
+                                                                                                   : "fixed-routes";
     return out;
   }
   for (const double factor : {0.5, 2.0}) {
