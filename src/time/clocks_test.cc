@@ -277,6 +277,27 @@ TEST(WideClocks, VectorsOfAModelOnOneCore) {
   EXPECT_EQ(sum, r.cycles);
 }
 
+// Regions that wait for each other, of which one gives up in the middle.
+TEST(WideClocks, RegionsThatWaitForEachOther) {
+  const Device d = load_device("wse2");
+  ModelConfig c = load_shape(WAFER_SOURCE_DIR "/models/llama3-8b.toml");
+  c.layers = 2;
+  const int64_t tokens = 8192;
+  Plan plan{.numerics = Numerics::mixed, .context = tokens, .chunk = tokens, .max_prompt = tokens};
+  for (int x = 0; x < 3; x++)
+    plan.prefill.regions.push_back({.rect = {2 * x, 0, 2, 2}, .first_layer = std::min(x, 2), .layers = x < 2 ? 1 : 0, .head = x == 2});
+  plan.decode.regions = plan.prefill.regions;
+  const Lowered l = lower(c, uniform_types(TensorType::f16), plan, {750, 994});
+  const auto cycles = [&](const TimeOptions& o) {
+    return time_entry(l.program(), d, "prefill", {.cached = 0, .rows = tokens, .chunk = tokens}, o).cycles;
+  };
+  const int64_t both = cycles({});
+  EXPECT_EQ(both, cycles({.wide = true}));
+  const double adds = 2.0 * static_cast<double>(tokens) * static_cast<double>(c.dim) *
+                      static_cast<double>(2 * c.dim + 2 * c.kv_heads * c.head_dim + 3 * c.ffn);
+  EXPECT_GT(static_cast<double>(both), adds / (4 * multiply_adds_per_cycle(d, Numerics::mixed)));
+}
+
 TEST(WideClocks, BeyondAllMeasureIsBadInput) {
   const Device d = load_device("wse2");
   const int64_t huge = int64_t{1} << 31;
