@@ -122,7 +122,6 @@ constexpr std::string_view kNotUsed[] = {
     "router_queue_wavelets",
     "input_queue_wavelets",
     "output_queue_wavelets",
-    "background_operations_per_core",
     "add_mixed_elements_per_cycle",
     "convert_f16_to_f32_elements_per_cycle",
     "convert_f32_to_f16_elements_per_cycle",

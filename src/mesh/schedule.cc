@@ -27,7 +27,7 @@ bool ready(const Step& step, const std::map<MoveId, int64_t>& sent) {
 
 }  // namespace
 
-void run_lists(const Entry& entry, const std::map<MoveId, int64_t>& sent, const std::function<void(size_t list, const Step& step)>& run) {
+void run_lists(const Entry& entry, const std::map<MoveId, int64_t>& sent, const std::function<bool(size_t list, const Step& step)>& run) {
   std::vector<size_t> at(entry.lists.size(), 0);
   for (bool progress = true; progress;) {
     progress = false;
@@ -35,7 +35,7 @@ void run_lists(const Entry& entry, const std::map<MoveId, int64_t>& sent, const 
       while (at[l] < entry.lists[l].steps.size()) {
         const Step& next = entry.lists[l].steps[at[l]];
         if (!ready(next, sent)) break;
-        run(l, next);
+        if (!run(l, next)) return;
         at[l]++;
         progress = true;
       }

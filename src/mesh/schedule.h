@@ -10,7 +10,7 @@ namespace wafer::mesh {
 
 // Calls run(list, step) for every top-level step of every list, each list in its own order. A step is due when all that it receives has
 // been sent: `sent` counts the sends not yet received of each move, and run() keeps it up to date. CHECKs that all lists come to an end,
-// which verify() has shown.
-void run_lists(const Entry& entry, const std::map<MoveId, int64_t>& sent, const std::function<void(size_t list, const Step& step)>& run);
+// which verify() has shown, unless run() returns false, which ends it all.
+void run_lists(const Entry& entry, const std::map<MoveId, int64_t>& sent, const std::function<bool(size_t list, const Step& step)>& run);
 
 }  // namespace wafer::mesh

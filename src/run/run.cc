@@ -189,7 +189,10 @@ void run(Machine& m, const std::string& entry_name, const Params& params, std::s
   const Entry& e = entry(m.program(), entry_name);
   CHECK(params.cached + params.rows <= m.capacity, "positions {} + {} of {}", params.cached, params.rows, m.capacity);
   const Scope scope{.params = params, .tokens = tokens};
-  run_lists(e, m.sent, [&](size_t, const Step& step) { run_step(m, step, scope); });
+  run_lists(e, m.sent, [&](size_t, const Step& step) {
+    run_step(m, step, scope);
+    return true;
+  });
 }
 
 void set_layer_progress(Machine& m, std::function<void(double)> progress) { m.layer_progress = std::move(progress); }

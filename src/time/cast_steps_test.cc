@@ -126,6 +126,7 @@ Device fabric_only() {
   d.background_wavelet_cycles = 0;
   d.map_iteration_cycles = 0;
   d.fmac_f16_elements_per_cycle = 1 << 20;
+  d.sram_read_bytes_per_cycle = 1 << 23;
   return d;
 }
 

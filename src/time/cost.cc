@@ -71,7 +71,8 @@ int64_t issue_cycles(const Device& d, const mesh::BeforeOperation& b) {
 int64_t stream_issue_cycles(const Device& d) { return d.stream_op_overhead_cycles + d.descriptor_load_cycles + d.descriptor_edit_cycles; }
 
 int64_t vector_cycles(const Device& d, VectorRate rate, int64_t n) {
-  return std::max(ceil_div(n, rate.simd), ceil_div(checked_mul(n, rate.bytes), d.sram_read_bytes_per_cycle));
+  const int64_t read = d.sram_read_bytes_per_cycle, whole = n / read, rest = n % read;  // n * bytes might be more than 63 bits
+  return std::max(ceil_div(n, rate.simd), checked_add(checked_mul(whole, rate.bytes), ceil_div(rest * rate.bytes, read)));
 }
 
 VectorRate fmac_rate(const Device& d, Numerics n) {

@@ -10,7 +10,7 @@ namespace wafer::time {
 namespace {
 
 using mesh::LocalOp;
-using Wide = __int128;
+__extension__ using Wide = __int128;
 
 Wide up(Wide a, Wide b) { return (a + b - 1) / b; }
 
@@ -70,7 +70,6 @@ TEST(Cost, SumsAndCountsBeyond63BitsAreRefused) {
   const Device d = load_device("wse2");
   const int64_t huge = int64_t{1} << 62;
   EXPECT_THROW(wavelets(d, mesh::Dtype::f32, huge), Error);
-  EXPECT_THROW(tile_rate(d, Numerics::fp32, huge), Error);
   const Actions a{.stream_ops = huge}, b{.scalar_calls = huge};
   EXPECT_EQ((a + b).stream_ops, huge);
   EXPECT_THROW(a + a, Error);

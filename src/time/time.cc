@@ -530,11 +530,11 @@ struct Timer {
       of(list.region).t.assign(static_cast<size_t>(of(list.region).w) * static_cast<size_t>(of(list.region).h), 0);
     // Regions wait for each other: what one of them idles is not a step's. The cycles of the steps of the list that ends last, and of those
     // it waited for, add up to the whole.
-    run_lists(entry, sent, [&](size_t l, const Step& st) { steps_of_list(st, entry.lists[l].region, params); });
+    run_lists(entry, sent, [&](size_t l, const Step& st) {
+      step(st, entry.lists[l].region, {.params = params});
+      return !too_wide;
+    });
     ledger.report.cycles = static_cast<int64_t>(latest);
-  }
-  void steps_of_list(const Step& st, RegionId region, const Params& params) {
-    if (!too_wide) step(st, region, {.params = params});
   }
 };
 
