@@ -137,17 +137,35 @@ TEST_F(CliBadInput, LogitsFiles) {
 }
 
 TEST_F(CliBadInput, CommandLines) {
-  expect_refused({}, "run, plan, bench, inspect, devices or tokenize");
-  expect_refused({"walk"}, "\"walk\"");
-  expect_refused({"--version"}, "--version");
-  expect_refused({"run"}, "--model is required");
-  expect_refused({"run", "-m", model, "-p"}, "--prompt");
-  expect_refused({"run", "-m", model, "-p", "a", "--speed", "9"}, "--speed");
-  expect_refused({"run", "-m", model, "-p", "a", "-p", "b"}, "--prompt");
-  expect_refused({"run", "-m", model, "-p", "a", "stray\nword"}, "stray\\nword");
+  expect_refused({}, "command line: found no command, expected one of the commands run, plan, bench, inspect, devices, tokenize;");
+  expect_refused({"walk"}, "found \"walk\", expected one of the commands");
+  expect_refused({"paln"}, "use plan");
+  expect_refused({"--version"}, "the unknown option \"--version\"");
+  expect_refused({"bench"}, "bench: found no command, expected one of the commands decode, prefill");
+  expect_refused({"bench", "decod"}, "found \"decod\", expected one of the commands decode, prefill, e2e");
+  expect_refused({"run"}, "run: found no -m, --model, expected FILE: the checkpoint");
+  expect_refused({"inspect"}, "inspect: found no MODEL");
+  expect_refused({"bench", "gemm", "--m", "8"}, "bench gemm: found no --k");
+  expect_refused({"run", "-m", model, "-p"}, "-p, --prompt: found no value after it");
+  expect_refused({"run", "-m", model, "-p", "a", "--speed", "9"}, "the unknown option \"--speed\"");
+  for (const auto& [wrong, right] : {std::pair{"--temprature", "use --temperature"},
+                                     {"--temp", "use --temperature"},
+                                     {"--sed", "use --seed"},
+                                     {"--mesh8x8", "use --mesh"},
+                                     {"-model", "use --model"},
+                                     {"--tokns=3", "use --tokens"}})
+    expect_refused({"run", "-m", model, "-p", "a", wrong, "1"}, right);
+  expect_refused({"plan", "-m", model, "--xyzzy"}, "option of `waferllm plan`; see `waferllm plan --help`");  // nothing is near
+  expect_refused({"run", "-m", model, "-p", "a", "-p", "b"}, "-p, --prompt: found it twice, \"a\" and \"b\"");
+  expect_refused({"plan", "-m", model, "--mesh=8x8", "--mesh", "4x4"}, "--mesh: found it twice, \"8x8\" and \"4x4\"");
+  expect_refused({"inspect", model, "-m", model}, "MODEL: found it twice");
+  expect_refused({"run", "-m", model, "-p", "a", "stray\nword"}, "the word \"stray\\nword\"");
+  expect_refused({"inspect", "one", "two"}, "the word \"two\" beside \"one\"");
+  expect_refused({"plan", "-m", model, "plan"}, "the word \"plan\"");
+  expect_refused({"plan", "-m", model, "--json=maybe"}, "--json: found the value \"maybe\"");
+  expect_refused({"plan", "-m", model, "--mesh", "3\"4\\"}, R"(--mesh: found "3\"4\\")");  // quotes as they are read
   expect_refused({"plan", "-m", model, "--context", "0"}, "--context");
-  expect_refused({"plan", "-m", model, "--context", "129"}, "1 to 128");
-  expect_refused({"inspect"}, "--model is required");
+  expect_refused({"plan", "-m", model, "--context", "129"}, "1 to 128, the context of ");
   expect_refused({"devices", "wse9"}, "tiny, wse2");
 }
 
@@ -192,6 +210,11 @@ TEST_F(CliBadInput, BenchesOfOneKernel) {
   reduce("20", "9", {"--algorithm", "chain", "--groups", "3"}, "none with chain");
   reduce("20", "9", {"--algorithm", "ring", "--groups", "3"}, "none with ring");
   reduce("20", "9", {"--algorithm", "two-phase", "--groups", "3,4"}, "one number");
+  reduce("64", "9", {"--groups", "100000"}, "100000 groups of 64 cores, expected 1 to 64");
+  reduce("64", "9", {"--groups", "8,9"}, "9 groups of the 8 before");
+  reduce("64", "9", {"--groups", "0"}, "--groups");
+  reduce("64", "9", {"--algorithm", "two-phase"}, "found none, expected one number with two-phase");
+  reduce("64", "9", {"--algorithm", "two-phase", "--groups", "65"}, "1 to 64");
   reduce("20", "9", {"--groups", "3,,"}, "--groups");
   reduce("20", "9", {"--device", "wse9"}, "wse2");
   expect_refused({"bench", "gemv", "--k", "20", "--n", "9", "--mesh", "3"}, "--mesh");
@@ -205,6 +228,10 @@ TEST_F(CliBadInput, BenchesOfOneKernel) {
   gemv({"--allreduce", "ring", "--groups", "3"}, "none with ring");
   gemv({"--allreduce", "pipeline", "--groups", "3"}, "none with pipeline");
   gemv({"--allreduce", "two-phase", "--groups", "3,4"}, "one number");
+  gemv({"--groups", "31"}, "31 groups of 30 cores, expected 1 to 30");
+  gemv({"--groups", "5,5"}, "5 groups of the 5 before");
+  gemv({"--groups", "0"}, "--groups");
+  gemv({"--allreduce", "two-phase", "--groups", "31"}, "1 to 30");
   gemv({"--plan", "fast"}, "waferllm or published");
   gemv({"--plan", "published", "--allreduce", "ring"}, "--allreduce: found");
   gemv({"--plan", "published", "--numerics", "fp32"}, "--numerics: found");

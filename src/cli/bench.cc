@@ -11,6 +11,7 @@
 #include "cli/output.h"
 #include "cli/plan_request.h"
 #include "paper/kv_report.h"
+#include "plan/placement.h"
 #include "report/bench_report.h"
 
 namespace wafer::cli {
@@ -18,8 +19,18 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-int64_t positions_of(const char* option, const Given& given, const ModelConfig& config) {
-  return given ? integer_of(option, *given, 1, config.context) : std::min(config.context, kDefaultContext);
+int64_t positions_or_default(const char* option, const Given& given, const ModelConfig& config) {
+  return given ? positions_of(option, *given, config) : std::min(config.context, kDefaultContext);
+}
+
+// A request may be no longer than the model's context, as in `run`.
+void refuse_long(int64_t input, int64_t output, const ModelConfig& config) {
+  if (input + output <= config.context) return;
+  throw Error{{.where = "--input, --output",
+               .found = fmt::format("a prompt of {} and {} tokens to generate, {} in all", input, output, input + output),
+               .expected = fmt::format("at most {}, the context of {}", config.context, config.name),
+               .fix = config.context > input ? fmt::format("give --output {} or less, or a shorter prompt", config.context - input)
+                                             : fmt::format("give an --input of less than {}", config.context)}};
 }
 
 // Only one of --mesh, --decode-mesh (or --prefill-mesh) makes sense where one phase is timed: the other phase lies on the same mesh.
@@ -33,9 +44,24 @@ PlanRequest request_of_part(const BenchArguments& a, Part part) {
                  .found = wafer::quoted(*other),
                  .expected = decode ? "the mesh of decode" : "the mesh of prefill",
                  .fix = "use --mesh"}};
+  if (decode && a.plan.chunk)
+    throw Error{{.where = "--chunk",
+                 .found = wafer::quoted(*a.plan.chunk),
+                 .expected = "no --chunk, which cuts a prompt: here one token is timed",
+                 .fix = "leave it out, or use `waferllm bench prefill` or `e2e`"}};
   PlanRequest request = plan_request(a.plan);
   if (own) request.prefill_mesh = request.decode_mesh = decode ? request.decode_mesh : request.prefill_mesh;
   return request;
+}
+
+// Of a model that leaves no room for one position on regions of `mesh`: the fullest core of decode with a cache of one.
+std::string why_no_position(const Shape& shape, const Device& device, PlanRequest request, mesh::Extent mesh) {
+  request.context = request.max_prompt = request.chunk = 1;
+  request.prefill_mesh = request.decode_mesh = mesh;
+  PlanResult plan = make_plan(shape.config, shape.types, device, request);
+  if (plan.plan.decode.regions.empty()) return plan.reason;
+  judge_bytes(plan, place(shape.config, shape.types, plan.plan, limits_of(device).mesh).program, device, "decode");
+  return plan.reason;
 }
 
 void warn_unless_it_fits(const PlanResult& plan) {
@@ -59,7 +85,7 @@ void bench_decode_command(const BenchArguments& a) {
   PlanRequest request = request_of_part(a, Part::decode);
   const Device device = device_of(a.plan);
   const Shape shape = load_shape_or_model(a.plan.model);
-  request.context = positions_of("--context", a.context, shape.config);
+  request.context = positions_or_default("--context", a.context, shape.config);
   const BenchSetup setup = bench_setup(shape.config, shape.types, device, request, "decode", goal_of(a.plan));
   warn_unless_it_fits(setup.plan);
   BenchReport report = bench_decode(setup);
@@ -75,7 +101,7 @@ void bench_prefill_command(const BenchArguments& a) {
   PlanRequest request = request_of_part(a, Part::prefill);
   const Device device = device_of(a.plan);
   const Shape shape = load_shape_or_model(a.plan.model);
-  request.context = request.max_prompt = positions_of("--tokens", a.tokens, shape.config);
+  request.context = request.max_prompt = positions_or_default("--tokens", a.tokens, shape.config);
   const BenchSetup setup = bench_setup(shape.config, shape.types, device, request, "prefill", goal_of(a.plan));
   warn_unless_it_fits(setup.plan);
   BenchReport report = bench_prefill(setup, request.max_prompt);
@@ -93,6 +119,7 @@ void bench_e2e_command(const BenchArguments& a) {
   const Shape shape = load_shape_or_model(a.plan.model);
   const int64_t input = integer_of("--input", a.input.value_or(""), 1, int64_t{1} << 31);
   const int64_t output = integer_of("--output", a.output.value_or(""), 1, int64_t{1} << 31);
+  refuse_long(input, output, shape.config);
   request.context = input + output;
   request.max_prompt = input;
   const BenchSetup setup = bench_setup(shape.config, shape.types, device, request, "", goal_of(a.plan));
@@ -122,9 +149,7 @@ void bench_kv_command(const BenchArguments& a) {
                   .numerics = request.numerics,
                   .capacity = capacity,
                   .paper = paper_capacity(shape.config, device, capacity.position_bytes, capacity.mesh.h)};
-  if (report.capacity.shift == 0)
-    write_err(
-        fmt::format("waferllm: warning: {} does not fit on regions of this size, even without a cache\n", escaped(shape.config.name)));
+  if (report.capacity.shift == 0) report.why_none = why_no_position(shape, device, request, report.capacity.mesh);
   print(a, report, start);
 }
 

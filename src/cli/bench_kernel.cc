@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "kernel_bench/gemm_program.h"
@@ -76,7 +77,7 @@ void bench_gemv_command(const KernelBenchArguments& a) {
   if (a.plan == "published") {
     if (a.allreduce != "ktree" || numerics != "fp16")
       throw Error{{.where = a.allreduce != "ktree" ? "--allreduce" : "--numerics",
-                   .found = a.allreduce != "ktree" ? a.allreduce : numerics,
+                   .found = wafer::quoted(a.allreduce != "ktree" ? a.allreduce : numerics),
                    .expected = "fp16 and ktree with --plan published, as that kernel has them",
                    .fix = "leave the option out, or --plan"}};
     if (groups.size() > 1 || (!groups.empty() && groups[0] > mesh.h))
@@ -95,7 +96,7 @@ void bench_gemv_command(const KernelBenchArguments& a) {
                      .broadcast = !a.no_broadcast},
                     d);
   } else {
-    throw Error{{.where = "--plan", .found = a.plan, .expected = "waferllm or published", .fix = "choose one of them"}};
+    throw Error{{.where = "--plan", .found = wafer::quoted(a.plan), .expected = "waferllm or published", .fix = "choose one of them"}};
   }
   r.settings = {{"plan", a.plan},
                 {"allreduce", a.allreduce},
@@ -111,7 +112,7 @@ void bench_gemv_command(const KernelBenchArguments& a) {
 void bench_reduce_command(const KernelBenchArguments& a) {
   const Device d = device_of(a);
   if (a.dtype != "f32" && a.dtype != "f16")
-    throw Error{{.where = "--dtype", .found = a.dtype, .expected = "f32 or f16", .fix = "choose one of them"}};
+    throw Error{{.where = "--dtype", .found = wafer::quoted(a.dtype), .expected = "f32 or f16", .fix = "choose one of them"}};
   const int most = std::max(limits_of(d).mesh.w, limits_of(d).mesh.h);
   const kernels::ReduceShape shape{.size = static_cast<int>(integer_of("--p", a.p, 1, most)),
                                    .words = integer_of("--words", a.words, 1, kMost),

@@ -26,7 +26,8 @@ struct RunArguments {
   PlanArguments plan;
   Given prompt, prompt_file, prompt_ids;
   std::string tokens = "128";
-  std::string temperature = "0", top_k = "0", top_p = "1", seed = "0";
+  std::string temperature = "0";
+  Given top_k, top_p, seed;
   Given logits;
   bool all_logits = false;
   bool token_by_token = false;

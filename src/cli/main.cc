@@ -1,5 +1,5 @@
-// waferllm: the command line. The only file that knows CLI11. Options are taken as text; the commands turn them into values, so that
-// every fault in one is told in the same words: what was found, what is taken, what to do.
+// waferllm: the command line. With parse_faults.cc the only file that knows CLI11. Options are taken as text; the commands turn them into
+// values, so that every fault in one is told in the same words: what was found, what is taken, what to do.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
@@ -13,12 +13,11 @@
 #include "base/printable.h"
 #include "cli/commands.h"
 #include "cli/output.h"
-#include "model/gguf.h"
+#include "cli/parse_faults.h"
 
 namespace wafer::cli {
 namespace {
 
-constexpr const char* kCommands = "run, plan, bench, inspect, devices or tokenize";
 constexpr int kDone = 0, kOurFault = 1, kBadInput = 2;
 
 CLI::Option* text_option(CLI::App* app, const std::string& names, std::string& target, const std::string& value, const std::string& help) {
@@ -39,7 +38,10 @@ constexpr const char* kBenchPlans =
     "how the work is laid out: waferllm (default), or published: the paper's measured kernels, one layer timed on\na square mesh that is "
     "given, in fp16; no memory is checked";
 
-void add_plan_options(CLI::App* app, PlanArguments& a, const char* plans = kPlans) {
+// Where nothing is timed, options that only cycles depend on are not offered.
+enum class Timed { yes, no };
+
+void add_plan_options(CLI::App* app, PlanArguments& a, const char* plans = kPlans, Timed timed = Timed::yes) {
   text_option(app, "--device", a.device, "NAME", "a device of `waferllm devices`, or the path of a device file (default: wse2)");
   text_option(app, "--plan", a.plan, "PLAN", plans);
   text_option(app, "--numerics", a.numerics, "KIND",
@@ -47,10 +49,13 @@ void add_plan_options(CLI::App* app, PlanArguments& a, const char* plans = kPlan
   text_option(app, "--mesh", a.mesh, "WxH",
               "cores of every region of both phases, such as 360x360 (default: the planner's choice).\nA mesh given here is used even "
               "where its cores are too full; a warning says by how much");
-  text_option(app, "--prefill-mesh", a.prefill_mesh, "WxH", "the same for prefill alone");
+  if (timed == Timed::yes) text_option(app, "--prefill-mesh", a.prefill_mesh, "WxH", "the same for prefill alone");
   text_option(app, "--decode-mesh", a.decode_mesh, "WxH", "the same for decode alone");
-  text_option(app, "--chunk", a.chunk, "TOKENS", "tokens of a prefill chunk (default: the whole prompt, or as many as fit)");
-  text_option(app, "--clock", a.clock, "HZ", "clock of the device, such as 1.1e9 (default: the device file's)");
+  if (timed == Timed::yes) {
+    text_option(app, "--chunk", a.chunk, "TOKENS",
+                "tokens of a prefill chunk; a prompt that is shorter is one chunk\n(default: the whole prompt, or as many as fit)");
+    text_option(app, "--clock", a.clock, "HZ", "clock of the device, such as 1.1e9 (default: the device file's)");
+  }
   text_option(app, "--code-bytes", a.code_bytes, "BYTES", "bytes of each core that code and system take (default: the device file's)");
   app->add_flag("--json", a.json, "one JSON object on stdout and nothing else");
 }
@@ -71,7 +76,7 @@ void add_run(CLI::App& app, RunArguments& a) {
   text_option(run, "-n,--tokens", a.tokens, "N", "tokens to generate at most (default: 128); 0: prefill alone");
   text_option(run, "--temperature", a.temperature, "T",
               "0: always the likeliest token, chosen on the mesh (default); above: drawn by the host");
-  text_option(run, "--top-k", a.top_k, "K", "draw among the K likeliest; 0: all (default)");
+  text_option(run, "--top-k", a.top_k, "K", "draw among the K likeliest; 0: all (default). Needs --temperature, as the next two");
   text_option(run, "--top-p", a.top_p, "P", "draw among the likeliest that reach probability P together; 1: all (default)");
   text_option(run, "--seed", a.seed, "S", "the same seed draws the same text (default: 0)");
   add_plan_options(run, a.plan);
@@ -107,20 +112,23 @@ void add_plan(CLI::App& app, PlanCommandArguments& a) {
       "A plan that does not fit is an answer: the exit status is 0 and the report says by how much.\n\n"
       "Examples:\n"
       "  waferllm plan -m models/llama3-8b.toml --device wse2 --context 4096\n"
-      "  waferllm plan -m models/llama3-8b.toml --prefill-mesh 660x660 --decode-mesh 360x360 --json | jq .regions\n"
+      "  waferllm plan -m models/tinyllama-1.1b.toml --prefill-mesh 400x400 --decode-mesh 300x300 --json | jq .regions\n"
       "  waferllm plan -m models/llama3-8b.toml --goal latency");
   plan->callback([&a] { plan_command(a); });
 }
 
 CLI::App* add_bench_of_model(CLI::App* bench, const std::string& name, const std::string& help, BenchArguments& a,
-                             void (*command)(const BenchArguments&), const char* plans = kBenchPlans) {
+                             void (*command)(const BenchArguments&), const char* plans = kBenchPlans, Timed timed = Timed::yes) {
   CLI::App* app = bench->add_subcommand(name, help);
   text_option(app, "-m,--model", a.plan.model, "FILE", "a checkpoint (GGUF) or a shape (TOML, as in models/)")->required();
-  add_plan_options(app, a.plan, plans);
-  text_option(app, "--engine", a.engine, "ENGINE", "time: the clocks of every core (default; the only one so far)");
-  text_option(app, "--groups", a.plan.groups, "G,..",
-              "groups of each level of decode's reduction trees (default: even ones of two levels;\nwith --plan published: one number, by "
-              "default the published one)");
+  add_plan_options(app, a.plan, plans, timed);
+  if (timed == Timed::yes) {
+    text_option(app, "--engine", a.engine, "ENGINE", "time: the clocks of every core (default; the only one so far)");
+    text_option(
+        app, "--groups", a.plan.groups, "G,..",
+        "groups of each level of the reduction trees along whole lines: decode's, and those of the LM head after\na prompt (default: "
+        "even ones of two levels; with --plan published: one number, by default the published one)");
+  }
   app->callback([&a, command] { command(a); });
   return app;
 }
@@ -181,7 +189,7 @@ void add_kernel_benches(CLI::App* bench, BenchCommands& b) {
               "and time stamps "
               "are counted too");
   text_option(reduce, "--groups", b.reduce.groups, "G,..",
-              "ktree: groups of each level (default: even ones of two levels); two-phase: cores of a group");
+              "ktree: groups of each level (default: even ones of two levels); two-phase: cores of a group, a number that must be given");
   reduce->add_flag("--broadcast", b.reduce.broadcast, "send the sum back to every core (ring: without, each keeps its part)");
 }
 
@@ -198,7 +206,7 @@ CLI::App* add_bench(CLI::App& app, BenchCommands& b) {
   text_option(e2e, "--input", b.e2e.input, "N", "tokens of the prompt")->required();
   text_option(e2e, "--output", b.e2e.output, "N", "tokens generated")->required();
   add_goal(e2e, b.e2e.plan);
-  add_bench_of_model(bench, "kv", "positions of KV cache that fit, by shift and by concat", b.kv, bench_kv_command, kPlans);
+  add_bench_of_model(bench, "kv", "positions of KV cache that fit, by shift and by concat", b.kv, bench_kv_command, kPlans, Timed::no);
   add_kernel_benches(bench, b);
   CLI::App* paper =
       add_bench_of_device(bench, "paper", "the tables of the WaferLLM paper, its numbers and ours", b.paper, bench_paper_command);
@@ -210,15 +218,16 @@ CLI::App* add_bench(CLI::App& app, BenchCommands& b) {
   bench->footer(
       "decode and prefill: cycles, seconds and steps are those of one layer, tokens/s of all layers; the whole with embedding, hand-overs\n"
       "and LM head beside it. Without a mesh the planner's is taken; a mesh given here is used even where its cores are too full.\n"
-      "--plan published times what the paper measured: its kernels on one layer, times the layers, without embedding and LM head.\n\n"
+      "--plan published times what the paper measured: its kernels on one layer, times the layers, without embedding and LM head; at any\n"
+      "length, past the model's context too, which the report tells.\n\n"
       "Examples:\n"
-      "  waferllm bench decode -m models/llama3-8b.toml --mesh 360x360 --context 4096\n"
-      "  waferllm bench prefill -m models/llama3-8b.toml --mesh 660x660 --tokens 4096 --json | jq .tokens_per_second\n"
+      "  waferllm bench decode -m models/llama3-8b.toml --mesh 330x330 --context 4096\n"
+      "  waferllm bench prefill -m models/llama3-8b.toml --mesh 718x718 --tokens 4096 --json | jq .tokens_per_second\n"
       "  waferllm bench e2e -m models/tinyllama-1.1b.toml --input 1024 --output 1024\n"
       "  waferllm bench decode -m models/llama3-8b.toml --plan published --mesh 420x420\n"
       "  waferllm bench e2e -m models/llama3-8b.toml --plan published --prefill-mesh 660x660 --decode-mesh 360x360 --input 2048 --output "
       "128\n"
-      "  waferllm bench kv -m models/llama3-8b.toml --mesh 360x360\n"
+      "  waferllm bench kv -m models/llama3-8b.toml --mesh 330x330\n"
       "  waferllm bench gemm --m 2048 --k 2048 --n 2048 --mesh 720x720\n"
       "  waferllm bench gemm --m 2048 --k 2048 --n 2048 --mesh 720x720 --algorithm cannon\n"
       "  waferllm bench gemv --k 16384 --n 16384 --mesh 600x600 --plan published\n"
@@ -280,14 +289,7 @@ int parse_and_run(int argc, char** argv) {
   } catch (const CLI::CallForHelp&) {
     write_out(app.help());
   } catch (const CLI::ParseError& e) {
-    const auto chosen = app.get_subcommands();
-    if (chosen.empty())
-      throw Error{{.where = "command line",
-                   .found = argc > 1 ? wafer::quoted(argv[1]) : "no command",
-                   .expected = kCommands,
-                   .fix = "see waferllm --help"}};
-    write_err(fmt::format("waferllm: {}; see waferllm {} --help\n", wafer::escaped(e.what()), chosen.front()->get_name()));
-    return kBadInput;
+    explain_fault(app, {argv + 1, argv + argc}, e.what());
   }
   return kDone;
 }

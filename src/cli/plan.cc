@@ -1,4 +1,6 @@
 // waferllm plan: where everything lies, what it costs, and why it does or does not fit. Needs no weights.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -38,14 +40,18 @@ void plan_command(const PlanCommandArguments& a) {
   PlanRequest request = plan_request(a.plan);
   const Device device = device_of(a.plan);
   const Shape shape = load_shape_or_model(a.plan.model);
-  request.context =
-      a.context ? integer_of("--context", *a.context, 1, shape.config.context) : std::min(shape.config.context, kDefaultContext);
+  request.context = a.context ? positions_of("--context", *a.context, shape.config) : std::min(shape.config.context, kDefaultContext);
 
   const std::optional<Goal> goal = goal_of(a.plan);
   std::optional<Working> working(std::in_place, goal ? "searching a plan" : "laying out the model");
   const std::optional<SearchResult> search =
       goal ? std::optional(search_plan(shape.config, shape.types, device, request, *goal)) : std::nullopt;
   const PlanResult result = search ? search->plan : make_plan(shape.config, shape.types, device, request);
+  if (a.roles && has_experts(shape.config))
+    throw Error{{.where = "--roles",
+                 .found = fmt::format("a mixture of {} experts", shape.config.experts),
+                 .expected = "a model whose steps are modelled, which those of mixtures are not yet",
+                 .fix = "leave the option out"}};
   const bool placed = !result.plan.prefill.regions.empty() && !result.plan.decode.regions.empty();
   const mesh::Extent wafer = limits_of(device).mesh;
   const bool experts = has_experts(shape.config);  // placed, not lowered

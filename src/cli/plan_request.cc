@@ -1,5 +1,7 @@
 #include "cli/plan_request.h"
 
+#include <fmt/format.h>
+
 #include "base/error.h"
 #include "base/printable.h"
 #include "model/gguf.h"
@@ -44,6 +46,16 @@ std::optional<Goal> goal_of(const PlanArguments& a) {
   if (*a.goal == "latency") return Goal::latency;
   if (*a.goal == "throughput") return Goal::throughput;
   throw Error{{.where = "--goal", .found = wafer::quoted(*a.goal), .expected = "latency or throughput", .fix = "correct the option"}};
+}
+
+int64_t positions_of(std::string_view option, std::string_view text, const ModelConfig& config) {
+  const int64_t n = integer_of(option, text, 1, int64_t{1} << 40);
+  if (n > config.context)
+    throw Error{{.where = std::string(option),
+                 .found = wafer::quoted(text),
+                 .expected = fmt::format("1 to {}, the context of {}", config.context, config.name),
+                 .fix = fmt::format("give {} or less", config.context)}};
+  return n;
 }
 
 Shape load_shape_or_model(const std::string& path) {

@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <optional>
+#include <string_view>
 
 #include "cli/commands.h"
 #include "plan/planner.h"
@@ -17,6 +18,9 @@ PlanRequest plan_request(const PlanArguments& arguments);
 
 // What --goal asks a search for; none without. Throws Error beside a mesh, with which there is nothing to search.
 std::optional<Goal> goal_of(const PlanArguments& arguments);
+
+// As many of a model's positions as an option says. Throws Error past the model's context.
+int64_t positions_of(std::string_view option, std::string_view text, const ModelConfig& config);
 
 // A model as far as plans depend on it: from a shape or from a checkpoint.
 struct Shape {

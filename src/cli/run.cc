@@ -36,6 +36,11 @@ void refuse_conflicts(const RunArguments& a) {
                  .fix = prompts == 0 ? "give -p \"Once upon a time\", or -p \"\" for none" : "leave the others out"}};
   if (a.all_logits && !a.logits)
     throw Error{{.where = "--all-logits", .found = "no --logits beside it", .expected = "--logits FILE, where they go", .fix = "add it"}};
+  if (a.token_by_token && (a.plan.prefill_mesh || a.plan.chunk))
+    throw Error{{.where = a.plan.prefill_mesh ? "--prefill-mesh" : "--chunk",
+                 .found = "--token-by-token beside it, so that the prompt goes through decode",
+                 .expected = "one of them",
+                 .fix = "leave one of them out"}};
 }
 
 constexpr size_t kMostPromptBytes = size_t{1} << 28;  // encode() takes no more
@@ -85,12 +90,33 @@ void refuse_long(int64_t prompt, int64_t tokens, int64_t context) {
 }
 
 SamplerOptions sampler_of(const RunArguments& a) {
-  const SamplerOptions options{.temperature = real_of("--temperature", a.temperature),
-                               .top_k = integer_of("--top-k", a.top_k, 0, kMostTokens),
-                               .top_p = real_of("--top-p", a.top_p),
-                               .seed = seed_of("--seed", a.seed)};
+  SamplerOptions options{.temperature = real_of("--temperature", a.temperature)};
+  if (a.top_k) options.top_k = integer_of("--top-k", *a.top_k, 0, kMostTokens);
+  if (a.top_p) options.top_p = real_of("--top-p", *a.top_p);
+  if (a.seed) options.seed = seed_of("--seed", *a.seed);
   validate(options);
   return options;
+}
+
+// Options of drawing where nothing is drawn.
+void refuse_idle_sampling(const RunArguments& a, const GenerateOptions& generation) {
+  struct Idle {
+    const char* option;
+    const Given& value;
+  };
+  for (const auto& [option, value] : {Idle{"--top-k", a.top_k}, Idle{"--top-p", a.top_p}, Idle{"--seed", a.seed}}) {
+    if (!value) continue;
+    if (generation.sampler.temperature == 0)
+      throw Error{{.where = option,
+                   .found = wafer::quoted(*value) + " at temperature 0, where the likeliest token is taken and nothing is drawn",
+                   .expected = "a --temperature above 0 beside it",
+                   .fix = "add one, such as --temperature 0.8, or leave the option out"}};
+    if (generation.max_tokens == 0)
+      throw Error{{.where = option,
+                   .found = wafer::quoted(*value) + " beside -n 0, so that nothing is drawn",
+                   .expected = "tokens to generate",
+                   .fix = "give a larger -n, or leave the option out"}};
+  }
 }
 
 // Prints each token's text as soon as it is known to be whole characters, and keeps it for the report.
@@ -137,6 +163,7 @@ void run_command(const RunArguments& a) {
                              .sampler = sampler_of(a),
                              .all_logits = a.all_logits,
                              .token_by_token = a.token_by_token};
+  refuse_idle_sampling(a, generation);
   if (a.threads) set_thread_count(static_cast<int>(integer_of("--threads", *a.threads, 1, 1024)));
   const Isa isa = current_isa();
 

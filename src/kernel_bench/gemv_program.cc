@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "kernel_bench/reduce_program.h"
 #include "kernels/reduce.h"
 #include "mesh/builder.h"
@@ -15,23 +16,22 @@ using namespace mesh;
 
 namespace {
 
-int cores_of_a_group(const GemvShape& s) {
+int group_of(const GemvShape& s) {
   if (s.groups.empty()) return static_cast<int>(std::lround(std::sqrt(s.mesh.h)));
-  if (s.groups.size() == 1 && s.groups[0] >= 1) return s.groups[0];
-  throw Error{{.where = "--groups",
-               .found = fmt::format("{}", fmt::join(s.groups, ",")),
-               .expected = "one number with two-phase: the cores of a group",
-               .fix = "give one number, such as the root of the mesh's height"}};
+  return cores_of_a_group(s.groups, s.mesh.h);
 }
 
 // The tree along the height; not for ring.
 Tree tree_of(const GemvShape& s) {
   const int h = s.mesh.h;
   if (s.allreduce == "pipeline") return chain_tree(h);
-  if (s.allreduce == "two-phase") return two_phase_tree(h, cores_of_a_group(s));
+  if (s.allreduce == "two-phase") return two_phase_tree(h, group_of(s));
+  check_tree_groups(s.groups, h);
   if (s.allreduce == "ktree") return k_tree(h, s.groups.empty() ? even_groups(h, 2) : s.groups);
-  throw Error{
-      {.where = "--allreduce", .found = s.allreduce, .expected = "ktree, pipeline, ring or two-phase", .fix = "choose one of them"}};
+  throw Error{{.where = "--allreduce",
+               .found = wafer::quoted(s.allreduce),
+               .expected = "ktree, pipeline, ring or two-phase",
+               .fix = "choose one of them"}};
 }
 
 }  // namespace

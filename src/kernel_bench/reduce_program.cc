@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "kernels/reduce.h"
 #include "mesh/builder.h"
 
@@ -63,18 +64,26 @@ int64_t harness_cycles(const std::string& algorithm) {
   return algorithm == "tree" ? 58 : 52;
 }
 
-namespace {
-
-int single_group(const ReduceShape& s) {
-  if (s.groups.size() != 1 || s.groups[0] < 1 || s.groups[0] > s.size)
+void check_tree_groups(const std::vector<int>& groups, int size) {
+  for (size_t i = 0; i < groups.size(); i++) {
+    const int before = i == 0 ? size + 1 : groups[i - 1];
+    if (groups[i] >= 1 && groups[i] < before) continue;
     throw Error{{.where = "--groups",
-                 .found = s.groups.empty() ? "none" : fmt::format("{}", fmt::join(s.groups, ",")),
-                 .expected = fmt::format("the cores of a group, 1 to {}", s.size),
-                 .fix = "give one number, such as the root of the length"}};
-  return s.groups[0];
+                 .found = i == 0 ? fmt::format("{} groups of {} cores", groups[i], size)
+                                 : fmt::format("{} groups of the {} before", groups[i], groups[i - 1]),
+                 .expected = i == 0 ? fmt::format("1 to {}, the cores of the line", size)
+                                    : std::string("for each level of the tree fewer groups than for the one before, at least 1"),
+                 .fix = "give them from the first level on, such as --groups 20 or --groups 72,9"}};
+  }
 }
 
-}  // namespace
+int cores_of_a_group(const std::vector<int>& groups, int size) {
+  if (groups.size() == 1 && groups[0] >= 1 && groups[0] <= size) return groups[0];
+  throw Error{{.where = "--groups",
+               .found = groups.empty() ? "none" : fmt::format("{}", fmt::join(groups, ",")),
+               .expected = fmt::format("one number with two-phase: the cores of a group, 1 to {}", size),
+               .fix = "give one number, such as the root of the length"}};
+}
 
 Program reduce_program(const ReduceShape& s, Extent device_mesh) {
   Reduce way;
@@ -87,20 +96,19 @@ Program reduce_program(const ReduceShape& s, Extent device_mesh) {
   if (s.algorithm == "chain") {
     tree = chain_tree(s.size);
   } else if (s.algorithm == "two-phase") {
-    tree = two_phase_tree(s.size, single_group(s));
+    tree = two_phase_tree(s.size, cores_of_a_group(s.groups, s.size));
     way.later = {.tasks = 1, .descriptor_loads = 0, .descriptor_edits = 0};
   } else if (s.algorithm == "tree") {
     tree = binary_tree(s.size);
     way.first = way.later = {.tasks = 2, .descriptor_loads = 2, .descriptor_edits = 2};
   } else if (s.algorithm == "ktree") {
-    for (int g : s.groups)
-      if (g < 1)
-        throw Error{
-            {.where = "--groups", .found = std::to_string(g), .expected = "groups of a level, at least 1", .fix = "give positive numbers"}};
+    check_tree_groups(s.groups, s.size);
     tree = k_tree(s.size, s.groups.empty() ? even_groups(s.size, 2) : s.groups);
   } else if (s.algorithm != "ring") {
-    throw Error{
-        {.where = "--algorithm", .found = s.algorithm, .expected = "chain, two-phase, tree, ktree or ring", .fix = "choose one of them"}};
+    throw Error{{.where = "--algorithm",
+                 .found = wafer::quoted(s.algorithm),
+                 .expected = "chain, two-phase, tree, ktree or ring",
+                 .fix = "choose one of them"}};
   }
   Program p;
   p.name = "reduce";

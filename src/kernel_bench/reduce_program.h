@@ -22,6 +22,12 @@ struct ReduceShape {
   bool broadcast = false;           // ring: without, part j of the vector is left at ring position j
 };
 
+// Throws Error for `groups` (--groups) that a K-tree over `size` cores has not: each level joins the cores that are left into as many
+// groups, so the first is at most `size` and each other less than the one before.
+void check_tree_groups(const std::vector<int>& groups, int size);
+// The one number of `groups`, the cores of a group of a two-phase tree. Throws Error for any other.
+int cores_of_a_group(const std::vector<int>& groups, int size);
+
 // Entry "reduce" on one row of cores, or on one column where the device is not so wide. Throws Error for an unknown algorithm and for
 // groups that it cannot have.
 mesh::Program reduce_program(const ReduceShape& shape, mesh::Extent device_mesh);

@@ -81,6 +81,9 @@ int64_t need_int(const Gguf& gguf, std::string_view key);
 double need_float(const Gguf& gguf, std::string_view key);
 std::string_view need_string(const Gguf& gguf, std::string_view key);
 
+// Throws Error where the file is one part of a model in several (split.count), which it tells by itself.
+void refuse_part_of_split(const Gguf& gguf);
+
 // One value as short text for listings: "32", "llama", "[512 x string]".
 std::string to_text(const GgufValue& value);
 

@@ -138,6 +138,17 @@ int64_t need_int(const Gguf& g, std::string_view key) { return need(g, key, get_
 double need_float(const Gguf& g, std::string_view key) { return need(g, key, get_float(g, key)); }
 std::string_view need_string(const Gguf& g, std::string_view key) { return need(g, key, get_string(g, key)); }
 
+void refuse_part_of_split(const Gguf& g) {
+  const int64_t parts = get_int(g, "split.count").value_or(1);
+  if (parts <= 1) return;
+  const std::optional<int64_t> part = get_int(g, "split.no");  // from 0
+  throw Error{{.where = g.path,
+               .found = part ? fmt::format("part {} of {} of a split file", *part + 1, parts)
+                             : fmt::format("one of the {} parts of a split file", parts),
+               .expected = "the whole model in one file, as parts are not read",
+               .fix = "join the parts, such as with llama.cpp's `llama-gguf-split --merge FIRST-PART JOINED`"}};
+}
+
 std::string to_text(const GgufValue& v) {
   switch (v.type) {
     case GgufType::array: return fmt::format("[{} x {}]", v.count, name_of(v.element));

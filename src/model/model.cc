@@ -230,6 +230,7 @@ void row_to_f32(const TensorView& t, int64_t row, float* out) {
 }
 
 Model load_model(const Gguf& g) {
+  refuse_part_of_split(g);
   Model m;
   m.config = read_config(g);
   m.file = g.file;

@@ -23,13 +23,16 @@ std::string bench_text(const KvReport& r) {
       {"device", fmt::format("{}: {} bytes for data on a core", r.device.name, grouped(data_bytes_per_core(r.device)))},
       {"decode", c.regions > 0 ? fmt::format("{} of {} cores with up to {} each", counted(c.regions, "region"), mesh_text(c.mesh),
                                              counted(c.layers_per_region, "layer"))
-                               : fmt::format("does not fit on regions of {}", mesh_text(c.mesh))}};
+                               : fmt::format("no position fits on regions of {}: {}", mesh_text(c.mesh), r.why_none)}};
   if (const std::string as = taken_as(r.model); !as.empty()) head.insert(head.begin() + 1, Row{"", as});
-  const std::vector<Row> rows = {{"positions of KV cache", "shift", "concat", "gain"},
-                                 {"  this placement, byte by byte", grouped(c.shift), grouped(c.concat), gain(c.shift, c.concat)},
-                                 {fmt::format("  whole-wafer arithmetic, {} cores, after a prompt of {}", grouped(p.cores), p.prompt),
-                                  grouped(p.shift), grouped(p.concat), gain(p.shift, p.concat)}};
-  return table(head, "ll") + "\n" + table(rows, "lrrr");
+  const std::string arithmetic = fmt::format("whole-wafer arithmetic, {} cores, after a prompt of {}", grouped(p.cores), p.prompt);
+  std::vector<Row> rows = {{"positions of KV cache", "shift", "concat", "gain"}};
+  if (c.shift > 0) rows.push_back({"  this placement, byte by byte", grouped(c.shift), grouped(c.concat), gain(c.shift, c.concat)});
+  if (p.shift > 0)
+    rows.push_back({"  " + arithmetic, grouped(p.shift), grouped(p.concat), gain(p.shift, p.concat)});
+  else
+    head.push_back({"none", arithmetic + ": the weights and the prompt's cache leave no room"});
+  return table(head, "ll") + (rows.size() == 1 ? "" : "\n" + table(rows, "lrrr"));
 }
 
 std::string bench_json(const KvReport& r) {
@@ -47,7 +50,7 @@ std::string bench_json(const KvReport& r) {
                     {"position_bytes", c.position_bytes},
                     {"shift", c.shift},
                     {"concat", c.concat},
-                    {"memory", {{"fits", c.shift > 0}}},
+                    {"memory", {{"fits", c.shift > 0}, {"reason", c.shift > 0 ? Json(nullptr) : Json(r.why_none)}}},
                     {"paper", {{"cores", p.cores}, {"prompt", p.prompt}, {"shift", p.shift}, {"concat", p.concat}}},
                     {"host_seconds", r.host_seconds}});
 }

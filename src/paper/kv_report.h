@@ -13,6 +13,7 @@ struct KvReport {
   Numerics numerics = Numerics::mixed;
   KvCapacity capacity;
   PaperCapacity paper;
+  std::string why_none;  // where not even one position fits
   double host_seconds = 0;
 };
 

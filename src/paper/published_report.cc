@@ -57,11 +57,14 @@ void check_sizes(const std::string& what, const ModelConfig& m, const Device& de
 
 // ---- text ------------------------------------------------------------------------------------------------------------------------
 
-std::vector<Row> head_rows(const ModelConfig& m, const Device& d, const std::string& kernels) {
+std::vector<Row> head_rows(const ModelConfig& m, const Device& d, int64_t positions, const std::string& kernels) {
   std::vector<Row> rows = {{"model", fmt::format("{}: {}, dim {}, ffn {}", m.name, counted(m.layers, "layer"), m.dim, m.ffn)},
                            {"device", fmt::format("{}: {} cores, {:.2f} GHz", d.name, mesh_text(limits_of(d).mesh), d.clock_hz / 1e9)},
                            {"plan", fmt::format("published, numerics fp16: the authors' measured kernels, {}", kernels)},
                            {"memory", kNoMemory}};
+  if (positions > m.context)
+    rows.push_back({"context", fmt::format("{}, past the {} of the model, on which these kernels do not depend",
+                                           counted(positions, "position"), grouped(m.context))});
   if (const std::string as = taken_as(m); !as.empty()) rows.insert(rows.begin() + 1, Row{"", as});
   return rows;
 }
@@ -78,15 +81,11 @@ std::string steps_table(const time::TimeReport& t) {
 // ---- JSON ------------------------------------------------------------------------------------------------------------------------
 
 Json head_json(const std::string& what, const ModelConfig& m, const Device& d) {
-  return {{"bench", what},
-          {"engine", "time"},
-          {"model", m.name},
-          {"leaves_out", left_out(m).empty() ? Json(nullptr) : Json(left_out(m))},
-          {"layers", m.layers},
-          {"device", d.name},
-          {"clock_hz", d.clock_hz},
-          {"plan", "published"},
-          {"numerics", name_of(Numerics::fp16)}};
+  return {{"bench", what},       {"engine", "time"},
+          {"model", m.name},     {"leaves_out", left_out(m).empty() ? Json(nullptr) : Json(left_out(m))},
+          {"layers", m.layers},  {"model_context", m.context},
+          {"device", d.name},    {"clock_hz", d.clock_hz},
+          {"plan", "published"}, {"numerics", name_of(Numerics::fp16)}};
 }
 
 void end_json(Json& json, double host_seconds) {
@@ -156,7 +155,7 @@ std::string bench_text(const PublishedLayerReport& r) {
   const bool prefill = r.what == "prefill";
   const auto [d, s, f] = published_tiles(r.model, r.side, r.positions);
   const CoreShares shares = core_shares(r.layer);
-  std::vector<Row> rows = head_rows(r.model, r.device, std::string("those for ") + kernels_of(r.what, r.device));
+  std::vector<Row> rows = head_rows(r.model, r.device, r.positions, std::string("those for ") + kernels_of(r.what, r.device));
   rows.push_back({"mesh", fmt::format("{} cores for a layer, each with {} of dim, {} of positions, {} of ffn (padded)",
                                       mesh_text(square(r.side)), d, s, f)});
   if (!prefill)
@@ -206,8 +205,9 @@ std::string bench_json(const PublishedLayerReport& r) {
 std::string bench_text(const PublishedRequestReport& r) {
   const int64_t all = whole(r.time);
   const PublishedRequest& q = r.request;
-  std::vector<Row> head = head_rows(
-      r.model, r.device, fmt::format("prefill's for {}, decode's for {}", kernels_of("prefill", r.device), kernels_of("decode", r.device)));
+  std::vector<Row> head =
+      head_rows(r.model, r.device, q.input + q.output,
+                fmt::format("prefill's for {}, decode's for {}", kernels_of("prefill", r.device), kernels_of("decode", r.device)));
   head.push_back({"prefill", mesh_text(square(q.prefill_side)) + " cores for a layer"});
   head.push_back({"decode", fmt::format("{} cores for a layer, trees of {}", mesh_text(square(q.decode_side)),
                                         counted(published_groups(q.decode_side), "group"))});

@@ -160,6 +160,7 @@ void index_bytes(Tokenizer& t) {
 }  // namespace
 
 Tokenizer load_tokenizer(const Gguf& g) {
+  if (!find_value(g, "tokenizer.ggml.model")) refuse_part_of_split(g);  // the first part has all of it
   const std::string_view model = need_string(g, "tokenizer.ggml.model");
   if (model != "llama")
     throw Error{{.where = fmt::format("{}, tokenizer.ggml.model", g.path),
