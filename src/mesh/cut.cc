@@ -142,8 +142,11 @@ int64_t most_at(const Cut& cut, int64_t n, int position) {
                           ceiling(n % cut.chunk, owned(), cut.logical),
                       n);
     case CutKind::runs: return std::min(n, count_at(cut, n, position) + 1);
-    default: return count_at(cut, n, position);
+    case CutKind::whole:
+    case CutKind::table:
+    case CutKind::shift: break;
   }
+  return count_at(cut, n, position);
 }
 
 std::vector<std::vector<Range>> logical_tiles(const Cut& cut, int64_t n, int L) { return logical_tiles(cut, n, L, {0, cut.positions}); }

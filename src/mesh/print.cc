@@ -85,6 +85,37 @@ std::string tree_text(const Forest& forest) {
   return fmt::format("tree ({})", join(stages, ",", [](size_t n) { return fmt::format("{}", n); })) + runs_text(forest.runs);
 }
 
+const char* kind_text(MoveKind k) {
+  switch (k) {
+    case MoveKind::relay: return "relay";
+    case MoveKind::row_out: return "row out";
+    case MoveKind::row_in: return "row in";
+  }
+  return "?";
+}
+
+const char* kind_text(ShiftKind k) {
+  switch (k) {
+    case ShiftKind::ring_down: return "ring shift";
+    case ShiftKind::align_rows: return "row alignment";
+    case ShiftKind::align_cols: return "column alignment";
+  }
+  return "?";
+}
+
+const char* kind_text(GroupKind k) {
+  switch (k) {
+    case GroupKind::fold: return "fold";
+    case GroupKind::gemm: return "gemm";
+    case GroupKind::gemm_t: return "gemm_t";
+    case GroupKind::gemm_cast: return "gemm_cast";
+    case GroupKind::gemm_gather: return "gemm_gather";
+    case GroupKind::overlap: return "overlap";
+    case GroupKind::block: return "block";
+  }
+  return "?";
+}
+
 // ---- the program -----------------------------------------------------------------------------------------------------------------
 
 struct Printer {
@@ -208,11 +239,9 @@ struct Printer {
         last = j;
       }
       const Buffer &from = p.buffers[first.source], &to = p.buffers[first.destination];
-      const char* kinds[] = {"relay", "row out", "row in"};
       const std::string names = last == i ? first.name : fmt::format("{} .. {}", first.name, p.moves[last].name);
-      line(fmt::format("  {}  {}  {} of {} -> {} of {}{}", names, kinds[static_cast<size_t>(first.kind)], short_name(from),
-                       p.regions[from.region].name, short_name(to), p.regions[to.region].name,
-                       tensor_of(from).copies > 1 ? "  copies " + set_text(copies) : ""));
+      line(fmt::format("  {}  {}  {} of {} -> {} of {}{}", names, kind_text(first.kind), short_name(from), p.regions[from.region].name,
+                       short_name(to), p.regions[to.region].name, tensor_of(from).copies > 1 ? "  copies " + set_text(copies) : ""));
     }
   }
 
@@ -286,11 +315,9 @@ struct Printer {
   }
 
   std::string shift_text(const Shift& s) const {
-    const char* kinds[] = {"ring shift", "row alignment", "column alignment"};
     const char* order = s.order == LineOrder::natural ? ", ring in the order of the line" : "";
     const std::string runs = s.axis == Axis::x ? runs_text(s.runs) : "";
-    return fmt::format("{} along {}  {}: tile of {}{}{}", kinds[static_cast<size_t>(s.kind)], name(s.axis), operand(s.buffer),
-                       tile_words(s), runs, order);
+    return fmt::format("{} along {}  {}: tile of {}{}{}", kind_text(s.kind), name(s.axis), operand(s.buffer), tile_words(s), runs, order);
   }
 
   std::string cast_text(const TileCast& s) const {
@@ -329,8 +356,7 @@ struct Printer {
   }
 
   std::string group_text(const Group& g) const {
-    const char* kinds[] = {"fold", "gemm", "gemm_t", "gemm_cast", "gemm_gather", "overlap", "block"};
-    const std::string kind = kinds[static_cast<size_t>(g.kind)];
+    const std::string kind = kind_text(g.kind);
     if (!g.a.exists()) return kind;
     return fmt::format("{}  {} = {} {}{}{}{}{}", kind, operand(g.c), operand(g.a), operand(g.b), g.kind == GroupKind::gemm_t ? "^T" : "",
                        runs_text(g.runs), g.aligned ? ", aligned before" : "", g.heads > 0 ? fmt::format(", {} products", g.heads) : "");

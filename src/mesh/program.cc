@@ -40,21 +40,49 @@ const char* name(BufferKind k) {
   return "?";
 }
 
-const char* name(LocalOp op) {
-  static constexpr const char* kNames[] = {"square_sum", "normalise",  "mat_vec",    "rotate",   "store_rows", "row_dots",
-                                           "row_max",    "exp_sum",    "weigh_rows", "divide",   "add",        "clear",
-                                           "gate_mul",   "local_best", "look_up",    "tile_fma", "counted",    "tile_fma_t"};
-  return kNames[static_cast<size_t>(op)];
+const char* name(LocalOp v) {
+  switch (v) {
+    case LocalOp::square_sum: return "square_sum";
+    case LocalOp::normalise: return "normalise";
+    case LocalOp::mat_vec: return "mat_vec";
+    case LocalOp::rotate: return "rotate";
+    case LocalOp::store_rows: return "store_rows";
+    case LocalOp::row_dots: return "row_dots";
+    case LocalOp::row_max: return "row_max";
+    case LocalOp::exp_sum: return "exp_sum";
+    case LocalOp::weigh_rows: return "weigh_rows";
+    case LocalOp::divide: return "divide";
+    case LocalOp::add: return "add";
+    case LocalOp::clear: return "clear";
+    case LocalOp::gate_mul: return "gate_mul";
+    case LocalOp::local_best: return "local_best";
+    case LocalOp::look_up: return "look_up";
+    case LocalOp::tile_fma: return "tile_fma";
+    case LocalOp::counted: return "counted";
+    case LocalOp::tile_fma_t: return "tile_fma_t";
+  }
+  return "?";
 }
 
-const char* name(ReduceOp op) {
-  static constexpr const char* kNames[] = {"add", "max", "best"};
-  return kNames[static_cast<size_t>(op)];
+const char* name(ReduceOp v) {
+  switch (v) {
+    case ReduceOp::add: return "add";
+    case ReduceOp::max: return "max";
+    case ReduceOp::best: return "best";
+  }
+  return "?";
 }
 
 const char* name(LoopVar v) {
-  static constexpr const char* kNames[] = {"layer", "member", "chunk", "row", "ring_step", "repeat"};
-  return kNames[static_cast<size_t>(v)];
+  switch (v) {
+    case LoopVar::layer: return "layer";
+    case LoopVar::member: return "member";
+    case LoopVar::chunk: return "chunk";
+    case LoopVar::row: return "row";
+    case LoopVar::ring_step: return "ring_step";
+    case LoopVar::repeat: return "repeat";
+  }
+  return "?";
 }
 
 Path straight(int from, int to) { return {.from = from, .to = to, .multicast = false, .lo = std::min(from, to), .hi = std::max(from, to)}; }

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <string_view>
+
 #include "mesh/visit.h"
 #include "roles/code_size.h"
 
@@ -218,8 +220,8 @@ int64_t shared_bytes(const RoleAction& a) {
     case ActionKind::task: return a.operation == "reduce" || a.operation == "ring" ? 0 : bytes(kScheduleInstructions);
     case ActionKind::vector_op: {
       int64_t n = kStreamInstructions;
-      for (int op = 0; op <= static_cast<int>(LocalOp::tile_fma_t); op++)
-        if (a.operation == name(static_cast<LocalOp>(op))) n = local_instructions(static_cast<LocalOp>(op));
+      for (int i = 0; name(static_cast<LocalOp>(i)) != std::string_view("?"); i++)
+        if (const auto op = static_cast<LocalOp>(i); a.operation == name(op)) n = local_instructions(op);
       return bytes(n + (is_quantised(a.operands) ? kUnpackInstructions : 0));
     }
     case ActionKind::scalar_call: return bytes(scalar_instructions(a.operation));
