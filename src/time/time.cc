@@ -62,13 +62,13 @@ struct Timer {
   bool too_wide = false;                   // the clocks of a region did not fit T: what follows is void
   IdVector<RegionId, Clocks<T>> clocks{};  // [regions]
   std::map<std::string, Turns> known_turns{};
-  IdVector<RegionId, ClockStats> known_stats{};       // [regions] of clocks with their floor
-  std::map<MoveId, int64_t> sent{};                   // [moves]
-  IdVector<RegionId, PhaseId> routes_of{};            // the phase whose routes are set; none: not known yet
-  std::map<RegionId, LinksFree> links_free{};         // [regions] of the relayouts that have been sent to each so far
-  std::map<MoveId, std::deque<uint64_t>> arrivals{};  // [moves] times at which a sent value is at its place
-  std::map<MoveId, MoveLoad> load_of{};               // [moves]
-  std::map<RegionId, uint64_t> from_host{};           // [regions] wavelets that the host has sent so far
+  IdVector<RegionId, ClockStats> known_stats{};                 // [regions] of clocks with their floor
+  std::map<MoveId, int64_t> sent{};                             // [moves]
+  IdVector<RegionId, PhaseId> routes_of{};                      // the phase whose routes are set; none: not known yet
+  std::map<RegionId, LinksFree> links_free{};                   // [regions] of the relayouts that have been sent to each so far
+  std::map<MoveId, std::deque<uint64_t>> arrivals{};            // [moves] times at which a sent value is at its place
+  std::map<std::pair<BufferId, BufferId>, MoveLoad> load_of{};  // [source, destination]: of all layers alike
+  std::map<RegionId, uint64_t> from_host{};                     // [regions] wavelets that the host has sent so far
 
   Clocks<T>& of(RegionId region) { return clocks[region]; }
   ClockStats& stats_of(RegionId region) { return known_stats[region]; }
@@ -187,7 +187,7 @@ struct Timer {
   void send(const Step& step, const Send& to, RegionId region, const Scope& s) {
     booked(step, region, [&](Tally& tally) {
       const Move& move = program.moves[to.move];
-      const auto [at, fresh] = load_of.try_emplace(to.move);
+      const auto [at, fresh] = load_of.try_emplace({move.source, move.destination});
       if (fresh) at->second = move_load(sizes, device, move, s);
       const MoveLoad& load = at->second;
       const int64_t issue = stream_issue_cycles(device);
