@@ -91,6 +91,7 @@ TEST(Cost, TheSlowerOfSimdAndSramSetsTheRate) {
   EXPECT_EQ(vector_cycles(d, two_f32, 101), 101);
   d.sram_read_bytes_per_cycle = 3;
   EXPECT_EQ(vector_cycles(d, two_f32, 101), (101 * 8 + 2) / 3);
+  EXPECT_EQ(vector_cycles(d, two_f32, int64_t{1} << 60), ((int64_t{1} << 60) / 3 * 8) + 3) << "of 2^63 bytes, 8 of one element over";
   EXPECT_EQ(vector_cycles(d, two_f32, 0), 0);
   EXPECT_EQ(vector_cycles(d, {.simd = 2, .bytes = 0}, 101), 51);  // reads nothing
 

@@ -1,5 +1,6 @@
 // The inner loops of MeshGEMM's and GEMM-T's clocks, in one form for every instruction set. Included by product_steps.cc, which lets the
 // compiler make vectors of them, and by steps_scalar.cc, which does not: for sizes beyond 32 bits, and to measure against.
+#pragma once
 #include <algorithm>
 #include <cstdint>
 

@@ -1,6 +1,7 @@
 #include "time/product_steps.h"
 
-#include "time/product_drive-inl.h"
+#include "time/gemm_drive-inl.h"
+#include "time/gemm_t_drive-inl.h"
 
 namespace wafer::time {
 

@@ -1,5 +1,6 @@
 // The same loops without vectors (see CMakeLists.txt), which the fast ones are measured against and must agree with.
-#include "time/product_drive-inl.h"
+#include "time/gemm_drive-inl.h"
+#include "time/gemm_t_drive-inl.h"
 #include "time/product_steps.h"
 #include "time/reduce_steps-inl.h"
 
