@@ -15,4 +15,11 @@ const Steps& body_of(const Step& step) {
   return *body;
 }
 
+bool has_product(const Steps& steps) {
+  return any_step(steps, [](const Step& step) {
+    const auto* group = std::get_if<Group>(&step.what);
+    return group != nullptr && is_product(group->kind);
+  });
+}
+
 }  // namespace wafer::mesh

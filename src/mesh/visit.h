@@ -5,6 +5,7 @@
 //               [&](const Loop& s) { ... },
 //               nothing_for<Reduce, RingReduce, Multicast, ...>());
 #pragma once
+#include <algorithm>
 #include <concepts>
 #include <cstdint>
 #include <utility>
@@ -71,5 +72,16 @@ template <class See>
 void for_each_step(const Steps& steps, const See& see) {
   for (const Step& step : steps) for_each_step(step, see);
 }
+
+// Whether is(step) holds for any step, those inside others among them.
+template <class Is>
+bool any_step(const Steps& steps, const Is& is) {
+  return std::any_of(steps.begin(), steps.end(), [&](const Step& step) { return is(step) || any_step(body_of(step), is); });
+}
+template <class Kind>
+bool any_of_kind(const Steps& steps) {
+  return any_step(steps, [](const Step& step) { return std::holds_alternative<Kind>(step.what); });
+}
+bool has_product(const Steps& steps);
 
 }  // namespace wafer::mesh

@@ -1,9 +1,8 @@
 #include "paper/published_time.h"
 
-#include "lower/lower.h"
+#include "lower/request_timer.h"
 #include "paper/published.h"
 #include "plan/planner.h"
-#include "time/request.h"
 
 namespace wafer {
 
@@ -46,8 +45,7 @@ int64_t transition_cycles(const ModelConfig& model, const PublishedRequest& r, c
   roomy.context = std::max(model.context, request.context);
   const WeightTypes types = uniform_types(TensorType::f16);
   const Lowered lowered = lower(roomy, types, make_plan(roomy, types, device, request).plan, limits_of(device).mesh);
-  const time::RequestTimer timer{.program = lowered.program(), .device = device, .chunk = lowered.placement.plan.chunk};
-  return cycles_of(timer.transition(r.input));
+  return cycles_of(request_timer(lowered, device).transition(r.input));
 }
 
 }  // namespace

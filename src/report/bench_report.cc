@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "lower/request_timer.h"
 #include "mesh/verify.h"
 #include "report/extrapolation.h"
 #include "report/json_line.h"
@@ -121,18 +122,10 @@ BenchSetup bench_setup(const ModelConfig& model, const WeightTypes& types, const
   return s;
 }
 
-namespace {
-
-time::RequestTimer timer_of(const BenchSetup& s) {
-  return {.program = s.lowered.program(), .device = s.device, .chunk = s.plan.plan.chunk};
-}
-
-}  // namespace
-
 BenchReport bench_decode(const BenchSetup& s) {
   BenchReport r{.what = "decode", .placement = placement_of(s), .tokens = 1};
   const auto start = std::chrono::steady_clock::now();
-  r.whole = timer_of(s).decode(s.plan.plan.context - 1, 1);
+  r.whole = request_timer(s.lowered, s.device).decode(s.plan.plan.context - 1, 1);
   r.timing_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   r.layer = layer_part(r.whole, s.model.layers);
   return r;
@@ -141,7 +134,7 @@ BenchReport bench_decode(const BenchSetup& s) {
 BenchReport bench_prefill(const BenchSetup& s, int64_t tokens) {
   BenchReport r{.what = "prefill", .placement = placement_of(s), .tokens = tokens};
   const auto start = std::chrono::steady_clock::now();
-  r.whole = timer_of(s).prefill(tokens);
+  r.whole = request_timer(s.lowered, s.device).prefill(tokens);
   r.timing_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   r.layer = layer_part(r.whole, s.model.layers);
   return r;
@@ -151,7 +144,7 @@ double tokens_per_second(const BenchReport& r) { return rate(r.tokens, r.placeme
 
 RequestReport bench_request(const BenchSetup& s, int64_t input, int64_t output) {
   RequestReport r{.placement = placement_of(s), .input = input, .output = output};
-  const time::RequestTimer timer = timer_of(s);
+  const time::RequestTimer timer = request_timer(s.lowered, s.device);
   r.prefill = timer.prefill(input);
   r.transition = timer.transition(input);
   r.decode = timer.decode(input, output - 1);

@@ -11,10 +11,10 @@
 #include "base/check.h"
 #include "base/parallel.h"
 #include "lower/lower.h"
+#include "lower/request_timer.h"
 #include "mesh/verify.h"
 #include "search/candidates.h"
 #include "search/estimate.h"
-#include "time/request.h"
 
 namespace wafer {
 
@@ -220,10 +220,6 @@ struct Search {
     return p;
   }
 
-  time::RequestTimer timer_of(const Lowered& lowered) const {
-    return {.program = lowered.program(), .device = device, .chunk = lowered.placement.plan.chunk};
-  }
-
   bool legal(const Lowered& lowered) const {
     for (const Diagnostic& d : verify(lowered.program(), limits_of(device)))
       if (d.rule != Rule::bytes) return false;
@@ -251,7 +247,7 @@ struct Search {
       for (const PlacedRegion& r : part.plan.regions) model.layers += r.layers;
     }
     const Lowered lowered = lower(model, types, joined(part, part), device_mesh());
-    time::RequestTimer timer = timer_of(lowered);
+    time::RequestTimer timer = request_timer(lowered, device);
     timer.chunks = 2;
     if (prefill && large(t.mesh)) timer.options.ring_steps = kRingSteps;
     const time::PartTime whole = prefill ? timer.prefill(out.prompt) : timer.decode(middle(), 1);
@@ -370,7 +366,7 @@ struct Search {
       out.refused.too_many_colours++;
       return false;
     }
-    if (goal == Goal::latency) pair.transition = cycles_of(timer_of(lowered).transition(out.prompt));
+    if (goal == Goal::latency) pair.transition = cycles_of(request_timer(lowered, device).transition(out.prompt));
     if (by_rule) out.default_cycles = pair.cycles + pair.transition;
     return true;
   }
@@ -444,7 +440,7 @@ struct Look {
     const Timed &first = by.prompt > 0 ? prefill : decode, &second = by.steps > 0 ? decode : prefill;  // a program needs both phases
     const Lowered lowered = lower(search.config, search.types, search.joined(first, second), search.device_mesh());
     if (!search.legal(lowered)) return std::nullopt;
-    const time::RequestTimer timer = search.timer_of(lowered);
+    const time::RequestTimer timer = request_timer(lowered, search.device);
     FasterPlan out{.by = by, .chunk = prefill.chunk};
     if (by.prompt > 0) {
       out.prefill_mesh = prefill.mesh;

@@ -6,47 +6,23 @@
 #include <set>
 
 #include "base/parallel.h"
-#include "lower/lower.h"
+#include "lower/request_timer.h"
 #include "mesh/verify.h"
 #include "search/estimate.h"
-#include "time/request.h"
+#include "support/planned_model.h"
 
 namespace wafer {
 namespace {
 
 using namespace mesh;
 
-ModelConfig shape(int64_t dim, int64_t layers) {
-  return {.name = "shape",
-          .architecture = "llama",
-          .layers = layers,
-          .dim = dim,
-          .heads = 8,
-          .kv_heads = 4,
-          .head_dim = dim / 8,
-          .ffn = 3 * dim,
-          .vocab = 512,
-          .context = 256,
-          .norm_epsilon = 1e-5f,
-          .rope_base = 1e4};
-}
-
-Lowered planned(const ModelConfig& c, const Device& d, PlanRequest request) {
-  const PlanResult r = make_plan(c, uniform_types(TensorType::f16), d, request);
-  return lower(c, uniform_types(TensorType::f16), r.plan, limits_of(d).mesh);
-}
-
-time::RequestTimer timer_of(const Lowered& l, const Device& d) {
-  return {.program = l.program(), .device = d, .chunk = l.placement.plan.chunk};
-}
-
 // The formulas only rank; but they should not be far off.
 TEST(Estimate, IsNearTheTimedCycles) {
   const Device d = load_device("wse2");
   for (const Extent e : {Extent{16, 16}, Extent{40, 40}, Extent{48, 24}, Extent{20, 40}}) {
-    const ModelConfig c = shape(256, 2);
+    const ModelConfig c = small_shape(256, 2);
     const Lowered l = planned(c, d, {.context = 200, .prefill_mesh = e, .decode_mesh = e});
-    const time::RequestTimer timer = timer_of(l, d);
+    const time::RequestTimer timer = request_timer(l, d);
     const Plan& plan = l.placement.plan;
     const double token = layer_part(timer.decode(199, 1), c.layers).cycles;
     EXPECT_NEAR(decode_estimate(c, d, plan, e, 199).layer, token, 0.1 * token) << e.w << "x" << e.h;
@@ -62,10 +38,10 @@ struct Case {
 };
 
 std::vector<Case> cases() {
-  return {{"tiny", shape(64, 2), {.context = 64}},
-          {"wse2", shape(256, 4), {.context = 200, .max_prompt = 150}},
-          {"wse2", shape(128, 6), {.numerics = Numerics::fp16, .context = 32}},
-          {"tiny", shape(64, 3), {.numerics = Numerics::fp32, .context = 1}}};
+  return {{"tiny", small_shape(64, 2), {.context = 64}},
+          {"wse2", small_shape(256, 4), {.context = 200, .max_prompt = 150}},
+          {"wse2", small_shape(128, 6), {.numerics = Numerics::fp16, .context = 32}},
+          {"tiny", small_shape(64, 3), {.numerics = Numerics::fp32, .context = 1}}};
 }
 
 TEST(Search, IsNeverWorseThanTheRuleAndFits) {
@@ -82,7 +58,7 @@ TEST(Search, IsNeverWorseThanTheRuleAndFits) {
       EXPECT_EQ(r.prompt + r.generated, c.request.context);
       // What it promises is what time_entry() says of the plan.
       if (goal == Goal::throughput) continue;
-      const time::RequestTimer timer = timer_of(l, d);
+      const time::RequestTimer timer = request_timer(l, d);
       const double request = timer.prefill(r.prompt).cycles + timer.transition(r.prompt).cycles +
                              static_cast<double>(r.generated) * timer.decode(r.prompt + r.generated / 2, 1).cycles;
       EXPECT_NEAR(request, static_cast<double>(r.request_cycles), 1e-3 * request);
@@ -108,7 +84,7 @@ TEST(Search, IsTheSameForAnyNumberOfThreads) {
 }
 
 TEST(Search, TooLargeAModelIsAnAnswer) {
-  ModelConfig c = shape(512, 40);
+  ModelConfig c = small_shape(512, 40);
   c.vocab = 100000;
   const SearchResult r = search_plan(c, uniform_types(TensorType::f16), load_device("tiny"), {.context = 64}, Goal::latency);
   EXPECT_FALSE(r.plan.fits);

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/parallel.h"
 #include "mesh/cut.h"
+#include "mesh/visit.h"
 #include "time/product_memo.h"
 
 namespace wafer::time {
@@ -31,19 +32,19 @@ struct HoldsOf {
   Holds operator()(const Group&) const { return {.main = true, .ramp_in = true, .ramp_out = true}; }
 };
 
-bool any_overlap(const Steps& steps) {
-  return std::any_of(steps.begin(), steps.end(), [](const Step& st) {
-    if (const auto* l = std::get_if<Loop>(&st.what)) return any_overlap(l->body);
-    const auto* g = std::get_if<Group>(&st.what);
-    return g != nullptr && g->kind == GroupKind::overlap;
-  });
+// What joins a line of cores is written along y: f() gets the clocks so that the axis is y.
+template <class T, class F>
+void along_y(Clocks<T>& c, Axis axis, const F& f) {
+  if (axis == Axis::y) return f(c);
+  Clocks<T> turned = transposed(c);
+  f(turned);
+  c = transposed(turned);
 }
 
-bool steps_together(const Steps& body) {
-  return std::any_of(body.begin(), body.end(), [](const Step& st) {
-    const auto* l = std::get_if<Loop>(&st.what);
-    return l != nullptr && l->together;
-  });
+// Elements that the core at a position of a line along an axis holds.
+int64_t held_on_line(const StepSizes& sizes, BufferId id, const Scope& s, Axis axis, int line, int64_t position) {
+  const int p = static_cast<int>(position);
+  return axis == Axis::y ? sizes.held(id, s, line, p) : sizes.held(id, s, p, line);
 }
 
 }  // namespace
@@ -91,18 +92,12 @@ void Advance::reduce(Clocks<T>& c, const Reduce& r, const Scope& s, Tally& tally
   for (const Range& run : r.forest.runs) {
     std::vector<int64_t> n(static_cast<size_t>(lines), 0);
     for (int l = 0; l < lines; l++)
-      for (BufferId id : r.payload) {
-        const int p = static_cast<int>(run.begin);
-        n[static_cast<size_t>(l)] +=
-            wavelets(device, sizes.tensor(id).dtype, r.axis == Axis::y ? sizes.held(id, s, l, p) : sizes.held(id, s, p, l));
-      }
+      for (BufferId id : r.payload)
+        n[static_cast<size_t>(l)] += wavelets(device, sizes.tensor(id).dtype, held_on_line(sizes, id, s, r.axis, l, run.begin));
     words.push_back(std::move(n));
   }
   const bool fp16 = std::any_of(r.payload.begin(), r.payload.end(), [&](BufferId id) { return sizes.tensor(id).dtype == Dtype::f16; });
-  if (r.axis == Axis::y) return time_reduce(c, device, r, words, fp16, tally);
-  Clocks<T> turned = transposed(c);
-  time_reduce(turned, device, r, words, fp16, tally);
-  c = transposed(turned);
+  along_y(c, r.axis, [&](Clocks<T>& lines_along_y) { time_reduce(lines_along_y, device, r, words, fp16, tally); });
 }
 
 template <class T>
@@ -112,15 +107,11 @@ void Advance::ring_reduce(Clocks<T>& c, const RingReduce& r, const Scope& s, Tal
   std::vector<std::vector<std::vector<int64_t>>> held(r.runs.size());
   for (size_t i = 0; i < r.runs.size(); i++)
     for (int l = 0; l < (r.axis == Axis::y ? c.w : c.h); l++) {
-      const int p = static_cast<int>(r.runs[i].begin);
       std::vector<int64_t> n;
-      for (BufferId id : r.payload) n.push_back(r.axis == Axis::y ? sizes.held(id, s, l, p) : sizes.held(id, s, p, l));
+      for (BufferId id : r.payload) n.push_back(held_on_line(sizes, id, s, r.axis, l, r.runs[i].begin));
       held[i].push_back(std::move(n));
     }
-  if (r.axis == Axis::y) return time_ring_reduce(c, device, r, types, held, tally);
-  Clocks<T> turned = transposed(c);
-  time_ring_reduce(turned, device, r, types, held, tally);
-  c = transposed(turned);
+  along_y(c, r.axis, [&](Clocks<T>& lines_along_y) { time_ring_reduce(lines_along_y, device, r, types, held, tally); });
 }
 
 // The owner is known at run time only: the farthest one is assumed (too long by at most the line). Relayed from core to core.
@@ -130,8 +121,7 @@ void Advance::multicast(Clocks<T>& c, const Multicast& m, const Scope& s, Tally&
   const int length = along_x ? c.w : c.h, lines = along_x ? c.h : c.w;
   std::vector<std::vector<int64_t>> words(1);
   for (int l = 0; l < lines; l++)
-    words[0].push_back(
-        wavelets(device, sizes.tensor(m.buffer).dtype, along_x ? sizes.held(m.buffer, s, 0, l) : sizes.held(m.buffer, s, l, 0)));
+    words[0].push_back(wavelets(device, sizes.tensor(m.buffer).dtype, held_on_line(sizes, m.buffer, s, m.axis, l, 0)));
   Tree chain{.size = length, .root = length - 1, .levels = {}};
   if (length > 1) {
     Chain all(static_cast<size_t>(length));
@@ -140,10 +130,7 @@ void Advance::multicast(Clocks<T>& c, const Multicast& m, const Scope& s, Tally&
   }
   const Reduce relay{.forest = {.runs = {{0, length}}, .trees = {chain}}, .broadcast = false};
   const bool fp16 = sizes.tensor(m.buffer).dtype == Dtype::f16;
-  if (!along_x) return time_reduce(c, device, relay, words, fp16, tally);
-  Clocks<T> turned = transposed(c);
-  time_reduce(turned, device, relay, words, fp16, tally);
-  c = transposed(turned);
+  along_y(c, m.axis, [&](Clocks<T>& lines_along_y) { time_reduce(lines_along_y, device, relay, words, fp16, tally); });
 }
 
 template <class T>
@@ -296,10 +283,42 @@ void Advance::root_reduce(Clocks<T>& c, const RootReduce& r, const Scope& s, Tal
   c.most = Clocks<T>::kUnknown;
 }
 
+// Over the nearest edge on the axis along which all cores have the values; nobody waits for them.
+template <class T>
+void Advance::to_host(Clocks<T>& c, const Host& link, const Scope& s, RegionId region, Tally& tally) const {
+  const Rect r = program.regions[region].rect;
+  const auto cut = [&](Axis axis) {
+    const std::vector<DimCut>& cuts = sizes.buffer(link.buffer).cuts;
+    return std::any_of(cuts.begin(), cuts.end(), [&](const DimCut& d) { return d.axis == axis && d.cut.kind != CutKind::whole; });
+  };
+  const bool x_cut = cut(Axis::x), y_cut = cut(Axis::y);
+  for (int y = 0; y < (y_cut ? c.h : 1); y++)
+    for (int x = 0; x < (x_cut ? c.w : 1); x++) {
+      const int64_t words = wavelets(device, sizes.tensor(link.buffer).dtype, sizes.held(link.buffer, s, x, y));
+      if (words == 0) continue;
+      const int64_t cycles = stream_issue_cycles(device) + stream_cycles(device, words);
+      if (!fits(c, cycles)) return;
+      c.row(y)[x] += static_cast<T>(cycles);
+      c.most = Clocks<T>::kUnknown;
+      tally.wavelets += words;
+      tally.received += words;
+      tally.hops += words * (x_cut ? r.y + y + 1 : r.x + x + 1);
+      tally.communicate += static_cast<double>(cycles);
+    }
+}
+
 // ---- products ------------------------------------------------------------------------------------------------------------------------
 
 template <class T>
 void Advance::product(Clocks<T>& c, const Group& g, const Scope& s, RegionId region, Tally& tally) const {
+  const bool overlaps = any_step(g.body, [](const Step& st) {
+    const auto* group = std::get_if<Group>(&st.what);
+    return group != nullptr && group->kind == GroupKind::overlap;
+  });
+  const bool together = any_step(g.body, [](const Step& st) {
+    const auto* loop = std::get_if<Loop>(&st.what);
+    return loop != nullptr && loop->together;
+  });
   std::vector<ProductSizes> all;
   for (size_t r = 0; r < g.runs.size(); r++) {
     int64_t first_head = static_cast<int64_t>(r), heads = 1;
@@ -311,8 +330,8 @@ void Advance::product(Clocks<T>& c, const Group& g, const Scope& s, RegionId reg
     ProductSizes z = sizes.product_sizes(g, s, g.runs[r], first_head, region);
     z.heads = heads;
     z.align_a = g.kind == GroupKind::gemm && !g.aligned;
-    z.overlap = any_overlap(g.body);
-    z.together = options.step_start == StepStart::as_written ? steps_together(g.body) : options.step_start == StepStart::together;
+    z.overlap = overlaps;
+    z.together = options.step_start == StepStart::as_written ? together : options.step_start == StepStart::together;
     all.push_back(std::move(z));
   }
   const auto one = [&](const ProductSizes& z, Tally& into) {
@@ -334,7 +353,7 @@ void Advance::product(Clocks<T>& c, const Group& g, const Scope& s, RegionId reg
     for (const Tally& t : tallies) add(into, t);
   };
   if constexpr (std::is_same_v<T, uint32_t>) {
-    if (options.products != nullptr && int64_t{c.w} * c.h * std::max(c.w, c.h) >= options.products->core_steps) {
+    if (options.products != nullptr && core_steps({c.w, c.h}) >= options.products->core_steps) {
       std::vector<int64_t> key = {c.w, c.h, static_cast<int64_t>(g.kind), options.ring_steps};
       for (const ProductSizes& z : all) append_key(key, z);
       return remembered(*options.products, c, std::move(key), tally, time);
@@ -345,28 +364,18 @@ void Advance::product(Clocks<T>& c, const Group& g, const Scope& s, RegionId reg
 
 template <class T>
 void Advance::step(Clocks<T>& c, const Step& step, const Scope& s, RegionId region, Tally& tally) const {
-  struct Visitor {
-    const Advance& a;
-    Clocks<T>& c;
-    const Scope& s;
-    RegionId region;
-    Tally& tally;
-    void operator()(const Local& op) const { a.local(c, op, s, tally); }
-    void operator()(const Reduce& r) const { a.reduce(c, r, s, tally); }
-    void operator()(const RingReduce& r) const { a.ring_reduce(c, r, s, tally); }
-    void operator()(const RootReduce& r) const { a.root_reduce(c, r, s, tally); }
-    void operator()(const Multicast& m) const { a.multicast(c, m, s, tally); }
-    void operator()(const TileCast& t) const { a.tile_cast(c, t, s, tally); }
-    void operator()(const Shift& t) const { a.shift(c, t, s, tally); }
-    void operator()(const RowShift& t) const { a.row_shift(c, t, s, tally); }
-    void operator()(const Group& g) const { a.product(c, g, s, region, tally); }
-    void operator()(const Send&) const { not_here("a send"); }
-    void operator()(const Receive&) const { not_here("a receive"); }
-    void operator()(const Host&) const { not_here("the host"); }
-    void operator()(const Loop&) const { not_here("a loop"); }
-    [[noreturn]] static void not_here(const char* what) { check_failed(__FILE__, __LINE__, "Advance::step", what); }
-  };
-  std::visit(Visitor{*this, c, s, region, tally}, step.what);
+  const auto not_here = [](const char* what) { check_failed(__FILE__, __LINE__, "Advance::step", what); };
+  visit(
+      step, [&](const Local& op) { local(c, op, s, tally); }, [&](const Reduce& r) { reduce(c, r, s, tally); },
+      [&](const RingReduce& r) { ring_reduce(c, r, s, tally); }, [&](const RootReduce& r) { root_reduce(c, r, s, tally); },
+      [&](const Multicast& m) { multicast(c, m, s, tally); }, [&](const TileCast& t) { tile_cast(c, t, s, tally); },
+      [&](const Shift& t) { shift(c, t, s, tally); }, [&](const RowShift& t) { row_shift(c, t, s, tally); },
+      [&](const Group& g) { product(c, g, s, region, tally); },
+      [&](const Host& link) {
+        CHECK(link.to_host, "what comes from the host holds the whole region");
+        to_host(c, link, s, region, tally);
+      },
+      [&](const Send&) { not_here("a send"); }, [&](const Receive&) { not_here("a receive"); }, [&](const Loop&) { not_here("a loop"); });
 }
 
 template void Advance::step(Clocks<uint32_t>&, const Step&, const Scope&, RegionId, Tally&) const;

@@ -6,7 +6,7 @@
 #include <cmath>
 
 #include "base/rng.h"
-#include "lower/lower.h"
+#include "lower/request_timer.h"
 #include "plan/planner.h"
 #include "time/request.h"
 
@@ -95,7 +95,7 @@ TEST(Extrapolation, OfChunksAndPositionsIsWithinItsBound) {
   for (int i = 0; i < 12; i++) {
     const Device d = load_device("wse2");
     const Drawn m = draw_model(rng, d);
-    const RequestTimer few{.program = m.lowered.program(), .device = d, .chunk = m.lowered.placement.plan.chunk};
+    const RequestTimer few = request_timer(m.lowered, d);
     RequestTimer all = few;
     all.chunks = m.prompt;
     expect_near(few.prefill(m.prompt).cycles, all.prefill(m.prompt).cycles, "chunks " + std::to_string(i));

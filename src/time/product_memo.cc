@@ -2,19 +2,13 @@
 
 #include <algorithm>
 
+#include "mesh/visit.h"
+
 namespace wafer::time {
 
 using namespace mesh;
 
 namespace {
-
-bool has_product(const Steps& steps) {
-  return std::any_of(steps.begin(), steps.end(), [](const Step& st) {
-    if (const auto* l = std::get_if<Loop>(&st.what)) return has_product(l->body);
-    const auto* g = std::get_if<Group>(&st.what);
-    return g != nullptr && (g->kind == GroupKind::gemm || g->kind == GroupKind::gemm_t || has_product(g->body));
-  });
-}
 
 int64_t bytes_of(const ProductMemo::Product& p) { return static_cast<int64_t>((p.before.size() + p.after.size()) * sizeof(uint32_t)); }
 
@@ -22,8 +16,7 @@ int64_t bytes_of(const ProductMemo::Product& p) { return static_cast<int64_t>((p
 
 bool worth_a_memo(const ProductMemo& memo, const Program& program, const Entry& entry) {
   return std::any_of(entry.lists.begin(), entry.lists.end(), [&](const RegionSteps& list) {
-    const Rect r = program.regions[list.region].rect;
-    return int64_t{r.w} * r.h * std::max(r.w, r.h) >= memo.core_steps && has_product(list.steps);
+    return core_steps(extent(program.regions[list.region].rect)) >= memo.core_steps && has_product(list.steps);
   });
 }
 

@@ -1,6 +1,7 @@
 // What large products do to clocks, for those that come up again: the same sizes from the same pattern of clocks end in the same pattern,
 // as many cycles later. Chunks of a prompt differ in their attention alone, so all but the first find most of their products here.
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -25,6 +26,8 @@ struct ProductMemo {
   std::vector<std::shared_ptr<const Product>> products;  // the newest last
 };
 
+// Of one product on all cores: each takes as many steps as the longer side has cores.
+inline int64_t core_steps(mesh::Extent e) { return int64_t{e.w} * e.h * std::max(e.w, e.h); }
 // Whether an entry has products that a memo keeps.
 bool worth_a_memo(const ProductMemo& memo, const mesh::Program& program, const mesh::Entry& entry);
 

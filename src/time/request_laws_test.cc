@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "lower/lower.h"
+#include "lower/request_timer.h"
 #include "plan/planner.h"
 #include "time/request.h"
 
@@ -48,11 +48,9 @@ Lowered lowered(const Case& s, const Device& d) {
   return lower(s.model, types, make_plan(s.model, types, d, request).plan, limits_of(d).mesh);
 }
 
-RequestTimer timer_of(const Lowered& l, const Device& d) { return {.program = l.program(), .device = d, .chunk = l.placement.plan.chunk}; }
-
 double transition(const Case& s, const Device& d) {
   const Lowered l = lowered(s, d);
-  return timer_of(l, d).transition(s.prompt).cycles;
+  return request_timer(l, d).transition(s.prompt).cycles;
 }
 
 // Decode on a mesh of one more row costs much the same: the layouts differ in both cases, and all weights move.
@@ -84,7 +82,7 @@ TEST(RequestLaw, MoreWorkNeverTakesLess) {
   for (const Extent e : {Extent{1, 1}, Extent{7, 5}, Extent{40, 33}, Extent{13, 50}}) {
     const Case s{.prefill = e, .decode = e};
     const Lowered l = lowered(s, d);
-    const RequestTimer timer = timer_of(l, d);
+    const RequestTimer timer = request_timer(l, d);
     // Fewer tokens than core rows lie on other rows when one is added, and so wait for others: the same work for the busiest core may end
     // a little earlier.
     double before = 0;
@@ -105,7 +103,7 @@ TEST(RequestLaw, MoreWorkNeverTakesLess) {
       Case more = s;
       more.model = shape(layers);
       const Lowered m = lowered(more, d);
-      const double token = timer_of(m, d).decode(100, 1).cycles, prompt = timer_of(m, d).prefill(200).cycles;
+      const double token = request_timer(m, d).decode(100, 1).cycles, prompt = request_timer(m, d).prefill(200).cycles;
       EXPECT_GT(token, layers_before);
       EXPECT_GT(prompt, prompt_before);
       layers_before = token;
@@ -124,7 +122,7 @@ TEST(RequestLaw, ADrawByTheHostCostsTheWayToTheEdge) {
   const Lowered drawn = lower(s.model, types, make_plan(s.model, types, d, request).plan, limits_of(d).mesh), greedy = lowered(s, d);
   const auto host = [&](const Lowered& l) {
     double cycles = 0;
-    for (const StepCycles& step : timer_of(l, d).decode(100, 1).steps)
+    for (const StepCycles& step : request_timer(l, d).decode(100, 1).steps)
       if (step.kind == StepKind::host) cycles += step.cycles;
     return cycles;
   };

@@ -6,36 +6,14 @@
 #include <numeric>
 #include <set>
 
-#include "lower/lower.h"
-#include "plan/planner.h"
+#include "lower/request_timer.h"
+#include "support/planned_model.h"
 
 namespace wafer::time {
 
 using namespace mesh;
 
 namespace {
-
-ModelConfig shape(int64_t dim, int64_t layers) {
-  return {.name = "shape",
-          .architecture = "llama",
-          .layers = layers,
-          .dim = dim,
-          .heads = 8,
-          .kv_heads = 4,
-          .head_dim = dim / 8,
-          .ffn = 3 * dim,
-          .vocab = 512,
-          .context = 256,
-          .norm_epsilon = 1e-5f,
-          .rope_base = 1e4};
-}
-
-Lowered planned(const ModelConfig& c, const Device& d, PlanRequest request) {
-  const PlanResult r = make_plan(c, uniform_types(TensorType::f16), d, request);
-  return lower(c, uniform_types(TensorType::f16), r.plan, limits_of(d).mesh);
-}
-
-RequestTimer timer_of(const Lowered& l, const Device& d) { return {.program = l.program(), .device = d, .chunk = l.placement.plan.chunk}; }
 
 double sum_of(const PartTime& part) {
   double sum = 0;
@@ -66,10 +44,10 @@ TEST(SamplePositions, StandForTheSumOfLines) {
 
 TEST(RequestTimer, SaysWhatTimeEntrySays) {
   const Device d = load_device("wse2");
-  const Lowered l =
-      planned(shape(64, 3), d, {.context = 60, .max_prompt = 40, .chunk = 15, .prefill_mesh = Extent{9, 7}, .decode_mesh = Extent{6, 8}});
+  const Lowered l = planned(small_shape(64, 3), d,
+                            {.context = 60, .max_prompt = 40, .chunk = 15, .prefill_mesh = Extent{9, 7}, .decode_mesh = Extent{6, 8}});
   const auto cycles = [&](const char* entry, const Params& p) { return time_entry(l.program(), d, entry, p).cycles; };
-  const RequestTimer timer = timer_of(l, d);
+  const RequestTimer timer = request_timer(l, d);
   EXPECT_EQ(timer.decode(44, 1).cycles, cycles("decode", {.cached = 44, .rows = 1, .chunk = 15}));
   EXPECT_EQ(timer.decode(40, 3).cycles, cycles("decode", {.cached = 40, .rows = 1, .chunk = 15}) +
                                             cycles("decode", {.cached = 41, .rows = 1, .chunk = 15}) +
@@ -90,8 +68,8 @@ TEST(RequestTimer, SaysWhatTimeEntrySays) {
 
 TEST(RequestTimer, ALayerIsAShareOfTheWhole) {
   const Device d = load_device("wse2");
-  const Lowered l = planned(shape(64, 3), d, {.context = 60, .prefill_mesh = Extent{9, 7}, .decode_mesh = Extent{6, 8}});
-  const PartTime whole = timer_of(l, d).decode(59, 1), layer = layer_part(whole, 3);
+  const Lowered l = planned(small_shape(64, 3), d, {.context = 60, .prefill_mesh = Extent{9, 7}, .decode_mesh = Extent{6, 8}});
+  const PartTime whole = request_timer(l, d).decode(59, 1), layer = layer_part(whole, 3);
   EXPECT_EQ(sum_of(layer), layer.cycles);
   std::set<std::string> in_layer;
   for (const StepCycles& s : layer.steps) in_layer.insert(s.name);
@@ -105,11 +83,11 @@ TEST(RequestTimer, ALayerIsAShareOfTheWhole) {
 
 TEST(RequestTimer, GroupsChangeTheCycles) {
   const Device d = load_device("wse2");
-  const ModelConfig c = shape(128, 2);
+  const ModelConfig c = small_shape(128, 2);
   const auto cycles = [&](std::vector<int> groups) {
     const Lowered l =
         planned(c, d, {.context = 60, .prefill_mesh = Extent{64, 64}, .decode_mesh = Extent{64, 64}, .groups = std::move(groups)});
-    return timer_of(l, d).decode(59, 1).cycles;
+    return request_timer(l, d).decode(59, 1).cycles;
   };
   EXPECT_EQ(cycles({}), cycles({8}));  // round(sqrt(64))
   EXPECT_GT(cycles({1}), cycles({8}));
@@ -119,8 +97,8 @@ TEST(RequestTimer, GroupsChangeTheCycles) {
 // Routes are rewritten inside a layer of prefill (between rows and attention), and that is a part of the layer.
 TEST(RequestTimer, ALayerHasItsRouteChanges) {
   Device d = load_device("wse2");
-  const Lowered l = planned(shape(64, 3), d, {.context = 60, .prefill_mesh = Extent{9, 7}, .decode_mesh = Extent{6, 8}});
-  const auto layer = [&] { return layer_part(timer_of(l, d).prefill(60), 3); };
+  const Lowered l = planned(small_shape(64, 3), d, {.context = 60, .prefill_mesh = Extent{9, 7}, .decode_mesh = Extent{6, 8}});
+  const auto layer = [&] { return layer_part(request_timer(l, d).prefill(60), 3); };
   const PartTime before = layer();
   const auto routes = std::find_if(before.steps.begin(), before.steps.end(), [](const StepCycles& s) { return s.name == kRouteChange; });
   ASSERT_NE(routes, before.steps.end());

@@ -9,13 +9,14 @@
 #include <set>
 
 #include "base/check.h"
-#include "base/overloaded.h"
 #include "mesh/schedule.h"
+#include "mesh/visit.h"
 #include "time/advance.h"
 #include "time/clocks.h"
 #include "time/lanes.h"
 #include "time/ledger.h"
 #include "time/moves.h"
+#include "time/product_memo.h"
 #include "time/step_sizes.h"
 
 namespace wafer::time {
@@ -227,51 +228,21 @@ struct Timer {
   }
 
   // The host's values come over the wafer's upper left corner to all cores of the region, ahead of time: one wavelet a cycle from the start
-  // of the entry on. Values for it leave over the nearest edge on the axis along which all cores have them; nobody waits for them. What the
-  // link beyond the edge takes is not in it.
-  void host(const Step& step, const Host& link, RegionId region, const Scope& s) {
+  // of the entry on. What the link beyond the edge takes is not in it.
+  void from_the_host(const Step& step, const Host& link, RegionId region, const Scope& s) {
     booked(step, region, [&](Tally& tally) {
       const Rect r = rect_of(region);
       const int64_t issue = stream_issue_cycles(device);
-      if (!link.to_host) {
-        const int64_t words = std::max<int64_t>(1, wavelets(device, sizes.tensor(link.buffer).dtype, sizes.held(link.buffer, s, 0, 0)));
-        uint64_t& before = from_host[region];
-        before += static_cast<uint64_t>(words);
-        const int64_t way = 2 * device.ramp_cycles + (int64_t{r.x} + r.y + r.w + r.h) * device.hop_cycles;
-        hold(region, time_after(before, static_cast<uint64_t>(way)));
-        delay(region, static_cast<uint64_t>(issue + stream_cycles(device, words)));
-        tally.wavelets += words * r.w * r.h;  // each copy, as it is taken
-        tally.received += words * r.w * r.h;
-        tally.hops += words * r.w * r.h;
-        tally.communicate += static_cast<double>(issue + words) * r.w * r.h;
-        return;
-      }
-      settled(region);
-      if (too_wide) return;
-      Clocks<T>& c = of(region);
-      const std::vector<uint64_t> start = options.watch ? absolute(c) : std::vector<uint64_t>();
-      const auto cut = [&](Axis axis) {
-        return std::any_of(sizes.buffer(link.buffer).cuts.begin(), sizes.buffer(link.buffer).cuts.end(),
-                           [&](const DimCut& d) { return d.axis == axis && d.cut.kind != CutKind::whole; });
-      };
-      const bool x_cut = cut(Axis::x), y_cut = cut(Axis::y);
-      for (int y = 0; y < (y_cut ? c.h : 1); y++)
-        for (int x = 0; x < (x_cut ? c.w : 1); x++) {
-          const int64_t words = wavelets(device, sizes.tensor(link.buffer).dtype, sizes.held(link.buffer, s, x, y));
-          if (words == 0) continue;
-          const int64_t cycles = issue + stream_cycles(device, words);
-          if (!fits(c, cycles)) break;
-          c.row(y)[x] += static_cast<T>(cycles);
-          c.most = Clocks<T>::kUnknown;
-          tally.wavelets += words;
-          tally.received += words;
-          tally.hops += words * (x_cut ? r.y + y + 1 : r.x + x + 1);
-          tally.communicate += static_cast<double>(cycles);
-        }
-      too_wide = c.too_wide;
-      if (too_wide) return;
-      stats_of(region) = stats(c);
-      if (options.watch) options.watch({.name = step.name, .region = region, .start = start, .end = absolute(c)});
+      const int64_t words = std::max<int64_t>(1, wavelets(device, sizes.tensor(link.buffer).dtype, sizes.held(link.buffer, s, 0, 0)));
+      uint64_t& before = from_host[region];
+      before += static_cast<uint64_t>(words);
+      const int64_t way = 2 * device.ramp_cycles + (int64_t{r.x} + r.y + r.w + r.h) * device.hop_cycles;
+      hold(region, time_after(before, static_cast<uint64_t>(way)));
+      delay(region, static_cast<uint64_t>(issue + stream_cycles(device, words)));
+      tally.wavelets += words * r.w * r.h;  // each copy, as it is taken
+      tally.received += words * r.w * r.h;
+      tally.hops += words * r.w * r.h;
+      tally.communicate += static_cast<double>(issue + words) * r.w * r.h;
     });
   }
 
@@ -284,11 +255,9 @@ struct Timer {
     double passed = stats(c).sum, booked_cycles = 0;
     const Step* last = nullptr;
     for (const Step& step : g.body) {
-      const bool sequential =
-          std::visit(Overloaded{[](const Loop&) { return true; }, [](const Group& inner) { return !is_product(inner.kind); },
-                                [](const Send&) { return true; }, [](const Receive&) { return true; }, [](const Host&) { return true; },
-                                [](const auto&) { return false; }},
-                     step.what);
+      const bool sequential = visit(
+          step, same_for<Loop, Send, Receive, Host>(true), [](const Group& inner) { return !is_product(inner.kind); },
+          same_for<Local, Reduce, RingReduce, RootReduce, Multicast, TileCast, Shift, RowShift>(false));
       if (sequential || (!step.routes.empty() && step.phase != routes_of[region])) {  // takes all there is
         lanes.join(c);
         stats_of(region) = stats(c);
@@ -327,22 +296,19 @@ struct Timer {
   }
 
   void step(const Step& st, RegionId region, const Scope& s) {
-    std::visit(Overloaded{[&](const Loop& l) { loop(st, l, region, s); },
-                          [&](const Group& g) {
-                            if (is_product(g.kind))
-                              leaf(st, region, s);
-                            else if (g.kind == GroupKind::overlap)
-                              overlap(g, region, s);
-                            else
-                              steps(g.body, region, s);
-                          },
-                          [&](const Send& to) { send(st, to, region, s); }, [&](const Receive& from) { receive(st, from, region); },
-                          [&](const Host& link) { host(st, link, region, s); }, [&](const Local&) { leaf(st, region, s); },
-                          [&](const Reduce&) { leaf(st, region, s); }, [&](const RingReduce&) { leaf(st, region, s); },
-                          [&](const RootReduce&) { leaf(st, region, s); }, [&](const Multicast&) { leaf(st, region, s); },
-                          [&](const TileCast&) { leaf(st, region, s); }, [&](const Shift&) { leaf(st, region, s); },
-                          [&](const RowShift&) { leaf(st, region, s); }},
-               st.what);
+    visit(
+        st, [&](const Loop& l) { loop(st, l, region, s); },
+        [&](const Group& g) {
+          if (is_product(g.kind))
+            leaf(st, region, s);
+          else if (g.kind == GroupKind::overlap)
+            overlap(g, region, s);
+          else
+            steps(g.body, region, s);
+        },
+        [&](const Send& to) { send(st, to, region, s); }, [&](const Receive& from) { receive(st, from, region); },
+        [&](const Host& link) { link.to_host ? leaf(st, region, s) : from_the_host(st, link, region, s); },
+        for_kinds<Local, Reduce, RingReduce, RootReduce, Multicast, TileCast, Shift, RowShift>([&] { leaf(st, region, s); }));
   }
 
   // ---- loops -------------------------------------------------------------------------------------------------------------------------
@@ -354,28 +320,6 @@ struct Timer {
       case CountKind::rows: return s.params.rows;
     }
     return 0;
-  }
-
-  // Whether a turn of a loop has a product of so many core-steps.
-  bool large_product(const Steps& list, RegionId region, int64_t core_steps) const {
-    const Extent e = sizes.extent_of(region);
-    if (int64_t{e.w} * e.h * std::max(e.w, e.h) < core_steps) return false;
-    return std::any_of(list.begin(), list.end(), [&](const Step& st) {
-      if (const auto* l = std::get_if<Loop>(&st.what)) return large_product(l->body, region, core_steps);
-      const auto* g = std::get_if<Group>(&st.what);
-      return g != nullptr && is_product(g->kind);
-    });
-  }
-
-  // Whether any leaf of the steps is of a kind.
-  template <class Kind>
-  static bool any(const Steps& list) {
-    return std::any_of(list.begin(), list.end(), [](const Step& st) {
-      if (std::holds_alternative<Kind>(st.what)) return true;
-      if (const auto* g = std::get_if<Group>(&st.what)) return any<Kind>(g->body);
-      if (const auto* l = std::get_if<Loop>(&st.what)) return any<Kind>(l->body);
-      return false;
-    });
   }
 
   // Whether two sets of clocks differ by one number.
@@ -391,14 +335,10 @@ struct Timer {
     const Step* found = nullptr;
     for (size_t i = 0; i < list.size() && found == nullptr; i++) {
       const Step& step = list[last ? list.size() - 1 - i : i];
-      const auto* l = std::get_if<Loop>(&step.what);
-      const auto* g = std::get_if<Group>(&step.what);
-      if (l != nullptr)
-        found = routed(l->body, last);
-      else if (g != nullptr && !is_product(g->kind))
-        found = routed(g->body, last);
-      else if (!step.routes.empty())
-        found = &step;
+      const bool whole = visit(
+          step, [](const Group& g) { return is_product(g.kind); }, same_for<Loop>(false),
+          same_for<Local, Reduce, RingReduce, RootReduce, Multicast, TileCast, Shift, RowShift, Send, Receive, Host>(true));
+      found = !whole ? routed(body_of(step), last) : step.routes.empty() ? nullptr : &step;
     }
     return found;
   }
@@ -418,14 +358,13 @@ struct Timer {
   // clocks that were all equal too, are not timed again.
   void loop(const Step& step, const Loop& l, RegionId region, Scope s) {
     const int64_t n = turns(l, s);
-    const bool receives = any<Receive>(l.body), sends = any<Send>(l.body), steps_differ = l.var == LoopVar::ring_step;
+    const bool receives = any_of_kind<Receive>(l.body), sends = any_of_kind<Send>(l.body), steps_differ = l.var == LoopVar::ring_step;
     const bool remembers = l.var == LoopVar::layer && !receives && !sends && !options.watch && entry.lists.size() > 1;
     const StepId id = ids.of.at(&step);
     const bool first_differs = enter_loop(step, l, region, n);
-    const int64_t most_turns =
-        options.turns > 1 && l.var == LoopVar::layer && large_product(l.body, region, options.one_layer_core_steps) && !first_differs
-            ? 1
-            : options.turns;
+    const bool one_for_all = l.var == LoopVar::layer && core_steps(sizes.extent_of(region)) >= options.one_layer_core_steps &&
+                             has_product(l.body) && !first_differs;
+    const int64_t most_turns = options.turns > 1 && one_for_all ? 1 : options.turns;
     settled(region);
     if (too_wide) return;
     const Start start{.known = stats_of(region), .report = ledger.report, .latest = latest};
