@@ -184,7 +184,7 @@ TEST(GemmPrograms, ComplianceIsCounted) {
 TEST(GemmPrograms, PrintSaysWhatMoves) {
   GemmShape s{.m = 8, .k = 8, .n = 8, .mesh = {4, 4}, .algorithm = GemmAlgorithm::summa};
   const std::string summa = print(program_alone(s).program());
-  EXPECT_NE(summa.find("gemm_cast"), std::string::npos) << summa;
+  EXPECT_NE(summa.find("gemm: summa"), std::string::npos) << summa;
   EXPECT_NE(summa.find("cast block +1 along x"), std::string::npos) << summa;
   EXPECT_NE(summa.find("all cores together"), std::string::npos) << summa;
   s.algorithm = GemmAlgorithm::cannon;

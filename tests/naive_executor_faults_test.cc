@@ -17,10 +17,11 @@ BuiltCase small_case() {
 }
 
 // The reason why the case stops; empty if it runs to its end.
-std::string fault_of(const BuiltCase& b) {
+std::string fault_of(const BuiltCase& b, const naive::Expansion& expansion = expand) {
   const MeshCase& c = b.what;
   try {
     NaiveExecutor naive(b.lowered, b.model);
+    naive.set_expansion(expansion);
     for (const Params& p : prefill_chunks(c)) naive.run("prefill", p, tokens_of(b, p));
     naive.run("row", prefill_chunks(c).back(), {});
     naive.run("transition", transition_params(c), {});
@@ -39,6 +40,15 @@ void visit(Steps& steps, const std::function<void(Steps&)>& f) {
     if (auto* loop = std::get_if<Loop>(&s.what)) visit(loop->body, f);
     if (auto* group = std::get_if<Group>(&s.what)) visit(group->body, f);
   }
+}
+
+// The steps of products without those of that name.
+naive::Expansion without(const std::string& name) {
+  return [name](const Program& p, const Step& step) {
+    Steps steps = expand(p, step);
+    visit(steps, [&](Steps& list) { std::erase_if(list, [&](const Step& s) { return s.name == name; }); });
+    return steps;
+  };
 }
 
 // Takes out all steps of that name, in all entries.
@@ -62,15 +72,6 @@ What& step_of(BuiltCase& b, const std::string& name) {
       });
   if (!found) throw std::runtime_error("no step " + name);
   return *found;
-}
-
-void visit_groups(BuiltCase& b, const std::function<void(const Step&, Group&)>& f) {
-  for (Entry& e : b.lowered.placement.program.entries)
-    for (RegionSteps& r : e.lists)
-      visit(r.steps, [&](Steps& steps) {
-        for (Step& s : steps)
-          if (auto* group = std::get_if<Group>(&s.what)) f(s, *group);
-      });
 }
 
 Buffer& buffer_of(BuiltCase& b, const std::string& name) {
@@ -107,32 +108,37 @@ TEST(NaiveExecutorFaults, ACacheThatDoesNotShift) {
 }
 
 TEST(NaiveExecutorFaults, AProductThatIsNotAligned) {
-  for (const char* name : {"q.align_a", "values.align_a", "values.align_b"}) {
-    BuiltCase b = small_case();
-    remove_steps(b, name);
-    EXPECT_NE(fault_of(b), "") << name;
-  }
+  for (const char* name : {"q.align_a", "values.align_a", "values.align_b"}) EXPECT_NE(fault_of(small_case(), without(name)), "") << name;
 }
 
 TEST(NaiveExecutorFaults, AProductThatSaysItIsAligned) {
   BuiltCase b = small_case();
-  step_of<Group>(b, "up").aligned = true;
+  step_of<Product>(b, "up").a_aligned = true;
   expect_fault(b, "is not aligned");
 }
 
 TEST(NaiveExecutorFaults, ATileThatDoesNotTravel) {
-  for (const char* name : {"down.shift_a", "values.shift_b", "scores.shift_b"}) {
-    BuiltCase b = small_case();
-    remove_steps(b, name);
-    EXPECT_NE(fault_of(b), "") << name;
-  }
+  for (const char* name : {"down.shift_a", "values.shift_b", "scores.shift_b", "down.product", "down.steps", "scores.row_sum"})
+    EXPECT_NE(fault_of(small_case(), without(name)), "") << name;
+}
+
+// One turn fewer, or one more, of each loop of every product.
+TEST(NaiveExecutorFaults, ALoopOfAnotherLength) {
+  for (const char* name : {"q.align_a", "values.align_b", "down.steps", "scores.steps"})
+    for (const int more : {-1, 1}) {
+      const std::string fault = fault_of(small_case(), [&](const Program& p, const Step& step) {
+        Steps steps = expand(p, step);
+        for (Step& s : steps)
+          if (s.name == name) std::get<Loop>(s.what).fixed += more;
+        return steps;
+      });
+      EXPECT_NE(fault.find("turns of a loop"), std::string::npos) << name << " " << more << " " << fault;
+    }
 }
 
 TEST(NaiveExecutorFaults, ARingOverTwoHeads) {
   BuiltCase b = small_case();
-  visit_groups(b, [](const Step& step, Group& group) {
-    if (step.name == "values") group.runs = {{0, 5}};
-  });
+  step_of<Product>(b, "values").runs = {{0, 5}};
   expect_fault(b, "inner indices");
 }
 

@@ -53,7 +53,7 @@ Program gemm_program(const GemmShape& s, Extent device_mesh) {
   Step gemm;
   if (travels) {
     const Rings rings = add_rings(site, "ring", {{0, s.mesh.w}}, false, ring ? LineOrder::interleaved : LineOrder::natural);
-    gemm = mesh_gemm(site, "gemm", rings, {.a = a, .b = b, .c = c, .together = !ring, .overlap = s.overlap});
+    gemm = mesh_gemm(site, "gemm", rings, {.a = a, .b = b, .c = c, .overlap = s.overlap});
   } else {
     const Casts casts = add_casts(site, "cast");
     CastOperands o{.a = a, .b = b, .c = c};

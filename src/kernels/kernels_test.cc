@@ -9,6 +9,7 @@
 #include "kernels/reduce.h"
 #include "kernels/transfer.h"
 #include "mesh/builder.h"
+#include "mesh/expand.h"
 #include "mesh/verify.h"
 
 namespace wafer::kernels {
@@ -55,6 +56,7 @@ void leaves(const Steps& steps, std::vector<const Step*>& out) {
 }
 
 const Group& group_of(const Step& s) { return std::get<Group>(s.what); }
+const Product& product_of(const Step& s) { return std::get<Product>(s.what); }
 const Loop& loop_of(const Step& s) { return std::get<Loop>(s.what); }
 
 // ---- reductions ------------------------------------------------------------------------------------------------------------------
@@ -120,16 +122,16 @@ TEST(MeshGemm, StepsAreThoseOfTheLongerSide) {
     Bench b(e);
     const Rings rings = add_rings(b.site, "ring", {{0, e.w}}, false);
     const Step gemm = mesh_gemm(b.site, "c", rings, {.a = kA, .b = kB, .c = kC});
-    const Group& g = group_of(gemm);
-    EXPECT_EQ(g.kind, GroupKind::gemm);
-    ASSERT_EQ(g.body.size(), L > 1 ? 2u : 1u);
-    const Loop& steps = loop_of(g.body.back());
+    EXPECT_EQ(product_of(gemm).algorithm, Algorithm::mesh_gemm);
+    const Steps body = expand(b.p, gemm);
+    ASSERT_EQ(body.size(), L > 1 ? 2u : 1u);
+    const Loop& steps = loop_of(body.back());
     EXPECT_EQ(steps.fixed, L);
     EXPECT_EQ(steps.var, LoopVar::ring_step);
     EXPECT_EQ(group_of(steps.body[0]).kind, GroupKind::overlap);
     EXPECT_EQ(group_of(steps.body[0]).body.size(), 3u);
     const Step again = mesh_gemm(b.site, "d", rings, {.a = kA, .b = kB, .c = kD, .a_aligned = true});
-    EXPECT_EQ(group_of(again).body.size(), 1u);
+    EXPECT_EQ(expand(b.p, again).size(), 1u);
   }
 }
 
@@ -169,7 +171,8 @@ TEST(MeshGemm, EveryCoreMeetsEveryBlockOnce) {
           }
       }
     };
-    for (const Step& part : group_of(gemm).body) {
+    const Steps parts = expand(bench.p, gemm);
+    for (const Step& part : parts) {
       std::vector<const Step*> body;
       leaves(loop_of(part).body, body);
       for (int turn = 0; turn < loop_of(part).fixed; turn++)
@@ -195,12 +198,12 @@ TEST(GemmT, OnAnyRectangleInRuns) {
       EXPECT_LE(b.check(scores), 16);
       int64_t L = e.h;
       for (const Range& r : runs) L = std::max(L, r.size());
-      const Group& g = group_of(scores);
-      EXPECT_EQ(g.kind, GroupKind::gemm_t);
-      EXPECT_EQ(g.heads, heads);
-      EXPECT_EQ(loop_of(g.body[0]).fixed, L);
+      EXPECT_EQ(product_of(scores).algorithm, Algorithm::gemm_t);
+      EXPECT_EQ(product_of(scores).heads, heads);
+      const Steps body = expand(b.p, scores);
+      EXPECT_EQ(loop_of(body[0]).fixed, L);
       std::vector<const Step*> order;
-      leaves(g.body, order);
+      leaves(body, order);
       ASSERT_EQ(order.size(), 3u);
       EXPECT_TRUE(std::holds_alternative<RootReduce>(order[2]->what));
       b.check(mesh_gemm(b.site, "values", rings, {.a = kA, .b = kB, .c = kD, .align_b = AlignB::shifted, .heads = heads}));

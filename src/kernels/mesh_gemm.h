@@ -34,11 +34,11 @@ struct GemmOperands {
   mesh::BufferId c{};      // [rows][n]
   bool a_aligned = false;  // by an earlier product on the same A
   AlignB align_b = AlignB::placed;
-  int heads = 0;          // attention: a product for each KV head, in its own run
-  bool together = false;  // Cannon: all cores start a step at the same time
-  bool overlap = true;    // the next tiles arrive during the product of the current ones; else after it
+  int heads = 0;        // attention: a product for each KV head, in its own run
+  bool overlap = true;  // the next tiles arrive during the product of the current ones; else after it
 };
 
+// On rings in natural order: Cannon's algorithm.
 mesh::Step mesh_gemm(const Site& site, std::string name, const Rings& rings, const GemmOperands& operands);
 
 struct GemmTOperands {

@@ -45,28 +45,28 @@ Step ring_reduce(const Site& site, std::string name, const RingLine& line, Reduc
 
 namespace {
 
-Steps products_of(const Site& site, const std::string& name, BufferId x, const std::vector<Product>& products) {
+Steps products_of(const Site& site, const std::string& name, BufferId x, const std::vector<GemvProduct>& products) {
   Steps locals;
-  for (const Product& p : products)
+  for (const GemvProduct& p : products)
     locals.push_back(
         {.name = name + ".product", .phase = site.phase, .what = Local{.op = LocalOp::mat_vec, .in = {p.weights, x}, .out = {p.out}}});
   return locals;
 }
 
-std::vector<BufferId> results_of(const std::vector<Product>& products) {
+std::vector<BufferId> results_of(const std::vector<GemvProduct>& products) {
   std::vector<BufferId> out;
-  for (const Product& p : products) out.push_back(p.out);
+  for (const GemvProduct& p : products) out.push_back(p.out);
   return out;
 }
 
 }  // namespace
 
-Step mesh_gemv(const Site& site, std::string name, BufferId x, const std::vector<Product>& products, const ReduceLine& line) {
+Step mesh_gemv(const Site& site, std::string name, BufferId x, const std::vector<GemvProduct>& products, const ReduceLine& line) {
   Steps locals = products_of(site, name, x, products);
   return fold(site, std::move(name), std::move(locals), line, ReduceOp::add, results_of(products));
 }
 
-Step ring_gemv(const Site& site, std::string name, BufferId x, const std::vector<Product>& products, const RingLine& line) {
+Step ring_gemv(const Site& site, std::string name, BufferId x, const std::vector<GemvProduct>& products, const RingLine& line) {
   Group group{.kind = GroupKind::fold, .body = products_of(site, name, x, products)};
   group.body.push_back(ring_reduce(site, name + ".reduce", line, ReduceOp::add, results_of(products)));
   return {.name = std::move(name), .phase = site.phase, .what = std::move(group)};

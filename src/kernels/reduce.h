@@ -35,14 +35,15 @@ RingLine add_ring_line(const Site& site, const std::string& name, mesh::Axis axi
 // Joins the payload's partial values on rings: reduce-scatter, and allgather unless the step's broadcast is switched off.
 mesh::Step ring_reduce(const Site& site, std::string name, const RingLine& line, mesh::ReduceOp op, std::vector<mesh::BufferId> payload);
 
-struct Product {
+struct GemvProduct {
   mesh::BufferId weights{};  // [k][n], k cut along the line's axis
   mesh::BufferId out{};      // [n]
 };
 
 // MeshGEMV: x (cut along the line's axis) times several matrices; all results ride in one reduction.
-mesh::Step mesh_gemv(const Site& site, std::string name, mesh::BufferId x, const std::vector<Product>& products, const ReduceLine& line);
+mesh::Step mesh_gemv(const Site& site, std::string name, mesh::BufferId x, const std::vector<GemvProduct>& products,
+                     const ReduceLine& line);
 // The same with the results joined on a ring.
-mesh::Step ring_gemv(const Site& site, std::string name, mesh::BufferId x, const std::vector<Product>& products, const RingLine& line);
+mesh::Step ring_gemv(const Site& site, std::string name, mesh::BufferId x, const std::vector<GemvProduct>& products, const RingLine& line);
 
 }  // namespace wafer::kernels

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "mesh/bytes.h"
+#include "mesh/expand.h"
 #include "mesh/visit.h"
 
 namespace wafer::mesh {
@@ -36,17 +37,16 @@ int64_t idle(const Program& p, BufferId id, const Params& params) {
 Compliance compliance(const Program& program, const std::string& entry_name, const Params& params, const Limits& limits) {
   Compliance c{.bytes_limit = limits.sram_bytes - limits.code_bytes, .colours = colours_max(program), .colours_limit = limits.colours};
   for (const RegionSteps& list : entry(program, entry_name).lists)
-    for_each_step(list.steps, [&](const Step& step) {
+    for_each_expanded_step(program, list.steps, [&](const Step& step) {
       const auto hops = [&] { c.longest_hops = std::max(c.longest_hops, farthest(program, step)); };
       visit(
           step, for_kinds<Shift, TileCast>(hops),
-          [&](const Group& group) {
-            if (!is_product(group.kind)) return;
+          [&](const Product& product) {
             const Rect r = program.regions[list.region].rect;
             c.cores += static_cast<int64_t>(r.w) * r.h;
-            c.idle_cores += idle(program, group.c, params);
+            c.idle_cores += idle(program, product.c, params);
           },
-          nothing_for<Local, Reduce, RingReduce, Multicast, RowShift, RootReduce, Send, Receive, Host, Loop>());
+          nothing_for<Local, Reduce, RingReduce, Multicast, RowShift, RootReduce, Send, Receive, Host, Loop, Group>());
     });
   c.bytes = fullest(phase_bytes(program, 0)).fullest.total();
   c.breaks_p = c.idle_cores > 0;

@@ -68,8 +68,8 @@ TEST(Ids, NoIdIsNone) {
   EXPECT_FALSE(BufferId().exists());
   EXPECT_TRUE(BufferId(0).exists());
   EXPECT_LT(BufferId(), BufferId(0));
-  const Group g;
-  EXPECT_FALSE(g.a.exists() || g.b.exists() || g.c.exists());
+  const Product g;
+  EXPECT_FALSE(g.a.exists() || g.b.exists() || g.c.exists() || g.partial.exists() || g.a_here.exists() || g.b_here.exists());
   const Buffer b;
   EXPECT_FALSE(b.leaves_in.exists() || b.arrives_in.exists());
 }

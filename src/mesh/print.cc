@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <set>
 
-#include "mesh/visit.h"
+#include "mesh/expand.h"
 
 namespace wafer::mesh {
 namespace {
@@ -106,10 +106,6 @@ const char* kind_text(ShiftKind k) {
 const char* kind_text(GroupKind k) {
   switch (k) {
     case GroupKind::fold: return "fold";
-    case GroupKind::gemm: return "gemm";
-    case GroupKind::gemm_t: return "gemm_t";
-    case GroupKind::gemm_cast: return "gemm_cast";
-    case GroupKind::gemm_gather: return "gemm_gather";
     case GroupKind::overlap: return "overlap";
     case GroupKind::block: return "block";
   }
@@ -347,7 +343,8 @@ struct Printer {
         [&](const Send& s) { return move_text("send", p.moves[s.move], p.moves[s.move].source, MoveKind::row_out); },
         [&](const Receive& s) { return move_text("receive", p.moves[s.move], p.moves[s.move].destination, MoveKind::row_in); },
         [&](const Host& s) { return fmt::format("{} host  {}", s.to_host ? "to" : "from", operand(s.buffer)); },
-        [&](const Loop& s) { return fmt::format("for {} {}", name(s.var), count_text(s)); }, [&](const Group& s) { return group_text(s); });
+        [&](const Loop& s) { return fmt::format("for {} {}", name(s.var), count_text(s)); },
+        [&](const Group& s) { return std::string(kind_text(s.kind)); }, [&](const Product& s) { return product_text(s); });
   }
 
   static std::string count_text(const Loop& l) {
@@ -355,11 +352,10 @@ struct Printer {
     return l.count == CountKind::chunks ? "0 to the current chunk" : "0 to rows-1";
   }
 
-  std::string group_text(const Group& g) const {
-    const std::string kind = kind_text(g.kind);
-    if (!g.a.exists()) return kind;
-    return fmt::format("{}  {} = {} {}{}{}{}{}", kind, operand(g.c), operand(g.a), operand(g.b), g.kind == GroupKind::gemm_t ? "^T" : "",
-                       runs_text(g.runs), g.aligned ? ", aligned before" : "", g.heads > 0 ? fmt::format(", {} products", g.heads) : "");
+  std::string product_text(const Product& g) const {
+    return fmt::format("{}  {} = {} {}{}{}{}{}", name(g.algorithm), operand(g.c), operand(g.a), operand(g.b),
+                       g.algorithm == Algorithm::gemm_t ? "^T" : "", runs_text(g.runs), g.a_aligned ? ", aligned before" : "",
+                       g.heads > 0 ? fmt::format(", {} products", g.heads) : "");
   }
 
   // A new phase is a line of its own: there the routes are rewritten.
@@ -383,8 +379,9 @@ struct Printer {
 
   enum class Half : uint8_t { send, receive, none };  // of a move
   static Half half_of(const Step& s) {
-    return visit(s, same_for<Send>(Half::send), same_for<Receive>(Half::receive),
-                 same_for<Local, Reduce, RingReduce, Multicast, Shift, TileCast, RowShift, RootReduce, Host, Loop, Group>(Half::none));
+    return visit(
+        s, same_for<Send>(Half::send), same_for<Receive>(Half::receive),
+        same_for<Local, Reduce, RingReduce, Multicast, Shift, TileCast, RowShift, RootReduce, Host, Loop, Group, Product>(Half::none));
   }
 
   // The end of the moves that start at step i and belong to one phase.
@@ -406,6 +403,9 @@ struct Printer {
                          list[end - 1].name, sends, count - sends, number + count));
         number += count;
         i = end - 1;
+      } else if (std::holds_alternative<Product>(step.what)) {
+        header(step, depth);
+        steps(expand(p, step), depth + 1);
       } else if (is_leaf(step)) {
         leaf(step, depth);
       } else {

@@ -50,10 +50,6 @@ Program every_kind() {
   const auto step = [&](const char* name, decltype(Step::what) what, std::vector<RouteId> routes = {}) {
     return Step{.name = name, .phase = work, .what = std::move(what), .routes = std::move(routes)};
   };
-  const Step product = step("product", Local{.op = LocalOp::tile_fma, .in = {a, b}, .out = {c}});
-  const Step shift = step("shift", Shift{.axis = Axis::x, .buffer = a, .runs = {{0, 3}}}, {down, up});
-  const Step turn = step("turn", Group{.kind = GroupKind::overlap, .body = {product, shift}});
-  const Step turns = step("turns", Loop{.var = LoopVar::ring_step, .fixed = 3, .body = {turn}});
   Steps steps = {
       step("token", Host{.buffer = x}),
       step("gemv", Group{.kind = GroupKind::fold,
@@ -63,8 +59,8 @@ Program every_kind() {
       step("layers",
            Loop{.begin = 1,
                 .fixed = 2,
-                .body = {step(
-                    "gemm", Group{.kind = GroupKind::gemm, .body = {turns}, .a = a, .b = b, .c = c, .runs = {{0, 3}}, .aligned = true})}}),
+                .body = {step("gemm", Product{.a = a, .b = b, .c = c, .runs = {{0, 3}}, .a_aligned = true, .x_routes = {down, up}})}}),
+      step("shift", Shift{.axis = Axis::x, .buffer = a, .runs = {{0, 3}}}, {down, up}),
       step("row", Multicast{.axis = Axis::x, .buffer = x}),
       step("make_room", RowShift{.buffers = {keys}}),
       step("root", RootReduce{.partial = c, .out = c, .runs = {{0, 2}, {2, 3}}}),
@@ -111,19 +107,21 @@ entry go  region left
     3     sum                             add along y  y[2-3]: 2-3 words, tree (1), cast to all  colours 0-1
     4   max                               max along x  y[2-3], x[2-3]: 3-5 words, tree (1), 2 runs of 1-2
         layers: for layer 1-2
-          gemm: gemm  c[2-5 x 1-2] = a[2-5 x 2-3] b[2-6 x 1-2], aligned before
-            turns: for ring_step 0-2
-              turn: overlap
-    5           product                   tile_fma  a[2-5 x 2-3], b[2-6 x 1-2] +=> c[2-5 x 1-2]
-    6           shift                     ring shift along x  a[2-5 x 2-3]: tile of 2-8 words  colours 2-7
-    7   row                               multicast along x  x[2-3]: 1-2 words
-    8   make_room                         oldest row up where rows below are fuller, along y  keys[4-5 x 2-3]
-    9   root                              add along x to the step's root  c[2-5 x 1-2] -> c[2-5 x 1-2], 2 runs of 1-2
+          gemm: mesh_gemm  c[2-5 x 1-2] = a[2-5 x 2-3] b[2-6 x 1-2], aligned before
+            gemm.steps: for ring_step 0-2
+              gemm.step: overlap
+    5           gemm.product              tile_fma  a[2-5 x 2-3], b[2-6 x 1-2] +=> c[2-5 x 1-2]
+    6           gemm.shift_a              ring shift along x  a[2-5 x 2-3]: tile of 2-8 words  colours 2-7
+    7           gemm.shift_b              ring shift along y  b[2-6 x 1-2]: tile of 1-2 words and scales
+    8   shift                             ring shift along x  a[2-5 x 2-3]: tile of 2-8 words  colours 2-7
+    9   row                               multicast along x  x[2-3]: 1-2 words
+   10   make_room                         oldest row up where rows below are fuller, along y  keys[4-5 x 2-3]
+   11   root                              add along x to the step's root  c[2-5 x 1-2] -> c[2-5 x 1-2], 2 runs of 1-2
         rows: for row 0 to rows-1
-   10     clear                           clear -> y[2-3]
-   11   round                             add round the ring along x  c[2-5 x 1-2]: 2-10 words, round again to all  colours 2-4
+   12     clear                           clear -> y[2-3]
+   13   round                             add round the ring along x  c[2-5 x 1-2]: 2-10 words, round again to all  colours 2-4
         -- phase hand over
-   12   give                              send result  y[2-3]: 2-3 words
+   14   give                              send result  y[2-3]: 2-3 words
 
 entry go  region right
         -- phase hand over

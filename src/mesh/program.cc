@@ -64,6 +64,17 @@ const char* name(LocalOp v) {
   return "?";
 }
 
+const char* name(Algorithm a) {
+  switch (a) {
+    case Algorithm::mesh_gemm: return "mesh_gemm";
+    case Algorithm::cannon: return "cannon";
+    case Algorithm::gemm_t: return "gemm_t";
+    case Algorithm::summa: return "summa";
+    case Algorithm::allgather: return "allgather";
+  }
+  return "?";
+}
+
 const char* name(ReduceOp v) {
   switch (v) {
     case ReduceOp::add: return "add";

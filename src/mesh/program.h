@@ -319,38 +319,50 @@ struct Loop {
 };
 
 enum class GroupKind : uint8_t {
-  fold,         // local partial sums and the reduction that joins them (on a ring: of mat_vec alone)
-  gemm,         // MeshGEMM: alignment, then L steps of product and shifts
-  gemm_t,       // GEMM-T: L steps of product, row sum to the rotating root, shift
-  gemm_cast,    // a product whose L blocks of the inner dimension are multicast one after the other, while the one before is multiplied
-  gemm_gather,  // a product after every core has gathered the tiles of its row and of its column
-  overlap,      // steps that may run at the same time
-  block         // a named part of the program, for reports: no meaning of its own
+  fold,     // local partial sums and the reduction that joins them (on a ring: of mat_vec alone)
+  overlap,  // steps that may run at the same time
+  block     // a named part of the program, for reports: no meaning of its own
 };
-
-// Whole products, which a reader may do at once.
-inline bool is_product(GroupKind k) {
-  return k == GroupKind::gemm || k == GroupKind::gemm_t || k == GroupKind::gemm_cast || k == GroupKind::gemm_gather;
-}
 
 struct Group {
   GroupKind kind = GroupKind::block;
   Steps body;
-  // Of a product: the operands of the whole product, C = A B or C = A B^T, and the runs of columns of its rectangles
-  BufferId a{};
-  BufferId b{};
-  BufferId c{};
-  std::vector<Range> runs;
-  bool aligned = false;  // A is aligned already by an earlier product
+};
+
+// How a product of two cut matrices is done. expand() (expand.h) is the schedule; what a reader does at once must be equal to it.
+enum class Algorithm : uint8_t {
+  mesh_gemm,  // tiles travel on interleaved rings: alignment, then L steps of product and shifts
+  cannon,     // the same on rings in the order of the line; all cores start a step at the same time
+  gemm_t,     // C = A B^T: L steps of product, row sum to the rotating root, shift of B
+  summa,      // the L blocks of the inner dimension are multicast one after the other, while the one before is multiplied
+  allgather   // after every core has gathered the tiles of its row and of its column
+};
+const char* name(Algorithm a);
+inline LineOrder order_of(Algorithm a) { return a == Algorithm::cannon ? LineOrder::natural : LineOrder::interleaved; }
+
+// A whole product: C = A B, or C = A B^T, in each of the rectangles that stand side by side in the region.
+struct Product {
+  Algorithm algorithm = Algorithm::mesh_gemm;
+  BufferId a{};                 // [rows][k]: rows along y, k along x
+  BufferId b{};                 // [k][n]: k along y, n along x; of gemm_t [n][k]
+  BufferId c{};                 // [rows][n]
+  BufferId partial{};           // gemm_t: the partial products of one step
+  BufferId a_here{}, b_here{};  // summa, allgather: where tiles arrive
+  std::vector<Range> runs;      // columns of each rectangle
+  bool a_aligned = false;       // A is aligned already by an earlier product
+  bool b_aligned = true;        // B lies aligned, as weights do; else its tiles are aligned along y
   // attention: KV heads, each with a product of its own inside its run, one after the other where a column has several; only the dims of
   // that head count, also where tiles are cut. 0: one product on the whole region
   int heads = 0;
+  bool overlap = true;                      // the next tiles arrive during the product of the current ones; else after it
+  std::vector<RouteId> x_routes, y_routes;  // of rings or casts
+  std::vector<RouteId> chain_routes;        // gemm_t: neighbour to neighbour along x, for the row sums
 };
 
 struct Step {
   std::string name;
   PhaseId phase{0};
-  std::variant<Local, Reduce, RingReduce, Multicast, Shift, TileCast, RowShift, RootReduce, Send, Receive, Host, Loop, Group> what;
+  std::variant<Local, Reduce, RingReduce, Multicast, Shift, TileCast, RowShift, RootReduce, Send, Receive, Host, Loop, Group, Product> what;
   std::vector<RouteId> routes{};  // the routes that the step's transfers use
 };
 

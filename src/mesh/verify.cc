@@ -8,6 +8,7 @@
 
 #include "mesh/builder.h"
 #include "mesh/bytes.h"
+#include "mesh/expand.h"
 #include "mesh/visit.h"
 
 namespace wafer::mesh {
@@ -191,7 +192,7 @@ Transfers transfers_of(const Step& step, const Extent& e) {
         return along(Axis::y, {neighbour_paths({{0, e.h}}, true)});
       },
       [](const RootReduce& s) { return along(Axis::x, both_ways(s.runs)); },
-      same_for<Local, Send, Receive, Host, Loop, Group>(Transfers{}));
+      same_for<Local, Send, Receive, Host, Loop, Group, Product>(Transfers{}));
 }
 
 struct StepChecker {
@@ -200,7 +201,7 @@ struct StepChecker {
   std::vector<Diagnostic>& out;
 
   void check(const Steps& steps, RegionId region) {
-    for_each_step(steps, [&](const Step& step) {
+    for_each_expanded_step(p, steps, [&](const Step& step) {
       visit(
           step,
           [&](const Group& group) {
@@ -208,7 +209,7 @@ struct StepChecker {
           },
           for_kinds<Local, Reduce, RingReduce, Multicast, Shift, TileCast, RowShift, RootReduce, Send, Receive, Host>(
               [&] { check_routes(step, region); }),
-          nothing_for<Loop>());
+          nothing_for<Loop, Product>());
     });
   }
 
@@ -286,7 +287,7 @@ void events_of(const Steps& steps, std::vector<Event>& events) {
         [&](const Loop& s) {
           for (int64_t turn = 0, n = s.count == CountKind::fixed ? s.fixed : 2; turn < n; turn++) events_of(s.body, events);
         },
-        nothing_for<Local, Reduce, RingReduce, Multicast, Shift, TileCast, RowShift, RootReduce, Host>());
+        nothing_for<Local, Reduce, RingReduce, Multicast, Shift, TileCast, RowShift, RootReduce, Host, Product>());
 }
 
 void check_waits(const Program& p, const Entry& entry, std::vector<Diagnostic>& out) {

@@ -196,7 +196,7 @@ std::string kind_text(const Program& p, const Step& step) {
       [&](const Send& s) { return "send " + dtype_name(p, p.moves[s.move].source); },
       [&](const Receive& s) { return "receive " + dtype_name(p, p.moves[s.move].destination); },
       [&](const Host& s) { return fmt::format("host {} {}", s.to_host, dtype_name(p, s.buffer)); },
-      [&](const Loop& s) { return fmt::format("loop {}", name(s.var)); }, same_for<Group>(std::string("group")));
+      [&](const Loop& s) { return fmt::format("loop {}", name(s.var)); }, same_for<Group, Product>(std::string("group")));
 }
 
 std::vector<RoleAction> actions(const Program& program, const Step& step, const Place& x, const Place& y) {
@@ -210,7 +210,8 @@ std::vector<RoleAction> actions(const Program& program, const Step& step, const 
       [&](const RowShift& s) { m.row_shift(s, y); }, [&](const RootReduce& s) { m.root_reduce(s, x); },
       [&](const Send& s) { m.half_move(true, dtype_name(program, program.moves[s.move].source), x, y); },
       [&](const Receive& s) { m.half_move(false, dtype_name(program, program.moves[s.move].destination), x, y); },
-      [&](const Host& s) { m.host(s, x); }, [&](const Loop& s) { m.add(ActionKind::loop, name(s.var), "", 0); }, nothing_for<Group>());
+      [&](const Host& s) { m.host(s, x); }, [&](const Loop& s) { m.add(ActionKind::loop, name(s.var), "", 0); },
+      nothing_for<Group, Product>());
   return m.out;
 }
 

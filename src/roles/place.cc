@@ -111,7 +111,7 @@ std::vector<Place> places(const Program& program, const Step& step, RegionId reg
       [&](const RootReduce& s) { return axis == Axis::x ? line_places(s.runs, n) : all; },
       for_kinds<Send, Receive>([&] { return line_places(line, n); }),
       // assumed: values cross at column 0, and pass along the rows
-      [&](const Host&) { return axis == Axis::y ? all : one_way(PlaceKind::first); }, for_kinds<Loop, Group>([&] { return all; }));
+      [&](const Host&) { return axis == Axis::y ? all : one_way(PlaceKind::first); }, for_kinds<Loop, Group, Product>([&] { return all; }));
 }
 
 }  // namespace wafer::roles

@@ -2,9 +2,10 @@
 
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <set>
 
-#include "mesh/visit.h"
+#include "mesh/expand.h"
 #include "roles/code_size.h"
 
 namespace wafer::roles {
@@ -14,7 +15,7 @@ using namespace mesh;
 
 // The different steps of a region in a phase, each with the place of every position of both axes.
 struct PlacedStep {
-  const Step* step = nullptr;
+  std::shared_ptr<const Step> step;
   std::vector<Place> x, y;
 };
 
@@ -26,14 +27,16 @@ struct Sweep {
 
 // A loop is a step too; its body follows.
 void add_steps(const Program& p, const Steps& steps, Sweep& sweep) {
-  for_each_step(steps, [&](const Step& s) {
-    if (std::holds_alternative<Group>(s.what) || s.phase != sweep.phase) return;
-    PlacedStep placed{.step = &s, .x = places(p, s, sweep.region, Axis::x), .y = places(p, s, sweep.region, Axis::y)};
+  for_each_expanded_step(p, steps, [&](const Step& s) {
+    if (std::holds_alternative<Group>(s.what) || std::holds_alternative<Product>(s.what) || s.phase != sweep.phase) return;
+    PlacedStep placed{.step = {}, .x = places(p, s, sweep.region, Axis::x), .y = places(p, s, sweep.region, Axis::y)};
     // Equal steps of other layers and entries are the same code.
     const bool again = std::any_of(sweep.steps.begin(), sweep.steps.end(), [&](const PlacedStep& q) {
       return kind_text(p, *q.step) == kind_text(p, s) && q.x == placed.x && q.y == placed.y;
     });
-    if (!again) sweep.steps.push_back(std::move(placed));
+    if (again) return;
+    placed.step = std::make_shared<const Step>(s);
+    sweep.steps.push_back(std::move(placed));
   });
 }
 

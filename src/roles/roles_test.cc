@@ -9,6 +9,7 @@
 #include "base/rng.h"
 #include "kernel_bench/gemv_program.h"
 #include "lower/lower.h"
+#include "mesh/expand.h"
 
 namespace wafer::roles {
 namespace {
@@ -45,6 +46,8 @@ std::vector<std::string> actions_of_core(const Program& p, RegionId region, Phas
     for (const Step& s : steps) {
       if (const auto* g = std::get_if<Group>(&s.what)) {
         walk(g->body);
+      } else if (std::holds_alternative<Product>(s.what)) {
+        walk(mesh::expand(p, s));
       } else if (const auto* l = std::get_if<Loop>(&s.what)) {
         walk(l->body);
       } else if (s.phase == phase) {

@@ -56,8 +56,8 @@ mesh::Cut cut_of(const Machine& m, mesh::BufferId buffer, int dim, mesh::Axis ax
 
 void run_local(Machine& m, const mesh::Local& op, const Scope& scope);
 void run_fold(Machine& m, const mesh::Step& step, const mesh::Group& group, const Scope& scope);
-void run_gemm(Machine& m, const mesh::Group& group, const Scope& scope);
-void run_gemm_t(Machine& m, const mesh::Group& group, const Scope& scope);
+void run_gemm(Machine& m, const mesh::Product& product, const Scope& scope);
+void run_gemm_t(Machine& m, const mesh::Product& product, const Scope& scope);
 
 // The keys of the scope's chunk: positions [begin, end).
 mesh::Range chunk_keys(const Scope& scope);

@@ -146,10 +146,6 @@ void run_loop(Machine& m, const Loop& loop, Scope scope) {
 void run_group(Machine& m, const Step& step, const Group& group, const Scope& scope) {
   switch (group.kind) {
     case GroupKind::fold: run_fold(m, step, group, scope); break;
-    case GroupKind::gemm:
-    case GroupKind::gemm_cast:
-    case GroupKind::gemm_gather: run_gemm(m, group, scope); break;
-    case GroupKind::gemm_t: run_gemm_t(m, group, scope); break;
     case GroupKind::overlap:
     case GroupKind::block: run_steps(m, group.body, scope); break;
   }
@@ -159,8 +155,10 @@ void run_step(Machine& m, const Step& step, const Scope& scope) {
   const auto outside = [&] { check_failed(__FILE__, __LINE__, "step", step.name + " stands outside its group"); };
   visit(
       step, [&](const Local& s) { run_local(m, s, scope); }, [&](const Loop& s) { run_loop(m, s, scope); },
-      [&](const Group& s) { run_group(m, step, s, scope); }, [&](const Send& s) { run_send(m, s.move, scope); },
-      [&](const Receive& s) { run_receive(m, s.move); }, [&](const Host& s) { run_host(m, s, scope); },
+      [&](const Group& s) { run_group(m, step, s, scope); },
+      [&](const Product& s) { s.algorithm == Algorithm::gemm_t ? run_gemm_t(m, s, scope) : run_gemm(m, s, scope); },
+      [&](const Send& s) { run_send(m, s.move, scope); }, [&](const Receive& s) { run_receive(m, s.move); },
+      [&](const Host& s) { run_host(m, s, scope); },
       // These move values between cores that whole tensors hold in one place, and so does a reduction whose partial values were joined as
       // they were made (max).
       nothing_for<Multicast, RowShift>(),

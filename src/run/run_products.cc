@@ -24,7 +24,7 @@ std::vector<int> tile_of(const std::vector<std::vector<Range>>& tiles, Range wit
 }
 
 // A product with weights on the whole region.
-void gemm_with_weights(Machine& m, const Group& g, const Scope& s) {
+void gemm_with_weights(Machine& m, const Product& g, const Scope& s) {
   const Tensor& w = m.tensor_of(g.b);
   const PanelMatrix& panels = m.weights->matrices.at(w.name)[w.copies > 1 ? static_cast<size_t>(s.layer) : 0];
   const Extent e = m.extent_of(g.a);
@@ -33,7 +33,7 @@ void gemm_with_weights(Machine& m, const Group& g, const Scope& s) {
   const GemmOrder order{.parts = logical_tiles(cut_of(m, g.a, 1, Axis::x), panels.k, L)};
   // Tiles that travel are met in a circle, from a place that depends on the core; those that are cast or gathered, from the first.
   std::vector<int> row_part(static_cast<size_t>(rows), 0), col_part(static_cast<size_t>(panels.n), 0);
-  if (g.kind == GroupKind::gemm) {
+  if (g.algorithm == Algorithm::mesh_gemm || g.algorithm == Algorithm::cannon) {
     row_part = tile_of(logical_tiles(cut_of(m, g.c, 0, Axis::y), rows, L), {0, rows});
     col_part = tile_of(logical_tiles(cut_of(m, g.c, 1, Axis::x), panels.n, L), {0, panels.n});
   }
@@ -51,13 +51,13 @@ struct HeadGeometry {
   Range dims(int64_t h) const { return {h * head_dim, (h + 1) * head_dim}; }
 };
 
-HeadGeometry head_geometry(const Machine& m, const Group& g) {
+HeadGeometry head_geometry(const Machine& m, const Product& g) {
   const int64_t kv_dim = m.tensor_of(g.b).dims[1].size.fixed;
   return {.heads = g.heads, .head_dim = kv_dim / g.heads, .kv_dim = kv_dim, .e = m.extent_of(g.b)};
 }
 
 // P V inside the run of each KV head: p[kv_heads][rows][keys] times the chunk's rows of v_cache -> o[rows][kv_dim].
-void gemm_with_values(Machine& m, const Group& g, const Scope& s) {
+void gemm_with_values(Machine& m, const Product& g, const Scope& s) {
   const HeadGeometry head = head_geometry(m, g);
   const int64_t rows = s.params.rows;
   const Range keys = chunk_keys(s);
@@ -106,10 +106,10 @@ struct RowSum {
 
 }  // namespace
 
-void run_gemm(Machine& m, const Group& g, const Scope& s) { g.heads == 0 ? gemm_with_weights(m, g, s) : gemm_with_values(m, g, s); }
+void run_gemm(Machine& m, const Product& g, const Scope& s) { g.heads == 0 ? gemm_with_weights(m, g, s) : gemm_with_values(m, g, s); }
 
 // Q K^T: q[rows][q_dim], query head h * group + member of each KV head h, times the chunk's keys -> s[kv_heads][rows][keys].
-void run_gemm_t(Machine& m, const Group& g, const Scope& s) {
+void run_gemm_t(Machine& m, const Product& g, const Scope& s) {
   const HeadGeometry head = head_geometry(m, g);
   const int64_t rows = s.params.rows, q_dim = dim_size(m, g.a, 1, s), group = q_dim / head.kv_dim;
   const Range keys = chunk_keys(s);

@@ -29,6 +29,7 @@ struct HoldsOf {
   Holds operator()(const Receive&) const { return {.main = true, .ramp_in = true, .ramp_out = false}; }
   Holds operator()(const Host& h) const { return {.main = true, .ramp_in = !h.to_host, .ramp_out = h.to_host}; }
   Holds operator()(const Loop&) const { return {.main = true, .ramp_in = true, .ramp_out = true}; }
+  Holds operator()(const Product&) const { return {.main = true, .ramp_in = true, .ramp_out = true}; }
   Holds operator()(const Group&) const { return {.main = true, .ramp_in = true, .ramp_out = true}; }
 };
 
@@ -310,15 +311,8 @@ void Advance::to_host(Clocks<T>& c, const Host& link, const Scope& s, RegionId r
 // ---- products ------------------------------------------------------------------------------------------------------------------------
 
 template <class T>
-void Advance::product(Clocks<T>& c, const Group& g, const Scope& s, RegionId region, Tally& tally) const {
-  const bool overlaps = any_step(g.body, [](const Step& st) {
-    const auto* group = std::get_if<Group>(&st.what);
-    return group != nullptr && group->kind == GroupKind::overlap;
-  });
-  const bool together = any_step(g.body, [](const Step& st) {
-    const auto* loop = std::get_if<Loop>(&st.what);
-    return loop != nullptr && loop->together;
-  });
+void Advance::product(Clocks<T>& c, const Product& g, const Scope& s, RegionId region, Tally& tally) const {
+  const bool on_rings = g.algorithm == Algorithm::mesh_gemm || g.algorithm == Algorithm::cannon;
   std::vector<ProductSizes> all;
   for (size_t r = 0; r < g.runs.size(); r++) {
     int64_t first_head = static_cast<int64_t>(r), heads = 1;
@@ -329,20 +323,20 @@ void Advance::product(Clocks<T>& c, const Group& g, const Scope& s, RegionId reg
     }
     ProductSizes z = sizes.product_sizes(g, s, g.runs[r], first_head, region);
     z.heads = heads;
-    z.align_a = g.kind == GroupKind::gemm && !g.aligned;
-    z.overlap = overlaps;
-    z.together = options.step_start == StepStart::as_written ? together : options.step_start == StepStart::together;
+    z.align_a = on_rings && !g.a_aligned;
+    z.overlap = g.overlap;
+    z.together = options.step_start == StepStart::as_written ? g.algorithm == Algorithm::cannon || g.algorithm == Algorithm::summa
+                                                             : options.step_start == StepStart::together;
     all.push_back(std::move(z));
   }
   const auto one = [&](const ProductSizes& z, Tally& into) {
-    if (g.kind == GroupKind::gemm)
-      time_gemm(c, device, program.numerics, z, options.ring_steps, into);
-    else if (g.kind == GroupKind::gemm_t)
-      time_gemm_t(c, device, program.numerics, z, options.ring_steps, into);
-    else if (g.kind == GroupKind::gemm_cast)
-      time_gemm_cast(c, device, program.numerics, z, into);
-    else
-      time_gemm_gather(c, device, program.numerics, z, into);
+    switch (g.algorithm) {
+      case Algorithm::mesh_gemm:
+      case Algorithm::cannon: return time_gemm(c, device, program.numerics, z, options.ring_steps, into);
+      case Algorithm::gemm_t: return time_gemm_t(c, device, program.numerics, z, options.ring_steps, into);
+      case Algorithm::summa: return time_gemm_cast(c, device, program.numerics, z, into);
+      case Algorithm::allgather: return time_gemm_gather(c, device, program.numerics, z, into);
+    }
   };
   // The runs have different columns, so that they do not touch each other's clocks.
   const auto time = [&](Tally& into) {
@@ -354,7 +348,7 @@ void Advance::product(Clocks<T>& c, const Group& g, const Scope& s, RegionId reg
   };
   if constexpr (std::is_same_v<T, uint32_t>) {
     if (options.products != nullptr && core_steps({c.w, c.h}) >= options.products->core_steps) {
-      std::vector<int64_t> key = {c.w, c.h, static_cast<int64_t>(g.kind), options.ring_steps};
+      std::vector<int64_t> key = {c.w, c.h, static_cast<int64_t>(g.algorithm), options.ring_steps};
       for (const ProductSizes& z : all) append_key(key, z);
       return remembered(*options.products, c, std::move(key), tally, time);
     }
@@ -370,12 +364,13 @@ void Advance::step(Clocks<T>& c, const Step& step, const Scope& s, RegionId regi
       [&](const RingReduce& r) { ring_reduce(c, r, s, tally); }, [&](const RootReduce& r) { root_reduce(c, r, s, tally); },
       [&](const Multicast& m) { multicast(c, m, s, tally); }, [&](const TileCast& t) { tile_cast(c, t, s, tally); },
       [&](const Shift& t) { shift(c, t, s, tally); }, [&](const RowShift& t) { row_shift(c, t, s, tally); },
-      [&](const Group& g) { product(c, g, s, region, tally); },
+      [&](const Product& g) { product(c, g, s, region, tally); },
       [&](const Host& link) {
         CHECK(link.to_host, "what comes from the host holds the whole region");
         to_host(c, link, s, region, tally);
       },
-      [&](const Send&) { not_here("a send"); }, [&](const Receive&) { not_here("a receive"); }, [&](const Loop&) { not_here("a loop"); });
+      [&](const Send&) { not_here("a send"); }, [&](const Receive&) { not_here("a receive"); }, [&](const Loop&) { not_here("a loop"); },
+      [&](const Group&) { not_here("a group"); });
 }
 
 template void Advance::step(Clocks<uint32_t>&, const Step&, const Scope&, RegionId, Tally&) const;

@@ -22,7 +22,7 @@ struct Advance {
   const TimeOptions& options;
   const StepSizes& sizes;
 
-  // Requires: settled clocks of the region; not a Send, Receive or Loop, of Host what goes to it, of groups a product.
+  // Requires: settled clocks of the region; not a Send, Receive, Loop or Group, of Host what goes to it.
   template <class T>
   void step(Clocks<T>& c, const mesh::Step& step, const Scope& scope, mesh::RegionId region, Tally& tally) const;
 
@@ -45,7 +45,7 @@ struct Advance {
   template <class T>
   void to_host(Clocks<T>& c, const mesh::Host& link, const Scope& s, mesh::RegionId region, Tally& tally) const;
   template <class T>
-  void product(Clocks<T>& c, const mesh::Group& g, const Scope& s, mesh::RegionId region, Tally& tally) const;
+  void product(Clocks<T>& c, const mesh::Product& g, const Scope& s, mesh::RegionId region, Tally& tally) const;
 };
 
 }  // namespace wafer::time

@@ -44,7 +44,8 @@ struct KindOf {
   StepKind operator()(const Send&) const { return StepKind::move; }
   StepKind operator()(const Receive&) const { return StepKind::move; }
   StepKind operator()(const Host&) const { return StepKind::host; }
-  StepKind operator()(const Group&) const { return StepKind::product; }
+  StepKind operator()(const Product&) const { return StepKind::product; }
+  StepKind operator()(const Group&) const { check_failed(__FILE__, __LINE__, "kind_of", "a group has no kind"); }
   StepKind operator()(const Loop&) const { check_failed(__FILE__, __LINE__, "kind_of", "a loop has no kind"); }
 };
 

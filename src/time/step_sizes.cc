@@ -97,7 +97,7 @@ std::vector<int> StepSizes::classes(const Local& op, const Scope& s, Axis axis, 
   return out;
 }
 
-ProductSizes StepSizes::product_sizes(const Group& g, const Scope& s, Range columns, int64_t head, RegionId region) const {
+ProductSizes StepSizes::product_sizes(const Product& g, const Scope& s, Range columns, int64_t head, RegionId region) const {
   const Extent e = extent_of(region);
   const int L = std::max(static_cast<int>(columns.size()), e.h);
   ProductSizes z{
@@ -119,7 +119,7 @@ ProductSizes StepSizes::product_sizes(const Group& g, const Scope& s, Range colu
   const int64_t kv_dim = size_of(g.b, 1, s), head_dim = kv_dim / g.heads;
   const Range dims{head * head_dim, (head + 1) * head_dim};
   z.k = counts(logical_tiles(rows_y, keys, L));
-  if (g.kind == GroupKind::gemm) {
+  if (g.algorithm != Algorithm::gemm_t) {
     z.n = counts(logical_tiles(*cut_of(g.c, 1, Axis::x), kv_dim, L, columns, dims));
     z.align_b = true;
   } else {
@@ -258,10 +258,13 @@ struct Signature {
     out += '(' + sizes.signature(l.body) + ')';
   }
   void operator()(const Group& g) const {
-    for (BufferId id : {g.a, g.b, g.c}) operand(id);
-    numbers({static_cast<int64_t>(g.kind), g.heads, g.aligned});
-    ranges(g.runs);
+    add_number(out, static_cast<int64_t>(g.kind));
     out += '(' + sizes.signature(g.body) + ')';
+  }
+  void operator()(const Product& g) const {
+    for (BufferId id : {g.a, g.b, g.c}) operand(id);
+    numbers({static_cast<int64_t>(g.algorithm), g.heads, g.a_aligned, g.b_aligned, g.overlap});
+    ranges(g.runs);
   }
 };
 

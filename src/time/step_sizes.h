@@ -35,7 +35,7 @@ struct StepSizes {
   // Equal for steps that cost the same from the same clocks: names, shapes and cuts of all operands, but not which buffers they are.
   std::string signature(const mesh::Steps& steps) const;
   // A product's sizes on one rectangle.
-  ProductSizes product_sizes(const mesh::Group& g, const Scope& s, mesh::Range columns, int64_t head, mesh::RegionId region) const;
+  ProductSizes product_sizes(const mesh::Product& g, const Scope& s, mesh::Range columns, int64_t head, mesh::RegionId region) const;
 };
 
 }  // namespace wafer::time

@@ -255,9 +255,8 @@ struct Timer {
     double passed = stats(c).sum, booked_cycles = 0;
     const Step* last = nullptr;
     for (const Step& step : g.body) {
-      const bool sequential = visit(
-          step, same_for<Loop, Send, Receive, Host>(true), [](const Group& inner) { return !is_product(inner.kind); },
-          same_for<Local, Reduce, RingReduce, RootReduce, Multicast, TileCast, Shift, RowShift>(false));
+      const bool sequential = visit(step, same_for<Loop, Send, Receive, Host, Group>(true),
+                                    same_for<Local, Reduce, RingReduce, RootReduce, Multicast, TileCast, Shift, RowShift, Product>(false));
       if (sequential || (!step.routes.empty() && step.phase != routes_of[region])) {  // takes all there is
         lanes.join(c);
         stats_of(region) = stats(c);
@@ -299,16 +298,14 @@ struct Timer {
     visit(
         st, [&](const Loop& l) { loop(st, l, region, s); },
         [&](const Group& g) {
-          if (is_product(g.kind))
-            leaf(st, region, s);
-          else if (g.kind == GroupKind::overlap)
+          if (g.kind == GroupKind::overlap)
             overlap(g, region, s);
           else
             steps(g.body, region, s);
         },
         [&](const Send& to) { send(st, to, region, s); }, [&](const Receive& from) { receive(st, from, region); },
         [&](const Host& link) { link.to_host ? leaf(st, region, s) : from_the_host(st, link, region, s); },
-        for_kinds<Local, Reduce, RingReduce, RootReduce, Multicast, TileCast, Shift, RowShift>([&] { leaf(st, region, s); }));
+        for_kinds<Local, Reduce, RingReduce, RootReduce, Multicast, TileCast, Shift, RowShift, Product>([&] { leaf(st, region, s); }));
   }
 
   // ---- loops -------------------------------------------------------------------------------------------------------------------------
@@ -335,9 +332,9 @@ struct Timer {
     const Step* found = nullptr;
     for (size_t i = 0; i < list.size() && found == nullptr; i++) {
       const Step& step = list[last ? list.size() - 1 - i : i];
-      const bool whole = visit(
-          step, [](const Group& g) { return is_product(g.kind); }, same_for<Loop>(false),
-          same_for<Local, Reduce, RingReduce, RootReduce, Multicast, TileCast, Shift, RowShift, Send, Receive, Host>(true));
+      const bool whole =
+          visit(step, same_for<Loop, Group>(false),
+                same_for<Local, Reduce, RingReduce, RootReduce, Multicast, TileCast, Shift, RowShift, Send, Receive, Host, Product>(true));
       found = !whole ? routed(body_of(step), last) : step.routes.empty() ? nullptr : &step;
     }
     return found;

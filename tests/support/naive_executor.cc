@@ -250,9 +250,9 @@ int64_t turns(const Loop& loop, const Params& p) {
   return 0;
 }
 
-void expand(const Steps& steps, const Context& context, std::vector<Leaf>& out);
+void unroll(const Steps& steps, const Context& context, std::vector<Leaf>& out);
 
-void expand_loop(const Loop& loop, const Context& context, std::vector<Leaf>& out) {
+void unroll_loop(const Loop& loop, const Context& context, std::vector<Leaf>& out) {
   for (int64_t i = loop.begin; i < loop.begin + turns(loop, context.params); i++) {
     Context inner = context;
     switch (loop.var) {
@@ -263,18 +263,17 @@ void expand_loop(const Loop& loop, const Context& context, std::vector<Leaf>& ou
       case LoopVar::repeat: break;
       case LoopVar::ring_step: throw std::logic_error("a ring step outside a product");
     }
-    expand(loop.body, inner, out);
+    unroll(loop.body, inner, out);
   }
 }
 
 // Whole products are leaves here.
-void expand(const Steps& steps, const Context& context, std::vector<Leaf>& out) {
+void unroll(const Steps& steps, const Context& context, std::vector<Leaf>& out) {
   for (const Step& step : steps) {
     const auto keep = [&] { out.push_back({&step, context}); };
     visit(
-        step, [&](const Loop& s) { expand_loop(s, context, out); },
-        [&](const Group& s) { is_product(s.kind) ? keep() : expand(s.body, context, out); },
-        for_kinds<Local, Reduce, RingReduce, Multicast, Shift, TileCast, RowShift, RootReduce, Send, Receive, Host>(keep));
+        step, [&](const Loop& s) { unroll_loop(s, context, out); }, [&](const Group& s) { unroll(s.body, context, out); },
+        for_kinds<Local, Reduce, RingReduce, Multicast, Shift, TileCast, RowShift, RootReduce, Send, Receive, Host, Product>(keep));
   }
 }
 
@@ -291,11 +290,14 @@ std::vector<BufferId> buffers_of(const Step& step) {
       [](const Reduce& s) { return s.payload; }, [](const RingReduce& s) { return s.payload; },
       [](const Multicast& s) { return Ids{s.buffer}; }, [](const RowShift& s) { return s.buffers; },
       [](const Host& s) { return Ids{s.buffer}; },
-      [](const Group& s) {
-        return Ids{s.a, s.b, s.c};
+      [](const Product& s) {
+        Ids out = {s.a, s.b, s.c};
+        for (const BufferId staging : {s.partial, s.a_here, s.b_here})
+          if (staging.exists()) out.push_back(staging);
+        return out;
       },
       // A move's two ends belong to two regions; the others stand inside products alone.
-      same_for<Send, Receive, Shift, TileCast, RootReduce, Loop>(Ids{}));
+      same_for<Send, Receive, Shift, TileCast, RootReduce, Loop, Group>(Ids{}));
 }
 
 bool lives_in(const Buffer& b, PhaseId phase) { return std::find(b.phases.begin(), b.phases.end(), phase) != b.phases.end(); }
@@ -333,17 +335,14 @@ void host(State& s, const Host& h, RegionId region, const Context& context) {
     for (int x = 0; x < r.w; x++) core_tile(s, h.buffer, x, y, context).write({0}, static_cast<float>(s.tokens[at]));
 }
 
-void run_product(State& s, const Group& group, RegionId region, const Context& c) {
-  switch (group.kind) {
-    case GroupKind::gemm: return run_gemm(s, group, region, c);
-    case GroupKind::gemm_t: return run_gemm_t(s, group, region, c);
-    case GroupKind::gemm_cast:
-    case GroupKind::gemm_gather: return run_cast_gemm(s, group, region, c);
-    case GroupKind::fold:
-    case GroupKind::overlap:
-    case GroupKind::block: break;
+void run_product(State& s, const Step& step, const Product& product, RegionId region, const Context& c) {
+  switch (product.algorithm) {
+    case Algorithm::mesh_gemm:
+    case Algorithm::cannon: return run_gemm(s, step, product, region, c);
+    case Algorithm::gemm_t: return run_gemm_t(s, step, product, region, c);
+    case Algorithm::summa:
+    case Algorithm::allgather: return run_cast_gemm(s, step, product, region, c);
   }
-  s.fail("a group that is no product");
 }
 
 // False: a receive whose send has not been done.
@@ -352,7 +351,7 @@ bool run_leaf(State& s, const Leaf& leaf, RegionId region) {
   s.step = step.name;
   const bool waits = visit(
       step, [&](const Receive& r) { return s.in_flight[r.move].empty(); },
-      same_for<Local, Reduce, RingReduce, Multicast, Shift, TileCast, RowShift, RootReduce, Send, Host, Loop, Group>(false));
+      same_for<Local, Reduce, RingReduce, Multicast, Shift, TileCast, RowShift, RootReduce, Send, Host, Loop, Group, Product>(false));
   if (waits) return false;
   enter_phase(s, region, step.phase);
   for (const BufferId b : buffers_of(step)) {
@@ -366,8 +365,8 @@ bool run_leaf(State& s, const Leaf& leaf, RegionId region) {
       [&](const RingReduce& op) { run_ring_reduce(s, op, region, c); }, [&](const Multicast& op) { run_multicast(s, op, region, c); },
       [&](const RowShift& op) { run_row_shift(s, op, region, c); }, [&](const Send& op) { run_send(s, op.move, c); },
       [&](const Receive& op) { run_receive(s, op.move, c); }, [&](const Host& op) { host(s, op, region, c); },
-      [&](const Group& group) { run_product(s, group, region, c); },
-      for_kinds<Shift, TileCast, RootReduce, Loop>([&] { s.fail("a step that only makes sense inside a product"); }));
+      [&](const Product& product) { run_product(s, step, product, region, c); },
+      for_kinds<Shift, TileCast, RootReduce, Loop, Group>([&] { s.fail("a step that only makes sense inside a product"); }));
   return true;
 }
 
@@ -382,7 +381,7 @@ void run_entry(State& s, const Entry& entry, const Params& params) {
   std::vector<List> lists;
   for (const RegionSteps& r : entry.lists) {
     lists.push_back({.region = r.region, .leaves = {}});
-    expand(r.steps, {.params = params}, lists.back().leaves);
+    unroll(r.steps, {.params = params}, lists.back().leaves);
   }
   bool waiting = true;
   for (bool progress = true; waiting && progress;) {
@@ -426,6 +425,8 @@ void NaiveExecutor::put(const std::string& tensor, std::span<const float> values
     s.region_phase[s.buffer(id).region] = s.buffer(id).phases.front();
   }
 }
+
+void NaiveExecutor::set_expansion(naive::Expansion expansion) { state_->expansion = std::move(expansion); }
 
 void NaiveExecutor::run(const std::string& entry_name, const Params& params, std::span<const int32_t> tokens) {
   State& s = *state_;

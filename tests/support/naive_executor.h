@@ -4,19 +4,22 @@
 // that no send ever answers: each throws std::logic_error naming step, core, buffer and index.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "lower/lower.h"
+#include "mesh/expand.h"
 #include "model/model.h"
 
 namespace wafer {
 
 namespace naive {
 struct State;
-}
+using Expansion = std::function<mesh::Steps(const mesh::Program&, const mesh::Step&)>;
+}  // namespace naive
 
 class NaiveExecutor {
  public:
@@ -29,6 +32,9 @@ class NaiveExecutor {
 
   // As run::run.
   void run(const std::string& entry, const mesh::Params& params, std::span<const int32_t> tokens);
+
+  // The steps that products stand for, in place of mesh::expand(): for tests that break a schedule.
+  void set_expansion(naive::Expansion expansion);
 
   // Puts a matrix where its buffers say, before an entry that reads it; for programs of one kernel, which no host loads.
   void put(const std::string& tensor, std::span<const float> values, const mesh::Params& params);

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "mesh/visit.h"
+#include "mesh/expand.h"
 #include "support/naive_executor_state.h"
 
 namespace wafer::naive {
@@ -10,7 +10,7 @@ namespace {
 
 struct CastProduct {
   State& state;
-  const Group& group;
+  const Product& product;
   const Context& context;
   Rect at;
   int blocks = 1;                        // L
@@ -23,14 +23,14 @@ struct CastProduct {
 
   // Who owns a block of k along an axis: the core that holds its indices.
   int owner(Axis axis, int block) const {
-    const Buffer& operand = state.buffer(axis == Axis::x ? group.a : group.b);
+    const Buffer& operand = state.buffer(axis == Axis::x ? product.a : product.b);
     const int size = side(extent(at), axis);
     for (int p = 0; p < size; p++) {
       const Range own = logical_positions(p, size, blocks);
       if (block >= own.begin && block < own.end) {
         const Cut& cut = cut_of(operand, axis == Axis::x ? 1 : 0).cut;
-        const auto held =
-            flatten(ranges_at(cut, size_of(state.tensor(axis == Axis::x ? group.a : group.b).dims[axis == Axis::x ? 1 : 0], context), p));
+        const auto held = flatten(
+            ranges_at(cut, size_of(state.tensor(axis == Axis::x ? product.a : product.b).dims[axis == Axis::x ? 1 : 0], context), p));
         for (int64_t k : ks[static_cast<size_t>(block)])
           if (std::find(held.begin(), held.end(), k) == held.end()) state.fail(fmt::format("position {} does not hold block {}", p, block));
         return p;
@@ -41,7 +41,7 @@ struct CastProduct {
 
   // One block of an operand to all cores of each line; a core that owns it takes its own.
   void cast(Axis axis, int block) {
-    const BufferId buffer = axis == Axis::x ? group.a : group.b;
+    const BufferId buffer = axis == Axis::x ? product.a : product.b;
     const int from = owner(axis, block);
     for (int y = 0; y < at.h; y++)
       for (int x = 0; x < at.w; x++) {
@@ -56,7 +56,7 @@ struct CastProduct {
   }
 
   void cast(const TileCast& c) {
-    if (c.buffer != (c.axis == Axis::x ? group.a : group.b)) state.fail("a cast along the wrong axis");
+    if (c.buffer != (c.axis == Axis::x ? product.a : product.b)) state.fail("a cast along the wrong axis");
     if (!c.all) {
       if (turn + c.ahead < blocks) cast(c.axis, static_cast<int>(turn + c.ahead));
       return;
@@ -67,8 +67,8 @@ struct CastProduct {
   void multiply(int first, int last) {
     for (int y = 0; y < at.h; y++)
       for (int x = 0; x < at.w; x++) {
-        const CoreTile sizes_a = core_tile(state, group.a, x, y, context), sizes_b = core_tile(state, group.b, x, y, context);
-        CoreTile c = core_tile(state, group.c, x, y, context);
+        const CoreTile sizes_a = core_tile(state, product.a, x, y, context), sizes_b = core_tile(state, product.b, x, y, context);
+        CoreTile c = core_tile(state, product.c, x, y, context);
         for (int64_t row : c.own[0])
           for (int64_t column : c.own[1]) {
             float sum = c.read({row, column});
@@ -106,19 +106,19 @@ struct CastProduct {
           [&](const Group& s) { walk(s.body); }, [&](const TileCast& s) { cast(s); },
           [&](const Local& s) {
             if (s.op != LocalOp::tile_fma) refuse();
-            group.kind == GroupKind::gemm_cast ? multiply(static_cast<int>(turn), static_cast<int>(turn) + 1) : multiply(0, blocks);
+            product.algorithm == Algorithm::summa ? multiply(static_cast<int>(turn), static_cast<int>(turn) + 1) : multiply(0, blocks);
           },
-          for_kinds<Reduce, RingReduce, Multicast, Shift, RowShift, RootReduce, Send, Receive, Host>(refuse));
+          for_kinds<Reduce, RingReduce, Multicast, Shift, RowShift, RootReduce, Send, Receive, Host, Product>(refuse));
     }
   }
 };
 
 }  // namespace
 
-void run_cast_gemm(State& s, const Group& g, RegionId region, const Context& context) {
+void run_cast_gemm(State& s, const Step& step, const Product& g, RegionId region, const Context& context) {
   const Rect r = s.rect(region);
-  const std::string group_name = s.step;
-  CastProduct p{.state = s, .group = g, .context = context, .at = r, .blocks = std::max(r.w, r.h), .ks = {}, .a = {}, .b = {}};
+  const std::string product_name = s.step;
+  CastProduct p{.state = s, .product = g, .context = context, .at = r, .blocks = std::max(r.w, r.h), .ks = {}, .a = {}, .b = {}};
   const int64_t k = size_of(s.tensor(g.a).dims[1], context);
   for (int block = 0; block < p.blocks; block++) p.ks.push_back(flatten({part(k, block, p.blocks)}));
   p.a.resize(static_cast<size_t>(r.w * r.h));
@@ -134,8 +134,8 @@ void run_cast_gemm(State& s, const Group& g, RegionId region, const Context& con
   for (const Axis axis : {Axis::x, Axis::y})
     if (side(extent(r), axis) == 1)
       for (int block = 0; block < p.blocks; block++) p.cast(axis, block);
-  p.walk(g.body);
-  s.step = group_name;
+  p.walk(s.expansion(s.program, step));
+  s.step = product_name;
   for (int y = 0; y < r.h; y++)
     for (int x = 0; x < r.w; x++) core_tile(s, g.c, x, y, context).check_complete();
 }

@@ -6,7 +6,7 @@
 #include <memory>
 
 #include "base/half.h"
-#include "mesh/visit.h"
+#include "mesh/expand.h"
 #include "support/naive_executor_state.h"
 
 namespace wafer::naive {
@@ -65,6 +65,12 @@ Rectangle rectangle(Range run, int h, LineOrder order = LineOrder::interleaved) 
   return at;
 }
 
+int widest_of(const std::vector<Range>& runs, int h) {
+  int64_t L = h;
+  for (const Range& run : runs) L = std::max(L, run.size());
+  return static_cast<int>(L);
+}
+
 // A tile that travels: block (row, column) of its matrix, elements row-major. What is on its way is the whole tile, never changed.
 struct Tile {
   int row = 0;
@@ -78,16 +84,18 @@ Tile tile(int row, int column, std::vector<Element> elements) {
 
 using Slots = std::vector<std::vector<Tile>>;  // [L][L]
 
-// A product inside one rectangle, for one KV head or for all of the region.
-struct Product {
+// A product in one rectangle, for one KV head or for all of the region.
+struct TileProduct {
   State& state;
-  const Group& group;
+  const Product& product;
   const Context& context;
   Rectangle at;
   int head = -1;               // attention: the KV head
   Tiles rows, inner, columns;  // of C's rows, of k, of C's columns, by logical position
   Slots a{}, b{};
-  int64_t turn = 0;  // of the innermost loop
+  int widest = 1;          // L of the widest rectangle of the region
+  int64_t turn = 0;        // of the innermost loop
+  int64_t multiplied = 0;  // blocks of the inner dimension
 
   int L() const { return at.L; }
   int wrap(int i) const { return (i % L() + L()) % L(); }
@@ -104,8 +112,8 @@ struct Product {
   }
 
   void shift(const Shift& s) {
-    const bool is_a = s.buffer == group.a;
-    if (!is_a && s.buffer != group.b) state.fail("a shift of neither operand");
+    const bool is_a = s.buffer == product.a;
+    if (!is_a && s.buffer != product.b) state.fail("a shift of neither operand");
     if (is_a != (s.axis == Axis::x)) state.fail("an operand shifts along the wrong axis");
     Slots& slots = is_a ? a : b;
     const Slots before = slots;
@@ -135,7 +143,7 @@ bool aligns(const Steps& steps) {
   for_each_step(steps, [&](const Step& step) {
     visit(
         step, [&](const Shift& s) { any |= s.kind == ShiftKind::align_rows || s.kind == ShiftKind::align_cols; },
-        nothing_for<Local, Reduce, RingReduce, Multicast, TileCast, RowShift, RootReduce, Send, Receive, Host, Loop, Group>());
+        nothing_for<Local, Reduce, RingReduce, Multicast, TileCast, RowShift, RootReduce, Send, Receive, Host, Loop, Group, Product>());
   });
   return any;
 }
@@ -156,7 +164,7 @@ RowsOfB rows_of_b(const State& s, BufferId b, const Context& c) {
 }
 
 // Heads whose products run in a rectangle; -1: the product is not one of attention.
-std::vector<int> heads_in(const Group& g, const Rectangle& at, int w) {
+std::vector<int> heads_in(const Product& g, const Rectangle& at, int w) {
   if (g.heads == 0) return {-1};
   std::vector<int> out;
   const Range own = heads_at(g.heads, w, static_cast<int>(at.run.begin));
@@ -168,19 +176,19 @@ std::vector<int> heads_in(const Group& g, const Rectangle& at, int w) {
 
 // Fills the slots. Where an operand is placed, the slots begin aligned: A by the product before this one, which left its tiles so (the
 // buffer is marked); weights because the host put them there. The holdings of both are kept in the unaligned order of the placement.
-void read_tiles(Product& p, bool a_placed, bool b_placed) {
+void read_tiles(TileProduct& p, bool a_placed, bool b_placed) {
   State& s = p.state;
   p.a.assign(static_cast<size_t>(p.L()), std::vector<Tile>(static_cast<size_t>(p.L())));
   p.b = p.a;
   for (int i = 0; i < p.L(); i++)
     for (int j = 0; j < p.L(); j++) {
       const int k_of_a = a_placed ? p.wrap(i + j) : j, k_of_b = b_placed ? p.wrap(i + j) : i;
-      const CoreTile a = core_tile(s, p.group.a, p.at.column(k_of_a), p.at.row(i), p.context);
+      const CoreTile a = core_tile(s, p.product.a, p.at.column(k_of_a), p.at.row(i), p.context);
       std::vector<Element> ta, tb;
       for (int64_t r : p.rows[static_cast<size_t>(i)])
         for (int64_t k : p.inner[static_cast<size_t>(k_of_a)]) ta.push_back(p.head < 0 ? a.element({r, k}) : a.element({p.head, r, k}));
-      const CoreTile b = core_tile(s, p.group.b, p.at.column(j), p.at.row(k_of_b), p.context);
-      const int64_t offset = rows_of_b(s, p.group.b, p.context).offset;
+      const CoreTile b = core_tile(s, p.product.b, p.at.column(j), p.at.row(k_of_b), p.context);
+      const int64_t offset = rows_of_b(s, p.product.b, p.context).offset;
       for (int64_t k : p.inner[static_cast<size_t>(k_of_b)])
         for (int64_t n : p.columns[static_cast<size_t>(j)]) tb.push_back(b.element({k + offset, n}));
       p.a[static_cast<size_t>(i)][static_cast<size_t>(j)] = tile(i, k_of_a, std::move(ta));
@@ -188,8 +196,9 @@ void read_tiles(Product& p, bool a_placed, bool b_placed) {
     }
 }
 
-void tile_fma(Product& p) {
+void tile_fma(TileProduct& p) {
   State& s = p.state;
+  p.multiplied++;
   for (int i = 0; i < p.L(); i++)
     for (int j = 0; j < p.L(); j++) {
       const Tile &a = p.a[static_cast<size_t>(i)][static_cast<size_t>(j)], &b = p.b[static_cast<size_t>(i)][static_cast<size_t>(j)];
@@ -199,7 +208,7 @@ void tile_fma(Product& p) {
             fmt::format("slot ({},{}) has A block ({},{}) and B block ({},{}) at step {}", i, j, a.row, a.column, b.row, b.column, p.turn));
       const Indices &rows = p.rows[static_cast<size_t>(i)], &ks = p.inner[static_cast<size_t>(kb)],
                     &columns = p.columns[static_cast<size_t>(j)];
-      CoreTile c = core_tile(s, p.group.c, p.at.column(j), p.at.row(i), p.context);
+      CoreTile c = core_tile(s, p.product.c, p.at.column(j), p.at.row(i), p.context);
       for (size_t r = 0; r < rows.size(); r++)
         for (size_t n = 0; n < columns.size(); n++) {
           const auto weight = [&](size_t k) -> const Element& { return (*b.elements)[k * columns.size() + n]; };
@@ -210,43 +219,44 @@ void tile_fma(Product& p) {
 }
 
 // C = 0 in the slots of the product.
-void clear_result(Product& p) {
+void clear_result(TileProduct& p) {
   for (int i = 0; i < p.L(); i++)
     for (int j = 0; j < p.L(); j++) {
-      CoreTile c = core_tile(p.state, p.group.c, p.at.column(j), p.at.row(i), p.context);
+      CoreTile c = core_tile(p.state, p.product.c, p.at.column(j), p.at.row(i), p.context);
       for (int64_t r : p.rows[static_cast<size_t>(i)])
         for (int64_t n : p.columns[static_cast<size_t>(j)]) c.write({r, n}, 0.0f);
     }
 }
 
-void walk_gemm(Product& p, const Steps& steps);
+void walk_gemm(TileProduct& p, const Steps& steps);
 
-void walk_turns(Product& p, const Loop& loop) {
+void walk_turns(TileProduct& p, const Loop& loop) {
   const int turns = turns_of(loop);
   if (turns < 0) p.state.fail("a loop of unknown length inside a product");
   const bool alignment = aligns(loop.body);
+  if (turns != (alignment ? p.widest / 2 : p.widest))
+    p.state.fail(fmt::format("{} turns of a loop on at most {} ring positions", turns, p.widest));
   for (int t = 0; t < turns; t++) {
     if (!alignment && t >= p.L()) break;  // a smaller rectangle beside a larger one
     p.turn = t;
     walk_gemm(p, loop.body);
   }
-  if (!alignment && turns < p.L()) p.state.fail("fewer steps than ring positions");
 }
 
-void walk_gemm(Product& p, const Steps& steps) {
+void walk_gemm(TileProduct& p, const Steps& steps) {
   for (const Step& step : steps) {
     p.state.step = step.name;
     const auto refuse = [&] { p.state.fail("a step that is no part of a MeshGEMM"); };
     visit(
         step, [&](const Loop& s) { walk_turns(p, s); }, [&](const Group& s) { walk_gemm(p, s.body); }, [&](const Shift& s) { p.shift(s); },
         [&](const Local& s) { s.op == LocalOp::tile_fma ? tile_fma(p) : refuse(); },
-        for_kinds<Reduce, RingReduce, Multicast, TileCast, RowShift, RootReduce, Send, Receive, Host>(refuse));
+        for_kinds<Reduce, RingReduce, Multicast, TileCast, RowShift, RootReduce, Send, Receive, Host, Product>(refuse));
   }
 }
 
 // The tiles of the inner dimension: A's columns and B's rows. Along the longer side of the rectangle every core has one, which is all it
 // holds; along the shorter one a core has several, whose bounds are those of the other side.
-Tiles inner_tiles(const State& s, const Group& g, const Rectangle& at, const Context& c) {
+Tiles inner_tiles(const State& s, const Product& g, const Rectangle& at, const Context& c) {
   const int last = static_cast<int>(s.tensor(g.a).dims.size()) - 1;
   const RowsOfB rows = rows_of_b(s, g.b, c);
   const int64_t n = size_of(s.tensor(g.a).dims[static_cast<size_t>(last)], c);
@@ -261,10 +271,11 @@ Tiles inner_tiles(const State& s, const Group& g, const Rectangle& at, const Con
 
 }  // namespace
 
-void run_gemm(State& s, const Group& g, RegionId region, const Context& context) {
+void run_gemm(State& s, const Step& step, const Product& g, RegionId region, const Context& context) {
   const Rect r = s.rect(region);
-  const std::string group_name = s.step;
-  if (g.aligned != s.aligned[g.a]) s.fail(fmt::format("buffer {} is {}aligned", s.buffer(g.a).name, g.aligned ? "not " : ""));
+  const std::string product_name = s.step;
+  const Steps steps = s.expansion(s.program, step);
+  if (g.a_aligned != s.aligned[g.a]) s.fail(fmt::format("buffer {} is {}aligned", s.buffer(g.a).name, g.a_aligned ? "not " : ""));
   const int rows_dim = static_cast<int>(s.tensor(g.a).dims.size()) - 2;
   const int64_t rows = size_of(s.tensor(g.c).dims[0], context), columns = size_of(s.tensor(g.c).dims[1], context);
   check_replicas(s, g.a, context);
@@ -274,19 +285,28 @@ void run_gemm(State& s, const Group& g, RegionId region, const Context& context)
   for (const Range& run : g.runs) {
     const Rectangle at = rectangle(run, r.h, order_of(cut_of(s.buffer(g.a), rows_dim).cut));
     for (int head : heads_in(g, at, r.w)) {
-      Product p{.state = s, .group = g, .context = context, .at = at, .head = head, .rows = {}, .inner = {}, .columns = {}};
+      TileProduct p{.state = s,
+                    .product = g,
+                    .context = context,
+                    .at = at,
+                    .head = head,
+                    .rows = {},
+                    .inner = {},
+                    .columns = {},
+                    .widest = widest_of(g.runs, r.h)};
       p.rows = tiles_of(cut_of(s.buffer(g.a), rows_dim).cut, rows, at.L, {0, r.h});
       p.inner = inner_tiles(s, g, at, context);
       const Cut& columns_x = cut_of(s.buffer(g.c), 1).cut;
       const int64_t head_dim = g.heads == 0 ? 0 : columns / g.heads;
       p.columns = head < 0 ? tiles_of(columns_x, columns, at.L, run)
                            : tiles_of_head(columns_x, columns, at.L, run, {head * head_dim, (head + 1) * head_dim});
-      read_tiles(p, g.aligned, s.buffer(g.b).kind == BufferKind::weights);
+      read_tiles(p, g.a_aligned, g.b_aligned);
       clear_result(p);
-      walk_gemm(p, g.body);
+      walk_gemm(p, steps);
+      if (p.multiplied != p.L()) s.fail(fmt::format("{} of {} blocks are multiplied", p.multiplied, p.L()));
     }
   }
-  s.step = group_name;
+  s.step = product_name;
   for (int y = 0; y < r.h; y++)
     for (int x = 0; x < r.w; x++) core_tile(s, g.c, x, y, context).check_complete();
   s.aligned[g.a] = true;
@@ -299,7 +319,7 @@ namespace {
 // Scores of one KV head in its rectangle. Only B travels: one tile for each column of the rectangle and logical row.
 struct Scores {
   State& state;
-  const Group& group;
+  const Product& product;
   const Context& context;
   Rectangle at;
   int head = 0;
@@ -311,24 +331,25 @@ struct Scores {
     std::vector<float> values;  // [rows of the tile][keys of the block]
   };
   std::vector<std::vector<Partial>> partial{};  // [logical row][column of the run]
-  int turn = 0;
+  int widest = 1;                               // L of the widest rectangle of the region
+  int turn = 0, summed = 0;
 
   // The head's dims that a column holds, as indices inside the head.
   Indices dims(int x) const {
     Indices out;
-    for (int64_t i : flatten(ranges_at(cut_of(state.buffer(group.b), 1).cut, state.tensor(group.b).dims[1].size.fixed, x)))
+    for (int64_t i : flatten(ranges_at(cut_of(state.buffer(product.b), 1).cut, state.tensor(product.b).dims[1].size.fixed, x)))
       if (i / head_dim == head) out.push_back(i % head_dim);
     return out;
   }
 };
 
 void read_keys(Scores& p) {
-  const RowsOfB rows = rows_of_b(p.state, p.group.b, p.context);
+  const RowsOfB rows = rows_of_b(p.state, p.product.b, p.context);
   p.b.assign(static_cast<size_t>(p.at.L), {});
   for (int i = 0; i < p.at.L; i++)
     for (int c = 0; c < p.at.w(); c++) {
       const int x = static_cast<int>(p.at.run.begin) + c;
-      const CoreTile b = core_tile(p.state, p.group.b, x, p.at.row(i), p.context);
+      const CoreTile b = core_tile(p.state, p.product.b, x, p.at.row(i), p.context);
       std::vector<Element> elements;
       for (int64_t key : p.keys[static_cast<size_t>(i)])
         for (int64_t d : p.dims(x)) elements.push_back(b.element({key + rows.offset, p.head * p.head_dim + d}));
@@ -345,7 +366,7 @@ void tile_fma_t(Scores& p) {
       const Tile& b = p.b[static_cast<size_t>(i)][static_cast<size_t>(c)];
       if (b.row != (i + p.turn) % p.at.L) s.fail(fmt::format("row tile {} has key block {} at step {}", i, b.row, p.turn));
       const int x = static_cast<int>(p.at.run.begin) + c;
-      const CoreTile a = core_tile(s, p.group.a, x, p.at.row(i), p.context);
+      const CoreTile a = core_tile(s, p.product.a, x, p.at.row(i), p.context);
       const Indices dims = p.dims(x);
       const size_t keys = p.keys[static_cast<size_t>(b.row)].size();
       Scores::Partial& out = p.partial[static_cast<size_t>(i)][static_cast<size_t>(c)];
@@ -355,13 +376,13 @@ void tile_fma_t(Scores& p) {
           float sum = 0;
           for (size_t d = 0; d < dims.size(); d++)
             sum = multiply_add(s, a.read({row, query_head * p.head_dim + dims[d]}), (*b.elements)[key * dims.size() + d].value, sum);
-          out.values.push_back(rounded(s.tensor(p.group.c).dtype, sum));
+          out.values.push_back(rounded(s.tensor(p.product.c).dtype, sum));
         }
     }
 }
 
 void shift_keys(Scores& p, const Shift& shift) {
-  if (shift.kind != ShiftKind::ring_down || shift.axis != Axis::y || shift.buffer != p.group.b)
+  if (shift.kind != ShiftKind::ring_down || shift.axis != Axis::y || shift.buffer != p.product.b)
     p.state.fail("an unknown shift inside a GEMM-T");
   const auto before = p.b;
   for (int i = 0; i < p.at.L; i++) {
@@ -373,13 +394,14 @@ void shift_keys(Scores& p, const Shift& shift) {
 
 void root_reduce(Scores& p) {
   State& s = p.state;
-  const Dtype dtype = s.tensor(p.group.c).dtype;
+  p.summed++;
+  const Dtype dtype = s.tensor(p.product.c).dtype;
   const auto sum = [&](float own, float v) { return dtype == Dtype::f16 ? add_f16(own, v) : own + v; };
   for (int i = 0; i < p.at.L; i++) {
     const auto& parts = p.partial[static_cast<size_t>(i)];
     const int block = parts[0].block;
     const int root = owner(block, p.at.w(), p.at.L);  // position in the run
-    CoreTile out = core_tile(s, p.group.c, static_cast<int>(p.at.run.begin) + root, p.at.row(i), p.context);
+    CoreTile out = core_tile(s, p.product.c, static_cast<int>(p.at.run.begin) + root, p.at.row(i), p.context);
     const Indices &rows = p.rows[static_cast<size_t>(i)], &keys = p.keys[static_cast<size_t>(block)];
     for (size_t e = 0; e < rows.size() * keys.size(); e++) {
       const auto value = [&](int c) { return parts[static_cast<size_t>(c)].values[e]; };
@@ -409,7 +431,7 @@ void walk_scores(Scores& p, const Steps& steps) {
     visit(
         step,
         [&](const Loop& s) {
-          if (turns_of(s) < p.at.L) p.state.fail("fewer steps than ring positions");
+          if (turns_of(s) != p.widest) p.state.fail(fmt::format("{} turns of a loop on at most {} ring positions", turns_of(s), p.widest));
           for (int t = 0; t < p.at.L; t++) {
             p.turn = t;
             walk_scores(p, s.body);
@@ -417,15 +439,16 @@ void walk_scores(Scores& p, const Steps& steps) {
         },
         [&](const Group& s) { walk_scores(p, s.body); }, [&](const Shift& s) { shift_keys(p, s); },
         [&](const RootReduce&) { root_reduce(p); }, [&](const Local& s) { s.op == LocalOp::tile_fma_t ? tile_fma_t(p) : refuse(); },
-        for_kinds<Reduce, RingReduce, Multicast, TileCast, RowShift, Send, Receive, Host>(refuse));
+        for_kinds<Reduce, RingReduce, Multicast, TileCast, RowShift, Send, Receive, Host, Product>(refuse));
   }
 }
 
 }  // namespace
 
-void run_gemm_t(State& s, const Group& g, RegionId region, const Context& context) {
+void run_gemm_t(State& s, const Step& step, const Product& g, RegionId region, const Context& context) {
   const Rect r = s.rect(region);
-  const std::string group_name = s.step;
+  const std::string product_name = s.step;
+  const Steps steps = s.expansion(s.program, step);
   if (s.aligned[g.a]) s.fail("A lies aligned");
   check_replicas(s, g.a, context);
   for (int y = 0; y < r.h; y++)
@@ -436,14 +459,22 @@ void run_gemm_t(State& s, const Group& g, RegionId region, const Context& contex
   for (const Range& run : g.runs) {
     const Rectangle at = rectangle(run, r.h);
     for (int head : heads_in(g, at, r.w)) {
-      Scores p{.state = s, .group = g, .context = context, .at = at, .head = head, .head_dim = kv / g.heads, .group_size = q / kv};
+      Scores p{.state = s,
+               .product = g,
+               .context = context,
+               .at = at,
+               .head = head,
+               .head_dim = kv / g.heads,
+               .group_size = q / kv,
+               .widest = widest_of(g.runs, r.h)};
       p.rows = tiles_of(cut_of(s.buffer(g.a), 0).cut, size_of(s.tensor(g.a).dims[0], context), at.L, {0, r.h});
       p.keys = tiles_of(keys.cut, keys.n, at.L, {0, r.h});
       read_keys(p);
-      walk_scores(p, g.body);
+      walk_scores(p, steps);
+      if (p.summed != at.L) s.fail(fmt::format("{} of {} blocks are summed", p.summed, at.L));
     }
   }
-  s.step = group_name;
+  s.step = product_name;
   for (int y = 0; y < r.h; y++)
     for (int x = 0; x < r.w; x++) core_tile(s, g.c, x, y, context).check_complete();
 }

@@ -10,6 +10,7 @@
 
 #include "lower/lower.h"
 #include "model/model.h"
+#include "support/naive_executor.h"
 
 namespace wafer::naive {
 
@@ -69,6 +70,7 @@ struct State {
   const HeadBuffers* head = nullptr;  // of the last entry
   int32_t chosen = -1;                // the latest choice
   std::string step;                   // for messages
+  Expansion expansion = expand;       // of products
 
   State(const Lowered& l, const Model& m);
 
@@ -124,9 +126,9 @@ void run_multicast(State& state, const Multicast& op, RegionId region, const Con
 void run_row_shift(State& state, const RowShift& op, RegionId region, const Context& context);
 void run_send(State& state, MoveId move, const Context& context);
 void run_receive(State& state, MoveId move, const Context& context);
-void run_gemm(State& state, const Group& group, RegionId region, const Context& context);
-void run_gemm_t(State& state, const Group& group, RegionId region, const Context& context);
-void run_cast_gemm(State& state, const Group& group, RegionId region, const Context& context);
+void run_gemm(State& state, const Step& step, const Product& product, RegionId region, const Context& context);
+void run_gemm_t(State& state, const Step& step, const Product& product, RegionId region, const Context& context);
+void run_cast_gemm(State& state, const Step& step, const Product& product, RegionId region, const Context& context);
 
 template <class Weight, class Input>
 float dot(const State& state, const std::vector<int64_t>& ks, Weight weight, Input input, float acc) {
