@@ -4,11 +4,13 @@
 # make bench     build, run the benchmarks
 # make asan      build with address and undefined-behaviour sanitizers, test;  make tsan: with the thread sanitizer
 # make clang     build with the second compiler, warnings as errors, test
+# make odr       link everything as a whole: names that two files define and not alike are errors
+# make isa       the tests once more, without vector instructions and with AVX2 alone
 # make format    rewrite the sources with clang-format;  make check-format: only look
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: build setup configure run test bench asan tsan clang format check-format clean
+.PHONY: build setup configure run test isa bench asan tsan clang odr format check-format clean
 
 CHECKPOINT ?= models/stories-tiny.gguf
 DEVICE ?= wse2
@@ -38,17 +40,32 @@ run: setup configure
 test: setup build
 	@$(CTEST) --test-dir build
 
+# The kernels by themselves and what stands on them; the rest of the program does not know which instructions it runs on.
+isa: setup build
+	@for isa in scalar avx2; do \
+	  if [[ $$isa == avx2 ]] && ! grep -qw avx2 /proc/cpuinfo; then echo "make isa: no AVX2 here, skipped" >&2; continue; fi; \
+	  echo "WAFER_ISA=$$isa" >&2; WAFER_ISA=$$isa $(CTEST) --quiet --output-log build/isa-$$isa.log --test-dir build || { cat build/isa-$$isa.log; exit 1; }; \
+	  tail -n 3 build/isa-$$isa.log >&2; \
+	done
+
 bench: setup build
 	@shopt -s nullglob; for b in build/bench_*; do [[ -x $$b && ! -d $$b ]] && "$$b"; done; true
 
 asan tsan clang: setup
+	@[[ $@ != clang ]] || tools/install_packages.sh packages-ci.txt
 	@preset=$@; preset=$${preset/asan/asan-ubsan}; \
 	  cmake --preset $$preset >&2; cmake --build --preset $$preset -j $(JOBS); $(CTEST) --test-dir build-$@
+
+odr: setup
+	@cmake --preset odr >&2; cmake --build --preset odr -j $(JOBS)
 
 format:
 	@tools/check_format.sh --fix
 
-check-format:
+check-odr: setup
+	@cmake --preset odr >&2; cmake --build --preset odr -j $(JOBS)
+
+format:
 	@tools/check_format.sh
 
 clean:

@@ -123,6 +123,12 @@ TEST_F(CliBench, CacheCapacity) {
   EXPECT_GT(j["shift"].get<int64_t>(), 1000);
   EXPECT_EQ(j["shift"].get<int64_t>() / 12, j["concat"].get<int64_t>());
   EXPECT_EQ(j["paper"]["cores"], 192);
+  // The paper counts all cores of the chip, the placement those that programs may use.
+  const Json whole = json({"bench", "kv"}, {"--mesh", "16x12", "--device", "wse3"});
+  EXPECT_EQ(whole["paper"]["cores"], 900000);
+  EXPECT_EQ(whole["usable_cores"], 883350);
+  const CommandResult text = run({"bench", "kv"}, {"--mesh", "16x12", "--device", "wse3"});
+  EXPECT_NE(text.out.find("whole-wafer arithmetic, 900,000 cores of the chip (883,350 usable), after"), std::string::npos) << text.out;
 }
 
 TEST_F(CliBench, GroupsAreEchoedAndChangeTheCycles) {

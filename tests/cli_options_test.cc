@@ -49,6 +49,15 @@ TEST_F(CliOptions, WithoutEffectInRun) {
     refused(run, {"-n", "0", option, value, "--temperature", "1"}, found + " beside -n 0");
     EXPECT_EQ((run + Words{"-n", "2", option, value, "--temperature", "1"}).status, 0);
   }
+  const Words likeliest = {"-n", "2", "--temperature", "1", "--top-k", "1"};
+  EXPECT_EQ((run + likeliest).status, 0);
+  for (const auto& [option, value] : {std::pair{"--seed", "7"}, {"--seed", "0"}, {"--top-p", "0.9"}}) {
+    Words words = likeliest;
+    words.insert(words.end(), {option, value});
+    refused(run, words, std::string(option) + ": found \"" + value + "\" beside --top-k 1");
+    words[5] = "2";
+    EXPECT_EQ((run + words).status, 0);
+  }
   refused(run, {"-n", "2", "--token-by-token", "--chunk", "4"}, "--chunk: found --token-by-token beside it");
   refused(run, {"-n", "2", "--token-by-token", "--prefill-mesh", "4x4"}, "--prefill-mesh: found --token-by-token beside it");
   refused(run, {"-n", "2", "--goal", "latency", "--mesh", "4x4"}, "--goal: found a mesh beside it");

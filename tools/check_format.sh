@@ -6,7 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 tool=$(command -v clang-format-14 || command -v clang-format || true)
 if [[ -z $tool ]] || ! "$tool" --version | grep -q 'version 14\.'; then
-  echo "check_format.sh: skipped, clang-format 14 is not installed (packages-dev.txt)"
+  echo "check_format.sh: skipped, clang-format 14 is not installed (packages-ci.txt)"
   exit 77
 fi
 mapfile -t files < <(find src tests bench -name '*.cc' -o -name '*.h' 2>/dev/null | sort)

@@ -78,7 +78,7 @@ void add_run(CLI::App& app, RunArguments& a) {
               "0: always the likeliest token, chosen on the mesh (default); above: drawn by the host");
   text_option(run, "--top-k", a.top_k, "K", "draw among the K likeliest; 0: all (default). Needs --temperature, as the next two");
   text_option(run, "--top-p", a.top_p, "P", "draw among the likeliest that reach probability P together; 1: all (default)");
-  text_option(run, "--seed", a.seed, "S", "the same seed draws the same text (default: 0)");
+  text_option(run, "--seed", a.seed, "S", "the same seed draws the same text (default: 0); not beside --top-k 1, nor is --top-p");
   add_plan_options(run, a.plan);
   add_goal(run, a.plan);
   run->add_flag("--token-by-token", a.token_by_token,

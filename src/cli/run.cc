@@ -117,6 +117,13 @@ void refuse_idle_sampling(const RunArguments& a, const GenerateOptions& generati
                    .expected = "tokens to generate",
                    .fix = "give a larger -n, or leave the option out"}};
   }
+  if (generation.sampler.top_k != 1) return;
+  for (const auto& [option, value] : {Idle{"--top-p", a.top_p}, Idle{"--seed", a.seed}})
+    if (value)
+      throw Error{{.where = option,
+                   .found = wafer::quoted(*value) + " beside --top-k 1, with which the likeliest token is taken and nothing is drawn",
+                   .expected = "a draw among two tokens at least",
+                   .fix = "give a larger --top-k, or leave one of the two options out"}};
 }
 
 // Prints each token's text as soon as it is known to be whole characters, and keeps it for the report.

@@ -25,7 +25,9 @@ std::string bench_text(const KvReport& r) {
                                              counted(c.layers_per_region, "layer"))
                                : fmt::format("no position fits on regions of {}: {}", mesh_text(c.mesh), r.why_none)}};
   if (const std::string as = taken_as(r.model); !as.empty()) head.insert(head.begin() + 1, Row{"", as});
-  const std::string arithmetic = fmt::format("whole-wafer arithmetic, {} cores, after a prompt of {}", grouped(p.cores), p.prompt);
+  const int64_t usable = r.device.mesh_width * r.device.mesh_height;
+  const std::string arithmetic = fmt::format("whole-wafer arithmetic, {} cores{}, after a prompt of {}", grouped(p.cores),
+                                             p.cores == usable ? "" : fmt::format(" of the chip ({} usable)", grouped(usable)), p.prompt);
   std::vector<Row> rows = {{"positions of KV cache", "shift", "concat", "gain"}};
   if (c.shift > 0) rows.push_back({"  this placement, byte by byte", grouped(c.shift), grouped(c.concat), gain(c.shift, c.concat)});
   if (p.shift > 0)
@@ -51,6 +53,7 @@ std::string bench_json(const KvReport& r) {
                     {"shift", c.shift},
                     {"concat", c.concat},
                     {"memory", {{"fits", c.shift > 0}, {"reason", c.shift > 0 ? Json(nullptr) : Json(r.why_none)}}},
+                    {"usable_cores", r.device.mesh_width * r.device.mesh_height},
                     {"paper", {{"cores", p.cores}, {"prompt", p.prompt}, {"shift", p.shift}, {"concat", p.concat}}},
                     {"host_seconds", r.host_seconds}});
 }

@@ -87,15 +87,15 @@ struct Planner {
             .device = device.mesh_width * device.mesh_height * usable()};
   }
 
-  // The most layers that a region of this size holds; 0: not even one, or not the head.
-  int layers_that_fit(const Plan& plan, Part which, Extent e) const {
+  // The most layers that a region of this size holds; 0: fewer than `least`, or not the head.
+  int layers_that_fit(const Plan& plan, Part which, Extent e, int least) const {
     auto holds = [&](int n) {
       PhasePlan p{.regions = {{.rect = {0, 0, e.w, e.h}, .first_layer = 0, .layers = n, .head = false}}};
       return fits(plan, which, std::move(p));
     };
     const PhasePlan head{.regions = {{.rect = {0, 0, e.w, e.h}, .first_layer = 0, .layers = 0, .head = true}}};
-    if (!fits(plan, which, head) || !holds(1)) return 0;
-    int low = 1, high = layers() + 1;  // holds(low), not holds(high)
+    if (!holds(least) || !fits(plan, which, head)) return 0;
+    int low = least, high = layers() + 1;  // holds(low), not holds(high)
     while (high - low > 1) {
       const int middle = (low + high) / 2;
       (holds(middle) ? low : high) = middle;
@@ -105,10 +105,12 @@ struct Planner {
 
   // Regions of a given size: one if it holds everything, else as many as the bytes need and the device has room for.
   std::optional<PhasePlan> regions_of_size(const Plan& plan, Part which, Extent e) const {
-    const int each = layers_that_fit(plan, which, e);
+    const int64_t places = slot_count(device_mesh(), e);
+    if (places < 2) return std::nullopt;
+    const int most = static_cast<int>(std::min<int64_t>(places - 1, layers()));
+    const int each = layers_that_fit(plan, which, e, (layers() + most - 1) / most);
     if (each == 0) return std::nullopt;
     const int needed = (layers() + each - 1) / each;
-    if (needed + 1 > slot_count(device_mesh(), e)) return std::nullopt;
     return dealt_regions(device_mesh(), e, layers(), needed);
   }
 

@@ -21,6 +21,9 @@ std::string measure_of(const Comparison& by) {
   return fmt::format("{} and {} of decode", prompt, counted(by.steps, "step"));
 }
 
+// So that lines of a report end within 80 letters: its names and the gap take 9.
+constexpr size_t kWidth = 71;
+
 }  // namespace
 
 Advice advise(const ModelConfig& config, const WeightTypes& types, const Device& device, const PlanRequest& request, const Plan& plan,
@@ -50,21 +53,27 @@ std::string options_of(const FasterPlan& p) {
 std::vector<Row> advice_rows(const Advice& a) {
   std::vector<Row> rows;
   if (const auto& f = a.faster) {
-    std::string rates;
-    if (f->by.prompt > 0) rates = fmt::format("prefill {} tokens/s", grouped(std::llround(prefill_rate(*f, a.clock_hz))));
-    if (f->by.steps > 0)
-      rates += fmt::format("{}decode {} tokens/s", rates.empty() ? "" : ", ", grouped(std::llround(decode_rate(*f, a.clock_hz))));
-    rows.push_back({"faster", fmt::format("{} times for {}: {} ({}); --goal latency searches further", significant(f->speedup),
-                                          measure_of(f->by), options_of(*f), rates)});
+    // Options stay whole, to be copied, and rates with what they are of.
+    std::vector<std::string> pieces = words_of(fmt::format("{} times for {}:", significant(f->speedup), measure_of(f->by)));
+    const bool prefill = f->by.prompt > 0, decode = f->by.steps > 0;
+    pieces.push_back(options_of(*f));
+    if (prefill)
+      pieces.push_back(fmt::format("(prefill {} tokens/s{}", grouped(std::llround(prefill_rate(*f, a.clock_hz))), decode ? "," : ");"));
+    if (decode)
+      pieces.push_back(fmt::format("{}decode {} tokens/s);", prefill ? "" : "(", grouped(std::llround(decode_rate(*f, a.clock_hz)))));
+    pieces.push_back("--goal latency searches further");
+    rows = wrapped_rows("faster", pieces, kWidth);
   }
-  if (const auto& s = a.slow)
-    rows.push_back(
-        {"slow", s->longer_fits
-                     ? fmt::format("chunks of {} make prefill about {:.0f} times slower than chunks of {}, which fit on this mesh too",
-                                   counted(s->chunk, "token"), s->times, grouped(s->longer))
-                     : fmt::format("chunks of {}, for want of bytes, make prefill about {:.0f} times slower than chunks of {} would be "
-                                   "on as many cores: give it more cores, or fewer bytes",
-                                   counted(s->chunk, "token"), s->times, grouped(s->longer))});
+  if (const auto& s = a.slow) {
+    const std::string text =
+        s->longer_fits ? fmt::format("chunks of {} make prefill about {:.0f} times slower than chunks of {}, which fit on this mesh too",
+                                     counted(s->chunk, "token"), s->times, grouped(s->longer))
+                       : fmt::format(
+                             "chunks of {}, for want of bytes, make prefill about {:.0f} times slower than chunks of {} would be "
+                             "on as many cores: give it more cores, or fewer bytes",
+                             counted(s->chunk, "token"), s->times, grouped(s->longer));
+    for (Row& row : wrapped_rows("slow", words_of(text), kWidth)) rows.push_back(std::move(row));
+  }
   return rows;
 }
 

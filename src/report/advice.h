@@ -23,7 +23,7 @@ Advice advise(const ModelConfig& config, const WeightTypes& types, const Device&
               const Comparison& by, std::optional<Goal> goal);
 
 std::string options_of(const FasterPlan& plan);                       // of the command line that give it: "--mesh 717x717 --chunk 2048"
-std::vector<Row> advice_rows(const Advice& advice);                   // a line each; none where there is nothing to say
+std::vector<Row> advice_rows(const Advice& advice);                   // none where there is nothing to say
 void add_advice(nlohmann::ordered_json& json, const Advice& advice);  // faster_plan, faster_plan_note, slow_chunk
 
 }  // namespace wafer

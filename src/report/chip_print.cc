@@ -98,9 +98,7 @@ std::string chip_text(const ChipTime& t) {
                                     std::pair(&t.decode, "decode")})
     if (part->extrapolated_cycles > 0)
       alike += fmt::format("{}{} {}", alike.empty() ? "" : ", ", title, percent(share_of(part->extrapolated_cycles, part->cycles)));
-  if (!alike.empty())
-    notes.push_back(
-        {"  turns", fmt::format("of loops taken as the turn before, at most {} off in tests: {}", percent(kExtrapolationError), alike)});
+  if (!alike.empty()) notes.push_back({"  turns", turns_taken_alike() + ": " + alike});
   if (t.chunks > t.chunks_timed) notes.push_back({"  chunks", fmt::format("{} of {} timed, linear between", t.chunks_timed, t.chunks)});
   if (r.decode_steps > 0) {
     notes.push_back({"  token", decode_text(t)});

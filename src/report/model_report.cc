@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/printable.h"
+#include "base/utf8.h"
 #include "report/json_line.h"
 #include "report/text.h"
 
@@ -87,6 +88,15 @@ std::vector<std::pair<std::string, Json>> config_rows(const ModelConfig& c) {
           {"rope_factors", c.rope_factors.size()},
           {"tied_embedding", c.tied_embedding},
           {"weights", name_of(c.weights)}};
+}
+
+// A name of a file as a key of JSON, where bytes that are no UTF-8 would all become the same character: they are written \xff; and where
+// that is another name's spelling, a number is added.
+std::string json_key(const std::string& name, const Json& object) {
+  const std::string key = to_valid_utf8(name) == name ? name : escaped(name);
+  std::string own = key;
+  for (int n = 2; object.contains(own); n++) own = fmt::format("{} ({})", key, n);
+  return own;
 }
 
 std::string cell(const Json& value) {
@@ -176,7 +186,7 @@ std::string model_json(const ModelReport& r) {
     json["why_no_config"] = r.why_no_config;
   }
   Json metadata = Json::object();
-  for (const auto& [key, value] : r.metadata) metadata[key] = value;
+  for (const auto& [key, value] : r.metadata) metadata[json_key(key, metadata)] = value;
   json["metadata"] = metadata;
   json["tokenizer"] = r.tokenizer ? tokenizer_json(*r.tokenizer) : Json(nullptr);
   if (!r.tokenizer) json["why_no_tokenizer"] = r.why_no_tokenizer;

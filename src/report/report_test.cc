@@ -1,10 +1,15 @@
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
 #include "base/parallel.h"
+#include "report/advice.h"
 #include "report/chip_time.h"
 #include "report/critical_path.h"
 #include "report/floor.h"
+#include "report/model_report.h"
 #include "report/remedy.h"
+#include "report/text.h"
 #include "report/wafer_map.h"
 
 namespace wafer {
@@ -36,6 +41,40 @@ Lowered lowered(const Plan& plan) { return lower(small_shape(), uniform_types(Te
 
 int64_t decode_cycles(const Lowered& l, const Device& d, int64_t position) {
   return time::time_entry(l.program(), d, "decode", {.cached = position, .rows = 1, .chunk = l.placement.plan.chunk}).cycles;
+}
+
+TEST(Text, PiecesAreWrappedAndStayWhole) {
+  const auto rows = [](std::vector<std::string> pieces) { return wrapped_rows("key", pieces, 10); };
+  EXPECT_EQ(rows({}), std::vector<Row>());
+  EXPECT_EQ(rows({"ab", "cd ef", "g"}), (std::vector<Row>{{"key", "ab cd ef g"}}));
+  EXPECT_EQ(rows({"ab", "cd ef", "gh"}), (std::vector<Row>{{"key", "ab cd ef"}, {"", "gh"}}));
+  EXPECT_EQ(rows({"a", "longer than ten", "b"}), (std::vector<Row>{{"key", "a"}, {"", "longer than ten"}, {"", "b"}}));
+  EXPECT_EQ(words_of(" a  bc "), (std::vector<std::string>{"a", "bc"}));
+}
+
+// The longest that there are: every number in its largest plausible size.
+TEST(Advice, LinesEndWithinEightyLetters) {
+  const Advice advice{.faster = FasterPlan{.by = {.prompt = 131072, .steps = 131071, .first = 131072, .cycles = 1e12},
+                                           .prefill_mesh = {750, 994},
+                                           .decode_mesh = {750, 994},
+                                           .chunk = 131072,
+                                           .prefill_cycles = 1000000,
+                                           .decode_cycles = 40000000,
+                                           .speedup = 12.3},
+                      .slow = SlowChunk{.chunk = 131071, .longer = 131072, .longer_fits = false, .times = 1234},
+                      .clock_hz = 1.1e9};
+  const std::vector<Row> rows = advice_rows(advice);
+  const std::string text = table(rows, "ll");
+  EXPECT_NE(text.find("--prefill-mesh 750x994 --decode-mesh 750x994 --chunk 131072"), std::string::npos) << text;
+  EXPECT_NE(text.find("\nslow "), std::string::npos) << text;
+  for (const Row& row : rows) EXPECT_LE(row[1].size(), 71U) << row[1];
+}
+
+TEST(ModelReport, KeysThatDifferInInvalidBytesStayApart) {
+  ModelReport r;
+  r.metadata = {{"a\xff", "1"}, {"a\xfe", "2"}, {"a\\xff", "3"}, {"b", "4"}};
+  const nlohmann::json keys = nlohmann::json::parse(model_json(r))["metadata"];
+  EXPECT_EQ(keys, (nlohmann::json{{"a\\xff", "1"}, {"a\\xfe", "2"}, {"a\\xff (2)", "3"}, {"b", "4"}}));
 }
 
 TEST(ChipTime, AShortInferenceIsTheSumOfItsEntries) {

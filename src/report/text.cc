@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <sstream>
 
 #include "base/check.h"
 #include "base/printable.h"
@@ -73,6 +75,22 @@ std::string table(const std::vector<Row>& given, std::string_view alignment, std
     out += line + "\n";
   }
   return out;
+}
+
+std::vector<Row> wrapped_rows(const std::string& name, const std::vector<std::string>& pieces, size_t width) {
+  std::vector<Row> rows;
+  for (const std::string& piece : pieces) {
+    if (!rows.empty() && rows.back()[1].size() + 1 + piece.size() <= width)
+      rows.back()[1] += " " + piece;
+    else
+      rows.push_back({rows.empty() ? name : "", piece});
+  }
+  return rows;
+}
+
+std::vector<std::string> words_of(const std::string& text) {
+  std::istringstream in(text);
+  return {std::istream_iterator<std::string>(in), {}};
 }
 
 }  // namespace wafer

@@ -22,5 +22,9 @@ std::string_view name_of(Numerics numerics);             // "mixed"
 // columns past its end are left. No space is left at the end of a line; each line begins with `indent`.
 using Row = std::vector<std::string>;
 std::string table(const std::vector<Row>& rows, std::string_view alignment, std::string_view indent = "");
+// Rows {name, line}, {"", line} ... of two columns: the pieces, with a space between them, in lines of at most `width` letters. A piece
+// that is longer has a line of its own.
+std::vector<Row> wrapped_rows(const std::string& name, const std::vector<std::string>& pieces, size_t width);
+std::vector<std::string> words_of(const std::string& text);  // pieces: what stands between spaces
 
 }  // namespace wafer

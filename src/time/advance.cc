@@ -199,9 +199,9 @@ void Advance::shift(Clocks<T>& c, const Shift& shift, const Scope& s, Tally& tal
         };
         const auto [x, y] = place(ring);
         const auto [from_x, from_y] = place(ring + sense);
-        const int64_t own = logical_positions(ring, length, L).size();
-        const int64_t out = tile_words(device, sizes, shift.buffer, s, x, y, own),
-                      in = tile_words(device, sizes, shift.buffer, s, from_x, from_y, own);
+        const auto owned = [&](int r) { return logical_positions((r + length) % length, length, L).size(); };
+        const int64_t out = tile_words(device, sizes, shift.buffer, s, x, y, owned(ring)),
+                      in = tile_words(device, sizes, shift.buffer, s, from_x, from_y, owned(ring + sense));
         const int64_t hops = std::abs(x - from_x) + std::abs(y - from_y),
                       sends = issue + stream_cycles(device, out) + device.task_activation_cycles,
                       takes = issue + 2 * device.ramp_cycles + hops * device.hop_cycles + stream_cycles(device, in) +

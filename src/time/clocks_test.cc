@@ -184,11 +184,19 @@ TEST(Clocks, BoundsOfProductsHold) {
     };
     const ProductSteps p = gemm_setup({w, h}, d, Numerics::fp16, z), q = gemm_t_setup({w, h}, d, Numerics::fp16, zt);
     std::vector<uint64_t> t = start;
-    gemm_steps(p, t, 0, p.L);
+    for (int64_t s = 0; s < p.L; s++) {
+      const uint64_t latest = *std::max_element(t.begin(), t.end());
+      gemm_steps(p, t, s, 1);
+      ASSERT_LE(*std::max_element(t.begin(), t.end()), latest + gemm_step_rise(p).step.n);
+    }
     check(gemm_rise(p), t);
     EXPECT_LE(gemm_cycles_together(p), gemm_rise(p).n);
     t = start;
-    gemm_t_steps(q, t, 0, q.L);
+    for (int64_t s = 0; s < q.L; s++) {
+      const uint64_t latest = *std::max_element(t.begin(), t.end());
+      gemm_t_steps(q, t, s, 1);
+      ASSERT_LE(*std::max_element(t.begin(), t.end()), latest + gemm_t_step_rise(q).step.n);
+    }
     check(gemm_t_rise(q), t);
     const CastSteps c = cast_setup({w, h}, d, Numerics::fp16, z);
     t = start;

@@ -1,6 +1,7 @@
 // The steps of a MeshGEMM, driven over rows and threads. `Kernel` gives the inner loops: square(row, w), wide(row, w), tall(row, w).
 #pragma once
 #include "base/parallel.h"
+#include "time/clock_window-inl.h"
 #include "time/gemm_tables-inl.h"
 
 namespace wafer::time::inl {
@@ -8,19 +9,36 @@ namespace wafer::time::inl {
 // Clocks of the rows of cores: row i at i * stride, its first element once more at its end.
 template <class T>
 struct PaddedRows {
-  size_t stride = 0;  // whole cache lines
-  std::vector<T> v;
+  size_t stride = 0;
+  std::vector<T> v;  // and one more, which the last row's padding reads
 
-  PaddedRows(int w, int h) : stride((static_cast<size_t>(w) + 1 + 15) / 16 * 16), v(stride * static_cast<size_t>(h)) {}
+  PaddedRows(int w, int h)
+      : stride((static_cast<size_t>(w) + kRowPadding) / kRowPadding * kRowPadding), v(stride * static_cast<size_t>(h) + 1) {}
   T* row(int64_t i) { return v.data() + static_cast<size_t>(i) * stride; }
-  void load(const ProductSteps& p, const std::vector<T>& t) {
+  const T* row(int64_t i) const { return v.data() + static_cast<size_t>(i) * stride; }
+  template <class W>
+  void load(const ProductSteps& p, const std::vector<W>& t, W base) {
+    const W* from = t.data();
     for (int i = 0; i < p.h; i++) {
-      std::copy_n(t.data() + static_cast<size_t>(i) * static_cast<size_t>(p.w), p.w, row(i));
-      row(i)[p.w] = row(i)[0];
+      T* to = row(i);
+      for (int j = 0; j < p.w; j++) to[j] = static_cast<T>(from[j] - base);
+      to[p.w] = to[0];
+      from += p.w;
     }
   }
-  void store(const ProductSteps& p, std::vector<T>& t) {
-    for (int i = 0; i < p.h; i++) std::copy_n(row(i), p.w, t.data() + static_cast<size_t>(i) * static_cast<size_t>(p.w));
+  template <class W>
+  void store(const ProductSteps& p, std::vector<W>& t, W base) const {
+    W* to = t.data();
+    for (int i = 0; i < p.h; i++, to += p.w)
+      for (int j = 0; j < p.w; j++) to[j] = base + row(i)[j];
+  }
+  Span<T> span(const ProductSteps& p) const {
+    Span<T> all;
+    for (int i = 0; i < p.h; i++) all.add(row(i), p.w);
+    return all;
+  }
+  void subtract(T earliest) {
+    for (T& t : v) t -= earliest;
   }
 };
 
@@ -32,15 +50,16 @@ struct GemmRows {
   size_t stride;
   GemmForm form = form_of(p);
   RowKinds kinds = row_kinds(p);
-  SquareTables<T> square = form == GemmForm::square ? square_tables<T>(p, kinds) : SquareTables<T>{};
-  WideTables<T> wide = form == GemmForm::wide ? wide_tables<T>(p, kinds) : WideTables<T>{};
+  SquareTables<T> square = form == GemmForm::square ? square_tables<T>(p, kinds, stride) : SquareTables<T>{};
+  WideTables<T> wide = form == GemmForm::wide ? wide_tables<T>(p, kinds, stride) : WideTables<T>{};
   TallTables<T> tall = form == GemmForm::tall ? tall_tables<T>(p, kinds, stride) : TallTables<T>{};
   std::vector<T> x_ways = ways();  // [w] from the right neighbour, both ramps included
-  int shift = steal_shift(p);
+  RightShift<T> steal{steal_shift(p)}, packing{p.b.shift};
 
   std::vector<T> ways() const {
     std::vector<T> out;
     for (int64_t hops : p.x_hops) out.push_back(static_cast<T>(hops + p.latency));
+    out.resize(stride);
     return out;
   }
 
@@ -50,12 +69,13 @@ struct GemmRows {
     const size_t m = static_cast<size_t>((p.own_rows[row].begin + s) % p.L),
                  m_below = static_cast<size_t>((p.own_rows[under].begin + s) % p.L);
     const T y_way = static_cast<T>(p.y_hops[row] + p.latency);
+    const int width = static_cast<int>(stride);
     if (form == GemmForm::square)
-      kernel.square(square_row_of(kinds.of[row], kinds.of[under], m, y_way, own, below, out), p.w);
+      kernel.square(square_row_of(kinds.of[row], kinds.of[under], m, y_way, own, below, out), width);
     else if (form == GemmForm::wide)
-      kernel.wide(wide_row_of(kinds.of[row], kinds.of[under], m, m_below, y_way, own, below, out), p.w);
+      kernel.wide(wide_row_of(kinds.of[row], kinds.of[under], m, m_below, y_way, own, below, out), width);
     else
-      kernel.tall(tall_row_of(kinds.of[row], kinds.of[under], m, m_below, y_way, own, below, out), p.w);
+      kernel.tall(tall_row_of(kinds.of[row], kinds.of[under], m, m_below, y_way, own, below, out), width);
     out[p.w] = out[0];
   }
 
@@ -76,7 +96,7 @@ struct GemmRows {
             .y_way = y_way,
             .turn = static_cast<T>(p.issue + p.finish),
             .latency = static_cast<T>(p.latency),
-            .steal_shift = static_cast<T>(shift),
+            .steal_shift = steal,
             .out = out};
   }
 
@@ -100,7 +120,7 @@ struct GemmRows {
             .latency = static_cast<T>(p.latency),
             .steal = static_cast<T>(p.steal),
             .round = static_cast<T>(p.b.round),
-            .shift = static_cast<T>(p.b.shift),
+            .shift = packing,
             .out = out};
   }
 
@@ -146,15 +166,25 @@ void advance_strip(const GemmRows<T, Kernel>& rows, int64_t top, int64_t bottom,
     }
 }
 
-template <class T, class Kernel>
-void drive_gemm(const ProductSteps& p, std::vector<T>& t, int64_t first, int64_t steps, bool threads, const Kernel& kernel) {
+// In clocks of T, which may be narrower than those of t. Returns how many of the steps that was enough for: all, where T is W.
+template <class T, class W, class Kernel>
+int64_t drive_gemm(const ProductSteps& p, std::vector<W>& t, int64_t first, int64_t steps, bool threads, const Kernel& kernel) {
   constexpr int64_t kDepth = 8;
+  Window<T, W> window(t, std::is_same_v<T, W> ? Bound() : gemm_step_rise(p).step);
+  if (!window.has_room(std::min(kDepth / 2, steps))) return 0;
   PaddedRows<T> now(p.w, p.h), next(p.w, p.h);
   const GemmRows<T, Kernel> rows{.p = p, .kernel = kernel, .stride = now.stride};
-  now.load(p, t);
+  now.load(p, t, window.base);
   const int64_t strips = threads && p.h >= 64 ? 2 * thread_count() : 1;
-  for (int64_t s = first; s < first + steps; s += kDepth) {
-    const int64_t depth = std::min(kDepth, first + steps - s);
+  int64_t s = first;
+  for (int64_t depth = 0; s < first + steps; s += depth) {
+    depth = std::min(kDepth, first + steps - s);
+    if (!window.has_room(depth)) {
+      now.subtract(window.move(now.span(p)));
+      if (!window.has_room(depth)) depth = std::min(depth, kDepth / 2);
+      if (!window.has_room(depth)) break;
+    }
+    window.latest += window.step * depth;
     auto some = [&](int64_t begin, int64_t end) {
       std::vector<T> between(static_cast<size_t>(2 * depth) * now.stride);
       for (int64_t strip = begin; strip < end; strip++)
@@ -166,7 +196,8 @@ void drive_gemm(const ProductSteps& p, std::vector<T>& t, int64_t first, int64_t
       some(0, strips);
     std::swap(now, next);
   }
-  now.store(p, t);
+  now.store(p, t, window.base);
+  return s - first;
 }
 
 }  // namespace wafer::time::inl

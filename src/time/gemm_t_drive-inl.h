@@ -4,6 +4,7 @@
 #include <map>
 
 #include "base/parallel.h"
+#include "time/clock_window-inl.h"
 #include "time/product_steps-inl.h"
 
 namespace wafer::time::inl {
@@ -140,17 +141,29 @@ void gemm_t_block_step(const ProductSteps& p, const GemmTTables<T>& tables, cons
                              .forward = static_cast<T>(p.forward)});
 }
 
-template <class T, class Kernel>
-void drive_gemm_t(const ProductSteps& p, std::vector<T>& t, int64_t first, int64_t steps, bool threads, const Kernel& kernel) {
+// In clocks of T, as drive_gemm().
+template <class T, class W, class Kernel>
+int64_t drive_gemm_t(const ProductSteps& p, std::vector<W>& t, int64_t first, int64_t steps, bool threads, const Kernel& kernel) {
+  Window<T, W> window(t, std::is_same_v<T, W> ? Bound() : gemm_t_step_rise(p).step);
+  if (!window.has_room(std::min<int64_t>(1, steps))) return 0;
   const GemmTTables<T> tables = gemm_t_tables<T>(p);
   GemmTTurn<T> turn(tables);
   std::vector<T> now(static_cast<size_t>(tables.stride) * static_cast<size_t>(p.w)),
       next(now.size());  // [w][stride], rows of cores contiguous
   auto cell = [&](int i, int j) { return static_cast<size_t>(j) * static_cast<size_t>(tables.stride) + static_cast<size_t>(i); };
-  auto clock = [&](int i, int j) -> T& { return t[static_cast<size_t>(i) * static_cast<size_t>(p.w) + static_cast<size_t>(j)]; };
+  auto clock = [&](int i, int j) -> W& { return t[static_cast<size_t>(i) * static_cast<size_t>(p.w) + static_cast<size_t>(j)]; };
   for (int i = 0; i < p.h; i++)
-    for (int j = 0; j < p.w; j++) now[cell(i, j)] = clock(i, j);
-  for (int64_t s = first; s < first + steps; s++) {
+    for (int j = 0; j < p.w; j++) now[cell(i, j)] = static_cast<T>(clock(i, j) - window.base);
+  int64_t s = first;
+  for (; s < first + steps; s++) {
+    if (!window.has_room(1)) {
+      Span<T> span;
+      for (int j = 0; j < p.w; j++) span.add(now.data() + cell(0, j), p.h);
+      const T earliest = window.move(span);
+      for (T& v : now) v -= earliest;
+    }
+    if (!window.has_room(1)) break;
+    window.latest += window.step;
     turn.fill(p, tables, s);
     for (int j = 0; j < p.w; j++) now[cell(p.h, j)] = now[cell(0, j)];
     auto some = [&](int64_t begin, int64_t end) {
@@ -162,9 +175,10 @@ void drive_gemm_t(const ProductSteps& p, std::vector<T>& t, int64_t first, int64
       some(0, tables.blocks);
     std::swap(now, next);
   }
-  const T finish = static_cast<T>(steps > 0 ? p.finish : 0);
+  const W later = window.base + static_cast<W>(s > first ? p.finish : 0);
   for (int i = 0; i < p.h; i++)
-    for (int j = 0; j < p.w; j++) clock(i, j) = now[cell(i, j)] + finish;
+    for (int j = 0; j < p.w; j++) clock(i, j) = later + now[cell(i, j)];
+  return s - first;
 }
 
 }  // namespace wafer::time::inl

@@ -32,12 +32,13 @@ inline GemmForm form_of(const ProductSteps& p) {
   return p.w >= p.h ? GemmForm::wide : GemmForm::tall;
 }
 
-// Values at L positions, twice round the ring and two more, so that any start may run over a whole row.
+// Values at L positions, twice round the ring and a little more, so that any start may run over a whole row and its padding.
 template <class T, class F>
 std::vector<T> ring(int L, F&& at) {
   std::vector<T> v;
-  v.reserve(static_cast<size_t>(2 * L + 2));
-  for (int m = 0; m < 2 * L + 2; m++) v.push_back(static_cast<T>(at(m % L)));
+  const int size = 2 * L + 2 + kRowPadding;
+  v.reserve(static_cast<size_t>(size));
+  for (int m = 0; m < size; m++) v.push_back(static_cast<T>(at(m % L)));
   return v;
 }
 
@@ -68,12 +69,12 @@ struct SquareTables {
     T a_low = 0, a_high = 0;                 // wavelets of A
   };
   std::vector<T> is_high;        // ring: whether a block is a large one
-  std::vector<T> b_low, b_high;  // [w] wavelets of B
+  std::vector<T> b_low, b_high;  // [w] wavelets of B; as what follows, padded to whole vectors
   std::vector<Kind> kinds;
 };
 
 template <class T>
-SquareTables<T> square_tables(const ProductSteps& p, const RowKinds& rows) {
+SquareTables<T> square_tables(const ProductSteps& p, const RowKinds& rows, size_t stride) {
   const auto [least, most] = std::minmax_element(p.k.begin(), p.k.end());
   const int64_t low = *least, high = *most;
   SquareTables<T> out;
@@ -82,6 +83,7 @@ SquareTables<T> square_tables(const ProductSteps& p, const RowKinds& rows) {
     out.b_low.push_back(static_cast<T>(p.b.wavelets(n * low)));
     out.b_high.push_back(static_cast<T>(p.b.wavelets(n * high)));
   }
+  for (std::vector<T>* row : {&out.b_low, &out.b_high}) row->resize(stride);
   for (int first : rows.first) {
     const size_t row = static_cast<size_t>(first);
     typename SquareTables<T>::Kind kind;
@@ -91,6 +93,7 @@ SquareTables<T> square_tables(const ProductSteps& p, const RowKinds& rows) {
       kind.cycles_low.push_back(static_cast<T>(low * tile_cycles_per_k(p.rate[row], n)));
       kind.cycles_high.push_back(static_cast<T>(high * tile_cycles_per_k(p.rate[row], n)));
     }
+    for (std::vector<T>* cycles : {&kind.cycles_low, &kind.cycles_high}) cycles->resize(stride);
     out.kinds.push_back(std::move(kind));
   }
   return out;
@@ -110,9 +113,10 @@ struct WideTables {
 };
 
 template <class T>
-WideTables<T> wide_tables(const ProductSteps& p, const RowKinds& rows) {
+WideTables<T> wide_tables(const ProductSteps& p, const RowKinds& rows, size_t stride) {
   WideTables<T> out;
   for (int j = 0; j < p.w; j++) out.n.push_back(static_cast<T>(p.n[static_cast<size_t>(j)]));
+  out.n.resize(stride);
   out.k_bits = ring<T>(p.L, [&](int m) { return p.k[static_cast<size_t>(m)] * p.b.bits; });
   for (int first : rows.first) {
     const mesh::Range own = p.own_rows[static_cast<size_t>(first)];
@@ -146,7 +150,7 @@ TallTables<T> tall_tables(const ProductSteps& p, const RowKinds& rows, size_t st
   TallTables<T> out;
   std::vector<int64_t> k(p.k), tile(p.n.size());  // k: twice round the ring; tile: cycles for each k
   k.insert(k.end(), p.k.begin(), p.k.end());
-  const size_t cells = static_cast<size_t>(p.L) * stride;
+  const size_t cells = static_cast<size_t>(p.L) * stride + 1;
   // Over the positions of column j of k times a term.
   auto sum = [&](int m, int j, const std::vector<int64_t>& term) {
     const mesh::Range columns = p.own_cols[static_cast<size_t>(j)];

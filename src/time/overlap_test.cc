@@ -94,5 +94,29 @@ TEST_F(OverlapTest, PartsOfProductsCostWhatTheyTakeWhereverTheyStand) {
   EXPECT_GE(cycles({root}), 400);
 }
 
+// On a ring of 3 cores 8 positions are dealt 2, 3, 3, and tiles of equal size with them: one tile a step leaves each core and comes in,
+// whatever the two of them hold.
+TEST_F(OverlapTest, AShiftTakesTheTileOfItsSender) {
+  Program narrow;
+  narrow.phases.add({.name = "p"});
+  const RegionId on = narrow.regions.add({.name = "r", .rect = {0, 0, 3, 8}});
+  const TensorId t = add_tensor(narrow, {.name = "t", .dtype = Dtype::f32, .dims = {dim("rows", 8), dim("columns", 8 * 500)}});
+  const BufferId tiles =
+      add_buffer(narrow, {.name = "t",
+                          .tensor = t,
+                          .region = on,
+                          .cuts = {{.dim = 0, .axis = Axis::y, .cut = ring_cut(8, 8)}, {.dim = 1, .axis = Axis::x, .cut = ring_cut(3, 8)}},
+                          .phases = {phase}});
+  for (const ShiftKind kind : {ShiftKind::ring_down, ShiftKind::align_rows}) {
+    const Shift shift{.kind = kind, .axis = Axis::x, .buffer = tiles, .runs = {{0, 3}}};
+    narrow.entries = {{.name = "e", .lists = {{.region = on, .steps = {{.name = "shift", .phase = phase, .what = shift}}}}}};
+    const TimeReport r = time_entry(narrow, d, "e", {});
+    EXPECT_EQ(r.wavelets_sent % 500, 0);
+    EXPECT_GT(r.wavelets_sent, 0);
+    EXPECT_EQ(r.wavelets_received, r.wavelets_sent);
+    EXPECT_EQ(r.wavelets_received % 500, 0) << "whole tiles, as they were sent";
+  }
+}
+
 }  // namespace
 }  // namespace wafer::time

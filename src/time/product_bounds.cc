@@ -39,7 +39,7 @@ Bound stolen(Bound words, int64_t steal) {
 
 }  // namespace
 
-Bound gemm_rise(const ProductSteps& p) {
+StepRise gemm_step_rise(const ProductSteps& p) {
   const Bound k = most_of(p.k), rows = most_held(p.own_rows, [&](size_t l) { return p.rows[l]; }),
               per_k = most_held(p.own_rows, [&](size_t l) { return p.rate[l].per_k; }),
               per_kn = most_held(p.own_rows, [&](size_t l) { return p.rate[l].per_kn; }),
@@ -47,22 +47,34 @@ Bound gemm_rise(const ProductSteps& p) {
               columns = most_held(p.own_cols, [&](size_t) { return int64_t{1}; });
   const Stream a(p.a, k * rows), b(p.b, k * n);
   const Bound words = (a.cycles + b.cycles) * 2;
-  const Bound step = Bound(p.issue) + p.finish + p.latency + 1 + most_of(p.x_hops) + most_of(p.y_hops) +
-                     k * (per_k * columns + per_kn * n) + stolen(words, p.steal) + words;
-  return larger(Bound(p.L) * step, larger(words * p.steal, larger(a.bits, b.bits)));
+  const Bound product = k * (per_k * columns + per_kn * n) + stolen(words, p.steal), turn = Bound(p.issue) + p.finish,
+              exchange = Bound(p.latency) + 1 + most_of(p.x_hops) + most_of(p.y_hops) + words;
+  return {.step = turn + larger(product, exchange),
+          .apart = turn + product + exchange,
+          .widest = larger(words * p.steal, larger(a.bits, b.bits))};
 }
 
-Bound gemm_t_rise(const ProductSteps& p) {
+StepRise gemm_t_step_rise(const ProductSteps& p) {
   const Bound dims = most_of(p.k), rows = most_held(p.own_rows, [&](size_t l) { return p.rows[l]; }),
               per_k = most_held(p.own_rows, [&](size_t l) { return p.rate[l].per_k; }),
               per_kn = most_held(p.own_rows, [&](size_t l) { return p.rate[l].per_kn; }), n = most_of(p.n);
   const Stream b(p.b, dims * n), sum(p.sum, rows * n);
   const Bound words = b.cycles * 2;
   // The chains of a row end at its root one after the other.
-  const Bound chains = Bound(p.w + 4) * (Bound(p.hop) + p.ramp * 2 + p.forward + p.reduce_issue + 1) + (sum.cycles + 1) * 3;
+  const Bound chains = Bound(p.w + 4) * (Bound(p.hop) + p.ramp * 2 + p.forward + 1) + Bound(p.reduce_issue) * 2 + (sum.cycles + 1) * 3;
   const Bound step =
       Bound(p.issue) + p.finish + p.latency + most_of(p.y_hops) + dims * (per_k + per_kn * n) + stolen(words, p.steal) + words + chains;
-  return larger(Bound(p.L) * step, larger(words * p.steal, larger(b.bits, sum.bits)));
+  return {.step = step, .apart = step, .widest = larger(words * p.steal, larger(b.bits, sum.bits))};
+}
+
+Bound gemm_rise(const ProductSteps& p) {
+  const StepRise rise = gemm_step_rise(p);
+  return larger(Bound(p.L) * rise.apart, rise.widest);
+}
+
+Bound gemm_t_rise(const ProductSteps& p) {
+  const StepRise rise = gemm_t_step_rise(p);
+  return larger(Bound(p.L) * rise.apart, rise.widest);
 }
 
 Bound cast_rise(const CastSteps& p) {

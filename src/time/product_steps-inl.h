@@ -10,6 +10,9 @@ namespace wafer::time::inl {
 
 #define WAFER_INLINE inline __attribute__((always_inline))
 
+// Rows of cores are as many elements long as whole vectors hold: what lies past the last core is computed and not looked at.
+constexpr int kRowPadding = 32;
+
 template <class T>
 WAFER_INLINE T larger(T a, T b) {
   return a > b ? a : b;
@@ -19,12 +22,27 @@ WAFER_INLINE T smaller(T a, T b) {
   return a < b ? a : b;
 }
 
+// x / 2^by, which for 16 bits is the high half of a product: vectors of those have no shift by a variable.
+template <class T>
+struct RightShift {
+  T by;
+  explicit RightShift(int64_t bits) : by(static_cast<T>(bits)) {}
+  WAFER_INLINE T operator()(T x) const { return x >> by; }
+};
+template <>
+struct RightShift<uint16_t> {
+  uint16_t times;
+  explicit RightShift(int64_t bits) : times(static_cast<uint16_t>(1 << (16 - bits))) {}  // Requires: bits from 1 to 16
+  WAFER_INLINE uint16_t operator()(uint16_t x) const { return static_cast<uint16_t>((uint32_t{x} * times) >> 16); }
+};
+
 // When a compute-shift step ends on one core: its own product and sends, what comes from the right and from below, and the ramp that takes
 // both in. A leaves a ramp before B.
 template <class T>
 WAFER_INLINE T step_end(T start, T a_start, T b_start, T product, T a, T b, T a_right, T a_below, T b_below, T x_way, T y_way, T latency,
                         T steal) {
-  const T own = start + larger<T>(product + (((a + b + a_right + b_below) * steal) >> kStealShift), a + b);
+  const T scaled = (a + b + a_right + b_below) * steal, stolen = scaled >> kStealShift;
+  const T own = start + larger<T>(product + stolen, a + b);
   const T ramp = smaller<T>(a_start, b_start) + latency + 1 + a_right + b_below;
   return larger<T>(larger<T>(own, ramp), larger<T>(a_start + a_right + x_way, b_start + a_below + b_below + y_way));
 }
@@ -37,7 +55,8 @@ struct GemmRow {
   const T *k, *k_below;          // wide form: k of the B tile that leaves, times its bits
   const T *b, *b_below;          // tall form: wavelets of B
   const T *n, *x_ways;           // [w]
-  T y_way, issue, finish, latency, steal, round, shift;
+  T y_way, issue, finish, latency, steal, round;
+  RightShift<T> shift;
   T* out;  // [w]
 };
 
@@ -46,9 +65,9 @@ template <class T>
 WAFER_INLINE void wide_row(const GemmRow<T>& r, int w) {
   const GemmRow<T> v = r;
   T* __restrict out = v.out;
-  for (int j = 0; j < w; j++) {
+  for (int j = 0; j < (w & -kRowPadding); j++) {
     const T n = v.n[j];
-    const T b = (v.k[j] * n + v.round) >> v.shift, b_below = (v.k_below[j] * n + v.round) >> v.shift;
+    const T b = v.shift(v.k[j] * n + v.round), b_below = v.shift(v.k_below[j] * n + v.round);
     out[j] = step_end<T>(v.t[j] + v.issue, v.t[j + 1] + v.issue, v.t_below[j] + v.issue, n == 0 ? 0 : v.product[j] + n * v.product_n[j],
                          v.a[j], b, v.a[j + 1], v.a_below[j], b_below, v.x_ways[j], v.y_way, v.latency, v.steal) +
              v.finish;
@@ -65,8 +84,9 @@ struct SquareRow {
   const T *b_low, *b_high;            // [w] wavelets of B
   const T* x_ways;                    // [w]
   T a_low, a_high, a_below_low, a_below_high;
-  T y_way, turn, latency, steal_shift;  // turn: issue and finish; a wavelet takes 2^-steal_shift cycles from the product
-  T* out;                               // [w]
+  T y_way, turn, latency;     // turn: issue and finish
+  RightShift<T> steal_shift;  // a wavelet takes 2^-steal_shift cycles from the product
+  T* out;                     // [w]
 };
 
 template <class T>
@@ -74,13 +94,13 @@ WAFER_INLINE void square_row(const SquareRow<T>& r, int w) {
   const SquareRow<T> v = r;
   T* __restrict out = v.out;
   const T ramp_way = v.latency + 1;
-  for (int j = 0; j < w; j++) {
+  for (int j = 0; j < (w & -kRowPadding); j++) {
     const bool high = v.high[j] != 0, next = v.high[j + 1] != 0;
     const T b0 = v.b_low[j], b1 = v.b_high[j], p0 = v.cycles_low[j], p1 = v.cycles_high[j];
     const T a = high ? v.a_high : v.a_low, b = high ? b1 : b0, product = high ? p1 : p0;
     const T a_right = next ? v.a_high : v.a_low, a_below = next ? v.a_below_high : v.a_below_low, b_below = next ? b1 : b0;
     const T sent = a + b, taken = a_right + b_below;
-    const T own = v.t[j] + larger<T>(product + ((sent + taken) >> v.steal_shift), sent);
+    const T own = v.t[j] + larger<T>(product + v.steal_shift(sent + taken), sent);
     const T ramp = smaller<T>(v.t[j + 1], v.t_below[j]) + ramp_way + taken;
     const T a_in = v.t[j + 1] + a_right + v.x_ways[j], b_in = v.t_below[j] + a_below + b_below + v.y_way;
     out[j] = larger<T>(larger<T>(own, ramp), larger<T>(a_in, b_in)) + v.turn;
@@ -92,7 +112,7 @@ template <class T>
 WAFER_INLINE void tall_row(const GemmRow<T>& r, int w) {
   const GemmRow<T> v = r;
   T* __restrict out = v.out;
-  for (int j = 0; j < w; j++)
+  for (int j = 0; j < (w & -kRowPadding); j++)
     out[j] = step_end<T>(v.t[j] + v.issue, v.t[j + 1] + v.issue, v.t_below[j] + v.issue, v.product[j], v.a[j], v.b[j], v.a[j + 1],
                          v.a_below[j], v.b_below[j], v.x_ways[j], v.y_way, v.latency, v.steal) +
              v.finish;
@@ -110,9 +130,8 @@ WAFER_INLINE void gemm_t_block(const GemmTBlock<T>& block) {
     T* __restrict out = v.out + static_cast<int64_t>(j) * v.stride;
     const T dims = v.dims[j];
     for (int i = 0; i < kLanes; i++) {
-      const T start = t[i] + v.issue;
-      out[i] = larger<T>(start + larger<T>(dims * v.product[i] + (((words[i] + arriving[i]) * v.steal) >> kStealShift), words[i]),
-                         t[i + 1] + v.issue + arriving[i] + v.y_ways[i]);
+      const T start = t[i] + v.issue, scaled = (words[i] + arriving[i]) * v.steal, stolen = scaled >> kStealShift;
+      out[i] = larger<T>(start + larger<T>(dims * v.product[i] + stolen, words[i]), t[i + 1] + v.issue + arriving[i] + v.y_ways[i]);
     }
   }
   const T *root = v.root, *sum = v.sum_words;

@@ -1,5 +1,8 @@
 #include "time/product_steps.h"
 
+#include <limits>
+
+#include "base/isa.h"
 #include "time/gemm_drive-inl.h"
 #include "time/gemm_t_drive-inl.h"
 
@@ -17,6 +20,41 @@ WAFER_CLONES void wide(const inl::GemmRow<uint64_t>& r, int w) { inl::wide_row(r
 WAFER_CLONES void square(const inl::SquareRow<uint64_t>& r, int w) { inl::square_row(r, w); }
 WAFER_CLONES void tall(const inl::GemmRow<uint64_t>& r, int w) { inl::tall_row(r, w); }
 WAFER_CLONES void block(const inl::GemmTBlock<uint64_t>& b) { inl::gemm_t_block(b); }
+
+// Clocks of 16 bits need AVX-512BW, for which GCC's target_clones has no name: here each kernel is compiled by hand for the three.
+#define WAFER_FOR_AVX512 __attribute__((target("avx512f,avx512bw")))
+#define WAFER_FOR_AVX2 __attribute__((target("avx2")))
+
+using WideRow16 = inl::GemmRow<uint16_t>;
+using SquareRow16 = inl::SquareRow<uint16_t>;
+using Block16 = inl::GemmTBlock<uint16_t>;
+
+struct NarrowKernels {
+  void (*wide)(const WideRow16&, int);
+  void (*square)(const SquareRow16&, int);
+  void (*tall)(const WideRow16&, int);
+  void (*block)(const Block16&);
+};
+
+NarrowKernels narrow_kernels(Isa isa) {
+  switch (isa) {
+    case Isa::avx512:
+      return {.wide = [](const WideRow16& r, int w) WAFER_FOR_AVX512 { inl::wide_row(r, w); },
+              .square = [](const SquareRow16& r, int w) WAFER_FOR_AVX512 { inl::square_row(r, w); },
+              .tall = [](const WideRow16& r, int w) WAFER_FOR_AVX512 { inl::tall_row(r, w); },
+              .block = [](const Block16& b) WAFER_FOR_AVX512 { inl::gemm_t_block(b); }};
+    case Isa::avx2:
+      return {.wide = [](const WideRow16& r, int w) WAFER_FOR_AVX2 { inl::wide_row(r, w); },
+              .square = [](const SquareRow16& r, int w) WAFER_FOR_AVX2 { inl::square_row(r, w); },
+              .tall = [](const WideRow16& r, int w) WAFER_FOR_AVX2 { inl::tall_row(r, w); },
+              .block = [](const Block16& b) WAFER_FOR_AVX2 { inl::gemm_t_block(b); }};
+    case Isa::scalar: break;
+  }
+  return {.wide = [](const WideRow16& r, int w) { inl::wide_row(r, w); },
+          .square = [](const SquareRow16& r, int w) { inl::square_row(r, w); },
+          .tall = [](const WideRow16& r, int w) { inl::tall_row(r, w); },
+          .block = [](const Block16& b) { inl::gemm_t_block(b); }};
+}
 
 template <class T>
 inline __attribute__((always_inline)) void align_body(const T* t, T* __restrict out, const T* hops, size_t n, T own, T way, T finish) {
@@ -39,16 +77,32 @@ struct Vectors {
   void block(const inl::GemmTBlock<T>& b) const { time::block(b); }
 };
 
+// Fewer steps than these are not worth the way into 16 bits and back.
+constexpr int64_t kNarrowSteps = 16;
+
+// Whether all that is computed beside the clocks fits 16 bits, and the shifts are such that RightShift takes.
+bool fits_narrow(const ProductSteps& p, const StepRise& rise) {
+  const auto shifts = [](int64_t by) { return by >= 1 && by <= 16; };
+  return rise.widest <= Bound(uint64_t{std::numeric_limits<uint16_t>::max()}) && shifts(inl::steal_shift(p)) && shifts(p.b.shift) &&
+         shifts(p.sum.shift);
+}
+
 }  // namespace
 
 template <class T>
 void gemm_steps(const ProductSteps& p, std::vector<T>& t, int64_t first, int64_t steps) {
-  inl::drive_gemm<T>(p, t, first, steps, true, Vectors<T>{});
+  int64_t done = 0;
+  if (steps >= kNarrowSteps && fits_narrow(p, gemm_step_rise(p)))
+    done = inl::drive_gemm<uint16_t>(p, t, first, steps, true, narrow_kernels(current_isa()));
+  if (done < steps) inl::drive_gemm<T>(p, t, first + done, steps - done, true, Vectors<T>{});
 }
 
 template <class T>
 void gemm_t_steps(const ProductSteps& p, std::vector<T>& t, int64_t first, int64_t steps) {
-  inl::drive_gemm_t<T>(p, t, first, steps, true, Vectors<T>{});
+  int64_t done = 0;
+  if (steps >= kNarrowSteps && fits_narrow(p, gemm_t_step_rise(p)))
+    done = inl::drive_gemm_t<uint16_t>(p, t, first, steps, true, narrow_kernels(current_isa()));
+  if (done < steps) inl::drive_gemm_t<T>(p, t, first + done, steps - done, true, Vectors<T>{});
 }
 
 template <class T>

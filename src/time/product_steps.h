@@ -55,6 +55,13 @@ void gemm_t_steps(const ProductSteps& p, std::vector<T>& t, int64_t first, int64
 template <class T>
 void gemm_t_steps_scalar(const ProductSteps& p, std::vector<T>& t, int64_t first, int64_t steps);
 
+// By how much a step may raise the latest clock, a step whose product and exchange do not overlap too; and the largest number computed on
+// the way that is no clock.
+struct StepRise {
+  Bound step, apart, widest;
+};
+StepRise gemm_step_rise(const ProductSteps& p);
+StepRise gemm_t_step_rise(const ProductSteps& p);
 // By how much all L steps may raise the latest clock; no number computed on the way is larger.
 Bound gemm_rise(const ProductSteps& p);
 Bound gemm_t_rise(const ProductSteps& p);

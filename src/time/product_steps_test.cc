@@ -5,6 +5,7 @@
 
 #include <optional>
 
+#include "base/isa.h"
 #include "base/parallel.h"
 #include "base/rng.h"
 #include "device/device.h"
@@ -153,6 +154,41 @@ TEST(ProductSteps, GemmTEqualsPlainLoopsOverCores) {
     ASSERT_EQ(scalar, fast);
     ASSERT_EQ(wide, plain);
   }
+}
+
+// Clocks of 16 bits, for as many steps as they do: with every instruction set the same as of 32 and 64 bits, from starts so far apart that
+// few steps or none fit, and past the end of 16 bits many times.
+TEST(ProductSteps, ManyStepsEqualPlainLoopsOverCores) {
+  const Isa before = current_isa();
+  Rng rng(14);
+  int64_t latest = 0;
+  for (int run = 0; run < 60; run++) {
+    const Device d = load_device(run % 2 == 0 ? "wse2" : "wse3");
+    const bool transposed = run % 4 >= 2;
+    Case c = random_case(rng, transposed);
+    for (std::vector<int64_t>* sizes : {&c.sizes.rows, &c.sizes.k, &c.sizes.n})
+      for (int64_t& n : *sizes) n *= 1 + run % 3;
+    const uint32_t apart = run % 5 == 0 ? 70000 : run % 5 == 1 ? 62000 : 3000;
+    for (uint32_t& t : c.start) t = 5'000'000 + static_cast<uint32_t>(next_below(rng, apart));
+    const ProductSteps p = transposed ? gemm_t_setup({c.clocks.w, c.clocks.h}, d, Numerics::fp16, c.sizes)
+                                      : gemm_setup({c.clocks.w, c.clocks.h}, d, Numerics::mixed, c.sizes);
+    Clock plain(c.start.begin(), c.start.end());
+    const int64_t steps = 60 + static_cast<int64_t>(next_below(rng, 60));
+    for (int64_t s = 3; s < 3 + steps; s++) plain = transposed ? plain_gemm_t_step(p, plain, s) : plain_gemm_step(p, plain, s);
+    for (const Isa isa : {Isa::scalar, Isa::avx2, Isa::avx512}) {
+      if (!isa_available(isa)) continue;
+      force_isa(isa);
+      std::vector<uint32_t> t = c.start;
+      Clock wide(c.start.begin(), c.start.end());
+      (transposed ? gemm_t_steps<uint32_t> : gemm_steps<uint32_t>)(p, t, 3, steps);
+      (transposed ? gemm_t_steps<uint64_t> : gemm_steps<uint64_t>)(p, wide, 3, steps);
+      ASSERT_EQ(Clock(t.begin(), t.end()), plain) << p.w << "x" << p.h << ", run " << run << ", " << isa_name(isa);
+      ASSERT_EQ(wide, plain);
+    }
+    latest = std::max(latest, static_cast<int64_t>(*std::max_element(plain.begin(), plain.end()) - 5'000'000));
+  }
+  force_isa(before);
+  EXPECT_GT(latest, 3 * 65536);
 }
 
 TEST(ProductSteps, OneThreadGivesTheSameClocks) {

@@ -74,7 +74,14 @@ LocalSize StepSizes::local_size(const Local& op, const Scope& s, int x, int y) c
       z.dims = vectors == 0 ? 0 : held(op.in[0], s, x, y) / vectors;
       break;
     }
-    default: z.elements = op.out.empty() ? 0 : held(op.out[0], s, x, y); break;
+    case LocalOp::normalise:
+    case LocalOp::add:
+    case LocalOp::clear:
+    case LocalOp::gate_mul:
+    case LocalOp::look_up:
+    case LocalOp::tile_fma:
+    case LocalOp::counted:
+    case LocalOp::tile_fma_t: z.elements = op.out.empty() ? 0 : held(op.out[0], s, x, y); break;
   }
   return z;
 }

@@ -31,12 +31,12 @@ ReduceCounts reduce_steps_scalar(const ReduceSteps<T>& s, const mesh::Tree& tree
 
 template <class T>
 void gemm_steps_scalar(const ProductSteps& p, std::vector<T>& t, int64_t first, int64_t steps) {
-  inl::drive_gemm<T>(p, t, first, steps, false, Scalars<T>{});
+  inl::drive_gemm<T, T>(p, t, first, steps, false, Scalars<T>{});
 }
 
 template <class T>
 void gemm_t_steps_scalar(const ProductSteps& p, std::vector<T>& t, int64_t first, int64_t steps) {
-  inl::drive_gemm_t<T>(p, t, first, steps, false, Scalars<T>{});
+  inl::drive_gemm_t<T, T>(p, t, first, steps, false, Scalars<T>{});
 }
 
 #define WAFER_STEPS(T)                                                                      \
