@@ -1,4 +1,5 @@
 // What reports say beside a plan that was not searched: a faster one where the search knows it, and chunks that make a prefill slow.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
@@ -68,6 +69,11 @@ TEST_F(CliFaster, TheOptionsGiveWhatTheLineSays) {
     found++;
     const Json& faster = own["faster_plan"];
     EXPECT_GE(faster["speedup"].get<double>(), 1.2);
+    if (!faster["chunk"].is_null()) {
+      EXPECT_NE((" " + faster["options"].get<std::string>() + " ").find(fmt::format(" --chunk {} ", faster["chunk"].get<int64_t>())),
+                std::string::npos)
+          << faster;
+    }
     const Json other = json(words, split(faster["options"]));
     EXPECT_NEAR(cycles_of(own) / cycles_of(other), faster["speedup"].get<double>(), 1e-3 * faster["speedup"].get<double>())
         << words[0] << " " << faster;
