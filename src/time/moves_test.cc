@@ -157,6 +157,14 @@ TEST_F(MovesTest, CopiesOfWhatIsCut) {
   EXPECT_EQ(copies.x_first.hops, 3 * 40) << "each over all three links, up or down";
   const MoveLoad shares = load(move(vector_of(40), {}, {cut(0, Axis::x, 4)}));
   EXPECT_EQ(shares.x_first.hops, 0) << "everybody has them all";
+  // From one core to copies on others on either side: to the farthest of them.
+  for (const auto& [source, destination] : {std::pair(Rect{0, 0, 1, 1}, Rect{3, 0, 4, 1}), std::pair(Rect{9, 0, 1, 1}, Rect{3, 0, 4, 1})}) {
+    regions(source, destination);
+    const MoveLoad all = load(move(vector_of(40), {}, {}));
+    EXPECT_EQ(all.x_first.distance, 6);
+    EXPECT_EQ(all.x_first.link_x, 40) << "copied by the routers on the way";
+    EXPECT_EQ(all.x_first.hops, 6 * 40);
+  }
 }
 
 // Another dimension lies along the axis than before: of what is left of the middle, a half goes to the right of it, and back.
