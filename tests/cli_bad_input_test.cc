@@ -147,6 +147,11 @@ TEST_F(CliBadInput, CommandLines) {
   expect_refused({"inspect"}, "inspect: found no MODEL");
   expect_refused({"bench", "gemm", "--m", "8"}, "bench gemm: found no --k");
   expect_refused({"run", "-m", model, "-p"}, "-p, --prompt: found no value after it");
+  for (const char* mesh : {"--mesh", "--prefill-mesh", "--decode-mesh"})
+    expect_refused({"plan", "-m", model, "--goal", "latency", mesh, "4x4"}, "--goal: found a mesh beside it");
+  expect_refused({"plan", "-m", model, "--mesh", "--chunk", "1"}, "--mesh: found no value after it");
+  expect_refused({"plan", "--device", "-m", model}, "--device: found no value after it");
+  expect_refused({"plan", "-m", "--context=4", model}, "-m, --model: found no value after it");
   expect_refused({"run", "-m", model, "-p", "a", "--speed", "9"}, "the unknown option \"--speed\"");
   for (const auto& [wrong, right] : {std::pair{"--temprature", "use --temperature"},
                                      {"--temp", "use --temperature"},

@@ -1,6 +1,9 @@
 // What reports say beside a plan that was not searched: a faster one where the search knows it, and chunks that make a prefill slow.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -68,6 +71,11 @@ TEST_F(CliFaster, TheOptionsGiveWhatTheLineSays) {
     found++;
     const Json& faster = own["faster_plan"];
     EXPECT_GE(faster["speedup"].get<double>(), 1.2);
+    if (!faster["chunk"].is_null()) {
+      EXPECT_NE((" " + faster["options"].get<std::string>() + " ").find(fmt::format(" --chunk {} ", faster["chunk"].get<int64_t>())),
+                std::string::npos)
+          << faster;
+    }
     const Json other = json(words, split(faster["options"]));
     EXPECT_NEAR(cycles_of(own) / cycles_of(other), faster["speedup"].get<double>(), 1e-3 * faster["speedup"].get<double>())
         << words[0] << " " << faster;
@@ -109,6 +117,25 @@ TEST_F(CliFaster, AChunkThatMakesPrefillSlowIsTold) {
   const Json own = json({"bench", "prefill"}, {"--chunk", "1"});
   EXPECT_FALSE(own["slow_chunk"].is_null());
   EXPECT_EQ(own["faster_plan_note"], "not looked for: --chunk is what makes it slow");
+}
+
+// Chunks that are short because the smallest mesh leaves no room for longer ones: told, and more cores are looked for.
+TEST(CliFasterPlan, ShortChunksForWantOfBytes) {
+  const TemporaryFolder folder;
+  std::ifstream in(std::string(WAFER_SOURCE_DIR) + "/models/llama3-8b.toml");
+  std::string shape{std::istreambuf_iterator<char>(in), {}};
+  const size_t at = shape.find("weights = \"f16\"");
+  ASSERT_NE(at, std::string::npos);
+  shape.replace(at, 15, "weights = \"q8_0\"");
+  write_file(folder.path + "/shape.toml", shape);
+  const CommandResult r = run_program({WAFER_BINARY, "bench", "prefill", "-m", folder.path + "/shape.toml", "--tokens", "2048", "--json"});
+  ASSERT_EQ(r.status, 0) << r.err;
+  const Json j = Json::parse(r.out);
+  ASSERT_FALSE(j["slow_chunk"].is_null());
+  EXPECT_FALSE(j["slow_chunk"]["longer_fits"].get<bool>());
+  EXPECT_TRUE(j["faster_plan_note"].is_null());
+  ASSERT_FALSE(j["faster_plan"].is_null());
+  EXPECT_GT(j["faster_plan"]["chunk"], j["slow_chunk"]["chunk"]);
 }
 
 TEST(CliFasterRun, ARunSaysBothToo) {

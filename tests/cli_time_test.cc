@@ -103,7 +103,7 @@ TEST_F(CliTime, PlanAndRunAgreeToTheCycle) {
 }
 
 TEST_F(CliTime, PlanAndBenchAgreeToTheCycle) {
-  for (const std::string chunk : {"4", "60"}) {  // 15 chunks, of which 9 are timed; one chunk
+  for (const std::string chunk : {"4", "60"}) {  // 15 chunks, of which kPrefillChunks are timed; one chunk
     const auto bench = [&](const std::string& what, const std::string& length) {
       std::vector<std::string> words = {WAFER_BINARY, "bench",  what,  "-m",   model, "--device",
                                         "tiny",       "--mesh", "5x4", length, "60",  "--json"};

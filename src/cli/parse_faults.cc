@@ -128,7 +128,10 @@ struct Reading {
                      .fix = "give the option alone"}};
       return false;
     }
-    if (!sticks && next == nullptr)
+    // The parser takes it for the value, and blames what comes later: a forgotten value is likelier.
+    const bool next_is_option = next != nullptr && next->starts_with('-') &&
+                                app->get_option_no_throw(next->starts_with("--") ? next->substr(0, next->find('=')) : *next) != nullptr;
+    if (!sticks && (next == nullptr || next_is_option))
       throw Error{{.where = name_of(*o), .found = "no value after it", .expected = meaning_of(*o), .fix = "add one"}};
     take(*o, sticks ? word.substr(end + (is_long ? 1 : 0)) : *next);
     return !sticks;

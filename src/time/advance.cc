@@ -284,7 +284,7 @@ void Advance::root_reduce(Clocks<T>& c, const RootReduce& r, const Scope& s, Tal
   c.most = Clocks<T>::kUnknown;
 }
 
-// Over the nearest edge on the axis along which all cores have the values; nobody waits for them.
+// Over the upper or the left edge, on the axis along which all cores have the values; nobody waits for them.
 template <class T>
 void Advance::to_host(Clocks<T>& c, const Host& link, const Scope& s, RegionId region, Tally& tally) const {
   const Rect r = program.regions[region].rect;

@@ -126,5 +126,30 @@ TEST(Cost, SramLimitsNoDefaultDevice) {
   }
 }
 
+// Where a byte comes a cycle, each vector operation takes the bytes that it reads: of two vectors, of one, of none.
+TEST(Cost, EachOperationReadsItsOperands) {
+  Device d = load_device("wse2");
+  d.sram_read_bytes_per_cycle = 1;
+  const int64_t issue = stream_issue_cycles(d), n = 96, rows = 3, heads = 2;
+  const auto cycles = [&](LocalOp op, const LocalSize& size, Numerics numerics = Numerics::mixed) {
+    return local_cost(d, numerics, op, size).cycles;
+  };
+  const LocalSize vectors{.rows = rows, .heads = heads, .keys = n, .dims = n}, flat{.rows = rows, .elements = rows * n};
+  const int64_t all = rows * heads, scalars = d.exp_cycles + d.reciprocal_cycles;
+  EXPECT_EQ(cycles(LocalOp::square_sum, flat), rows * (issue + 8 * n));
+  EXPECT_EQ(cycles(LocalOp::normalise, flat), rows * (d.rsqrt_cycles + 2 * (issue + 8 * n)));
+  EXPECT_EQ(cycles(LocalOp::row_max, vectors), all * (issue + 4 * n));
+  EXPECT_EQ(cycles(LocalOp::exp_sum, vectors), all * (3 * (issue + 4 * n) + n * d.exp_cycles));
+  EXPECT_EQ(cycles(LocalOp::divide, vectors), all * (d.reciprocal_cycles + issue + 4 * n));
+  EXPECT_EQ(cycles(LocalOp::add, flat), issue + 8 * rows * n);
+  EXPECT_EQ(cycles(LocalOp::add, flat, Numerics::fp16), issue + 4 * rows * n);
+  EXPECT_EQ(cycles(LocalOp::gate_mul, flat), rows * n * scalars + 2 * (issue + 8 * rows * n));
+  EXPECT_EQ(cycles(LocalOp::store_rows, flat), issue + 2 * rows * n);
+  EXPECT_EQ(cycles(LocalOp::local_best, flat), issue + 4 * rows * n);
+  EXPECT_EQ(cycles(LocalOp::clear, flat), issue + (rows * n + d.move_32_elements_per_cycle - 1) / d.move_32_elements_per_cycle);
+  EXPECT_EQ(cycles(LocalOp::rotate, {.rows = rows, .elements = rows * n, .dims = n}),
+            rows * n / 2 * d.sincos_cycles + 6 * (issue + 8 * rows * n / 2));
+}
+
 }  // namespace
 }  // namespace wafer::time

@@ -23,12 +23,13 @@ Energy energy_of(const TimeReport& report, const Device& d) {
   Energy out;
   for (const StepTime& s : report.steps) {
     const Actions& a = s.actions;
-    const int64_t issued = a.stream_ops + a.descriptor_loads + a.descriptor_edits + a.tasks + a.route_changes;
+    double issued = 0;
+    for (const int64_t n : {a.stream_ops, a.descriptor_loads, a.descriptor_edits, a.tasks, a.route_changes})
+      issued += static_cast<double>(n);
     out.multiply_adds += kPico * d.multiply_add_picojoules * static_cast<double>(s.multiply_adds);
     out.ramps += kPico * d.ramp_picojoules * static_cast<double>(s.wavelets);
     out.hops += kPico * d.hop_picojoules * static_cast<double>(s.wavelet_hops);
-    out.actions +=
-        kPico * (d.action_picojoules * static_cast<double>(issued) + d.scalar_call_picojoules * static_cast<double>(a.scalar_calls));
+    out.actions += kPico * (d.action_picojoules * issued + d.scalar_call_picojoules * static_cast<double>(a.scalar_calls));
   }
   out.idle = d.idle_power_share * d.power_watts * static_cast<double>(report.cycles) / d.clock_hz;
   return out;

@@ -1,22 +1,27 @@
 #include "time/ledger.h"
 
+#include "base/checked.h"
+
 namespace wafer::time {
 
 using mesh::StepId;
 
 namespace {
 
+// `times` more: a loop's turns may add up to more than one turn's count, which was checked, can be.
+void gain(int64_t& now, int64_t more, int64_t times) { now = checked_add(now, checked_mul(times, more)); }
+
 void gain(StepTime& now, const StepTime& more, int64_t times) {
   const double f = static_cast<double>(times);
-  now.count += times * more.count;
-  now.cycles += times * more.cycles;
+  gain(now.count, more.count, times);
+  gain(now.cycles, more.cycles, times);
   now.compute += f * more.compute;
   now.communicate += f * more.communicate;
   now.wait += f * more.wait;
-  now.multiply_adds += times * more.multiply_adds;
+  gain(now.multiply_adds, more.multiply_adds, times);
   now.actions = now.actions + times * more.actions;
-  now.wavelets += times * more.wavelets;
-  now.wavelet_hops += times * more.wavelet_hops;
+  gain(now.wavelets, more.wavelets, times);
+  gain(now.wavelet_hops, more.wavelet_hops, times);
 }
 
 }  // namespace
@@ -37,9 +42,9 @@ void Ledger::add(const TimeReport& more, int32_t offset, int64_t times, int64_t 
     cycles -= times * s.cycles;
   }
   report.steps.back().cycles += cycles;
-  report.wavelets_sent += times * more.wavelets_sent;
-  report.wavelets_received += times * more.wavelets_received;
-  report.extrapolated_cycles += times * more.extrapolated_cycles;
+  gain(report.wavelets_sent, more.wavelets_sent, times);
+  gain(report.wavelets_received, more.wavelets_received, times);
+  gain(report.extrapolated_cycles, more.extrapolated_cycles, times);
 }
 
 TimeReport gained(const TimeReport& now, const TimeReport& before, const mesh::StepIds& ids, StepId within) {

@@ -81,6 +81,37 @@ TEST(RequestTimer, ALayerIsAShareOfTheWhole) {
   EXPECT_FALSE(in_layer.contains("logits.reduce"));
 }
 
+// Where each row's logits are asked for, each goes through the head.
+TEST(RequestTimer, EveryRowOfTheHeadCounts) {
+  const Device d = load_device("wse2");
+  const Lowered l = planned(small_shape(64, 3), d, {.context = 60, .prefill_mesh = Extent{9, 7}, .decode_mesh = Extent{6, 8}});
+  const RequestTimer timer = request_timer(l, d);
+  const double none = timer.prefill(60, 0).cycles, one = timer.prefill(60, 1).cycles;
+  EXPECT_GT(one, none);
+  EXPECT_DOUBLE_EQ(timer.prefill(60, 60).cycles, none + 60 * (one - none));
+}
+
+// Of each core every cycle of a part is told: computing, communicating, or waiting.
+TEST(RequestTimer, TheCyclesOfCoresAddUp) {
+  const Device d = load_device("wse2");
+  const Lowered l = planned(small_shape(64, 3), d, {.context = 60, .prefill_mesh = Extent{9, 7}, .decode_mesh = Extent{6, 8}});
+  const RequestTimer timer = request_timer(l, d);
+  const PartTime prefill = timer.prefill(60), decode = timer.decode(40, 5);
+  EXPECT_NEAR(prefill.cores.total(), 9 * 7 * prefill.cycles, 1e-9 * prefill.cores.total());
+  EXPECT_NEAR(decode.cores.total(), 6 * 8 * decode.cycles, 1e-9 * decode.cores.total());
+}
+
+// A layer tells its share of what was taken as alike.
+TEST(RequestTimer, ALayerTellsWhatWasTakenAsAlike) {
+  const Device d = load_device("wse2");
+  const Lowered l = planned(small_shape(64, 3), d, {.context = 60, .prefill_mesh = Extent{9, 7}, .decode_mesh = Extent{6, 8}});
+  RequestTimer timer = request_timer(l, d);
+  timer.options.one_layer_core_steps = 0;
+  const PartTime whole = timer.prefill(60), layer = layer_part(whole, 3);
+  EXPECT_GT(whole.extrapolated_cycles, 0);
+  EXPECT_DOUBLE_EQ(layer.extrapolated_cycles, std::min(layer.cycles, whole.extrapolated_cycles / 3));
+}
+
 TEST(RequestTimer, GroupsChangeTheCycles) {
   const Device d = load_device("wse2");
   const ModelConfig c = small_shape(128, 2);

@@ -140,12 +140,12 @@ struct Timer {
     out.compute += tally.compute;
     out.communicate += std::min(tally.communicate, passed - tally.compute);
     out.wait += std::max(0.0, passed - tally.compute - tally.communicate);
-    out.wavelets += tally.wavelets;
-    out.wavelet_hops += tally.hops;
-    out.multiply_adds += tally.multiply_adds;
+    out.wavelets = checked_add(out.wavelets, tally.wavelets);
+    out.wavelet_hops = checked_add(out.wavelet_hops, tally.hops);
+    out.multiply_adds = checked_add(out.multiply_adds, tally.multiply_adds);
     out.actions = out.actions + tally.actions;
-    ledger.report.wavelets_sent += tally.wavelets;
-    ledger.report.wavelets_received += tally.received;
+    ledger.report.wavelets_sent = checked_add(ledger.report.wavelets_sent, tally.wavelets);
+    ledger.report.wavelets_received = checked_add(ledger.report.wavelets_received, tally.received);
   }
 
   // ---- steps -----------------------------------------------------------------------------------------------------------------------
@@ -242,7 +242,7 @@ struct Timer {
       tally.wavelets += words * r.w * r.h;  // each copy, as it is taken
       tally.received += words * r.w * r.h;
       tally.hops += words * r.w * r.h;
-      tally.communicate += static_cast<double>(issue + words) * r.w * r.h;
+      tally.communicate += static_cast<double>(issue + stream_cycles(device, words)) * r.w * r.h;
     });
   }
 
@@ -367,6 +367,10 @@ struct Timer {
     const Start start{.known = stats_of(region), .report = ledger.report, .latest = latest};
     std::string key;
     if (remembers && start.known.earliest == start.known.latest) {
+      // From the base on, so that what the turns add to it holds for a region that starts earlier too.
+      std::fill(of(region).t.begin(), of(region).t.end(), T{0});
+      of(region).base = start.known.latest;
+      of(region).most = 0;
       key = fmt::format("{}x{} {} {}", of(region).w, of(region).h, routes_of[region].number, sizes.signature(l.body));
       const auto before = known_turns.find(key);
       if (before != known_turns.end() && before->second.count <= n) return again(before->second, id, n, region);
