@@ -68,6 +68,19 @@ TEST(TransitionLaw, OneRowMoreIsNotAnotherWorld) {
       }
 }
 
+// Likewise where the phases deal the layers to different regions, so that layers wait for the links of one region one after another.
+TEST(TransitionLaw, OneRowMoreIsNotAnotherWorldBetweenRegions) {
+  const Device d = load_device("wse2");
+  const ModelConfig model = load_shape(WAFER_SOURCE_DIR "/models/tinyllama-1.1b.toml");
+  for (const Extent e : {Extent{101, 211}, Extent{211, 101}, Extent{150, 120}, Extent{180, 90}}) {
+    Case s{.model = model, .prefill = e, .decode = e, .context = 16, .prompt = 8, .chunk = 8};
+    const double same = transition(s, d);
+    s.decode.h++;
+    const double taller = transition(s, d);
+    EXPECT_LE(std::fabs(taller - same), 0.25 * std::max(same, taller)) << e.w << "x" << e.h << ": " << same << ", " << taller;
+  }
+}
+
 // The scales of a quantised tensor move too, and more bytes never move faster.
 TEST(TransitionLaw, MoreBytesTakeLonger) {
   const Device d = load_device("wse2");

@@ -183,8 +183,9 @@ struct Timer {
   }
 
   // A value leaves for another region or layout: issued by all cores at once. A relayout keeps the busiest links of its way busy, those
-  // along x and those along y, which other moves to the same region wait for; it takes the way on which it arrives earlier. The sender is
-  // free when its first way is.
+  // along x and those along y, which other moves to the same region wait for. The sender is free when its first way is. The way is taken
+  // for which arrival and the sender's freedom are earlier in sum: by arrival alone, two ways that arrive nearly together would let a cycle
+  // decide whether the sender waits in the longer queue.
   void send(const Step& step, const Send& to, RegionId region, const Scope& s) {
     booked(step, region, [&](Tally& tally) {
       const Move& move = program.moves[to.move];
@@ -203,7 +204,9 @@ struct Timer {
         return time_after(std::max({issued, after(links.x, way.link_x), after(links.y, way.link_y)}),
                           static_cast<uint64_t>(latency) + passes);
       };
-      const bool x_first = arrival(load.x_first) <= arrival(load.y_first);
+      const uint64_t free_x = std::max(issued, after(links.x, load.x_first.link_x)),
+                     free_y = std::max(issued, after(links.y, load.y_first.link_y));
+      const bool x_first = time_after(arrival(load.x_first), free_x) <= time_after(arrival(load.y_first), free_y);
       const MoveWay& way = x_first ? load.x_first : load.y_first;
       tally.wavelets += load.all_words;
       tally.received += load.all_words;
@@ -213,7 +216,7 @@ struct Timer {
       const uint64_t x = after(links.x, way.link_x), y = after(links.y, way.link_y);
       if (way.link_x > 0) links.x = x;
       if (way.link_y > 0) links.y = y;
-      hold(region, std::max(issued, x_first ? x : y));
+      hold(region, x_first ? free_x : free_y);
     });
   }
 
