@@ -173,11 +173,13 @@ TEST(NamesInPages, OptionsExist) {
   std::string cli;
   for (const fs::path& path : source_files({"src/cli"}))
     for (const std::string& line : lines_of(path)) cli += line + "\n";
+  for (const fs::directory_entry& tool : fs::directory_iterator(fs::path(WAFER_SOURCE_DIR) / "tools"))
+    for (const std::string& line : lines_of(tool.path())) cli += line + "\n";
   std::set<std::string> options = all_matches(cli, "\"(?:-[a-z],)?(--[a-z0-9-]+)[\",]");
   options.insert("--help");
   for (const Text& t : pages())
     for (const std::string& option : all_matches(t.text, "(?:^|[ `(])(--[a-z0-9]+(?:-[a-z0-9]+)*)(?![a-z0-9-])"))
-      EXPECT_TRUE(options.contains(option)) << t.where << " names " << option << ", which no command has";
+      EXPECT_TRUE(options.contains(option)) << t.where << " names " << option << ", which no command or tool has";
 }
 
 TEST(NamesInPages, TargetsOfMakeExist) {

@@ -80,7 +80,7 @@ std::vector<std::string> tracked_files() {
 std::string project_file(const std::string& name) { return read_file((fs::path(WAFER_SOURCE_DIR) / name).string()); }
 
 std::vector<std::string> page_names() {
-  std::vector<std::string> names = {"README.md"};
+  std::vector<std::string> names = {"README.md", "models/README.md"};
   for (const fs::directory_entry& entry : fs::directory_iterator(fs::path(WAFER_SOURCE_DIR) / "docs"))
     if (entry.path().extension() == ".md") names.push_back("docs/" + entry.path().filename().string());
   std::sort(names.begin(), names.end());

@@ -25,7 +25,7 @@ std::vector<std::string> tracked_files();
 
 // The text of a file of the project, such as "docs/design.md". Throws std::runtime_error where it cannot be read.
 std::string project_file(const std::string& name);
-// README.md and the pages of docs/, as names relative to the project.
+// Both README.md and the pages of docs/, as names relative to the project.
 std::vector<std::string> page_names();
 // From a heading, such as "## Folders", to the next of the same depth or less. Empty if the page has no such heading.
 std::string section_of(const std::string& page, const std::string& heading);
