@@ -7,11 +7,13 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <regex>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "device/device.h"
 #include "mesh/bytes.h"
+#include "mesh/verify.h"
 #include "model/config.h"
 #include "model/model.h"
 #include "report/bench_report.h"
@@ -141,6 +143,43 @@ TEST(FiguresOfPages, TheBundledCheckpointIsAsItsCardSays) {
   for (const std::string& part : {sum.substr(0, 64), mesh::with_commas(static_cast<int64_t>(read_file(file).size())) + " bytes: GGUF",
                                   fmt::format("{} layers, width {}, {} heads and {} KV heads of {}, feed-forward {}, context {}", c.layers,
                                               c.dim, c.heads, c.kv_heads, c.head_dim, c.ffn, c.context)})
+    EXPECT_NE(page.find(part), std::string::npos) << part;
+}
+
+// The rules of verify() and the formulas of local steps are lists of the code: each has its row, and no row is of another.
+TEST(FiguresOfPages, ListsOfTheDesignAreThoseOfTheCode) {
+  const std::string page = project_file("docs/design.md");
+  std::set<std::string> rules, told_rules, operations, told_operations;
+  for (const mesh::Rule r : {mesh::Rule::bytes, mesh::Rule::colours, mesh::Rule::two_inputs, mesh::Rule::receive_without_send,
+                             mesh::Rule::cycle_of_waits, mesh::Rule::rewritten_in_use, mesh::Rule::off_the_mesh})
+    rules.insert(mesh::name(r));
+  for (const std::vector<std::string>& row : table_rows(section_of(page, "## verify()"))) told_rules.insert(row[0]);
+  EXPECT_EQ(told_rules, rules);
+  const std::string source = project_file("src/mesh/program.h"), begin = "enum class LocalOp : uint8_t {\n";
+  const size_t from = source.find(begin) + begin.size();
+  const std::string body = source.substr(from, source.find("};", from) - from);
+  const std::regex entry("(?:^|\n)  ([a-z_]+)");
+  for (std::sregex_iterator i(body.begin(), body.end(), entry), end; i != end; ++i) operations.insert((*i)[1]);
+  for (const char* without_formula : {"clear", "counted"}) EXPECT_EQ(operations.erase(without_formula), 1u) << without_formula;
+  const std::string numerics = section_of(page, "## Numerics");
+  for (const std::vector<std::string>& row : table_rows(numerics.substr(numerics.find("**Local steps**")))) told_operations.insert(row[0]);
+  EXPECT_EQ(told_operations, operations);
+}
+
+TEST(FiguresOfPages, RolesAreAsTheDesignSays) {
+  const CommandResult r =
+      run_program({WAFER_BINARY, "plan", "-m", std::string(WAFER_SOURCE_DIR) + "/models/llama3-8b.toml", "--mesh", "718x718", "--no-time"});
+  std::smatch found;
+  ASSERT_TRUE(std::regex_search(r.out, found, std::regex("code +([0-9,]+) bytes at most in ([0-9]+) roles, system ([0-9,]+),")))
+      << r.out << r.err;
+  const auto kilobytes = [](std::string text) {
+    std::erase(text, ',');
+    return std::stod(text) / 1000;
+  };
+  const std::string page = on_one_line(project_file("docs/design.md"));
+  for (const std::string& part :
+       {fmt::format("LLaMA3-8B on 718 x 718 cores has {} roles", found[2].str()),
+        fmt::format("too little: {:.1f} KB of code and {:.1f} of system", kilobytes(found[1]), kilobytes(found[3]))})
     EXPECT_NE(page.find(part), std::string::npos) << part;
 }
 
