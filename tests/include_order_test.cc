@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cctype>
-#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -12,41 +11,19 @@
 #include <string_view>
 #include <vector>
 
+#include "support/source_tree.h"
+
 namespace {
 
 namespace fs = std::filesystem;
+using namespace wafer;
 
-// A folder of src/ may include itself and those before it. Tests may include anything.
-constexpr std::string_view kFolders[] = {"base",  "device", "model", "text",   "mesh",   "kernels", "kernel_bench", "time", "plan",
-                                         "lower", "run",    "roles", "search", "report", "paper",   "engine",       "cli"};
 constexpr size_t kMaxLines = 500;
 
 size_t rank(std::string_view folder) {
-  return static_cast<size_t>(std::find(std::begin(kFolders), std::end(kFolders), folder) - std::begin(kFolders));
+  return static_cast<size_t>(std::find(std::begin(kSourceFolders), std::end(kSourceFolders), folder) - std::begin(kSourceFolders));
 }
-bool known(std::string_view folder) { return rank(folder) < std::size(kFolders); }
-
-std::vector<std::string> lines_of(const fs::path& path) {
-  std::ifstream in(path);
-  std::vector<std::string> lines;
-  for (std::string line; std::getline(in, line);) lines.push_back(line);
-  return lines;
-}
-
-// The name between the quotes of an #include line; empty for any other line.
-std::string quoted_include(std::string_view line) {
-  const auto skip_blanks = [&] { line.remove_prefix(std::min(line.find_first_not_of(" \t"), line.size())); };
-  skip_blanks();
-  if (!line.starts_with('#')) return "";
-  line.remove_prefix(1);
-  skip_blanks();
-  if (!line.starts_with("include")) return "";
-  line.remove_prefix(7);
-  skip_blanks();
-  if (!line.starts_with('"')) return "";
-  line.remove_prefix(1);
-  return std::string(line.substr(0, line.find('"')));
-}
+bool known(std::string_view folder) { return rank(folder) < std::size(kSourceFolders); }
 
 // What is wrong with an include of `name` in a file of `folder`; empty if nothing is.
 std::string fault(std::string_view folder, std::string_view name) {
@@ -54,19 +31,6 @@ std::string fault(std::string_view folder, std::string_view name) {
   if (name.find('/') == std::string_view::npos || !known(other)) return "write \"folder/file.h\" for our own headers, <...> for all others";
   if (rank(other) <= rank(folder)) return "";
   return "the folder " + std::string(folder) + " may not include " + std::string(other) + ", which is below it";
-}
-
-std::vector<fs::path> sources(const std::vector<std::string>& folders) {
-  std::vector<fs::path> found;
-  for (const std::string& folder : folders) {
-    const fs::path root = fs::path(WAFER_SOURCE_DIR) / folder;
-    if (!fs::is_directory(root)) continue;
-    for (const fs::directory_entry& entry : fs::recursive_directory_iterator(root)) {
-      const std::string extension = entry.path().extension().string();
-      if (extension == ".cc" || extension == ".h") found.push_back(entry.path());
-    }
-  }
-  return found;
 }
 
 TEST(SourceTree, TheCheckItselfWorks) {
@@ -81,10 +45,10 @@ TEST(SourceTree, TheCheckItselfWorks) {
 }
 
 TEST(SourceTree, FoldersIncludeOnlyFoldersAboveThem) {
-  for (const fs::path& path : sources({"src"})) {
+  for (const fs::path& path : source_files({"src"})) {
     const fs::path inside = fs::relative(path, fs::path(WAFER_SOURCE_DIR) / "src");
     const std::string folder = inside.begin()->string();
-    EXPECT_TRUE(known(folder)) << inside << ": the folder is not in the list of tests/include_order_test.cc";
+    EXPECT_TRUE(known(folder)) << inside << ": the folder is not in the list of tests/support/source_tree.h";
     if (!known(folder) || path.stem().string().ends_with("_test")) continue;
     const std::vector<std::string> lines = lines_of(path);
     for (size_t i = 0; i < lines.size(); i++) {
@@ -96,7 +60,7 @@ TEST(SourceTree, FoldersIncludeOnlyFoldersAboveThem) {
 }
 
 TEST(SourceTree, FilesStayShort) {
-  for (const fs::path& path : sources({"src", "tests", "bench", "tools"}))
+  for (const fs::path& path : source_files({"src", "tests", "bench", "tools"}))
     EXPECT_LE(lines_of(path).size(), kMaxLines) << path << ": split it";
 }
 
@@ -119,22 +83,6 @@ bool names_a_machine(std::string_view text) {
     }
   }
   return false;
-}
-
-std::vector<std::string> tracked_files() {
-  std::string names;
-  FILE* git = popen("git -c safe.directory='*' -C '" WAFER_SOURCE_DIR "' ls-files -z 2>/dev/null", "r");
-  if (!git) return {};
-  char buffer[4096];
-  for (size_t n; (n = fread(buffer, 1, sizeof buffer, git)) > 0;) names.append(buffer, n);
-  pclose(git);
-  std::vector<std::string> files;
-  for (size_t begin = 0; begin < names.size();) {
-    const size_t end = std::min(names.find('\0', begin), names.size());
-    files.push_back(names.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return files;
 }
 
 TEST(SourceTree, CommittedTextNamesNoMachine) {

@@ -1,4 +1,5 @@
-// The head region: embedding, final norm, LM head, greedy choice (algorithms.md, "Head region"). dim lies along y, the vocabulary along x.
+// The head region: embedding, final norm, LM head, greedy choice (docs/design.md, "Llama on the mesh"). dim lies along y, the
+// vocabulary along x.
 #include "kernels/reduce.h"
 #include "kernels/transfer.h"
 #include "lower/blocks.h"

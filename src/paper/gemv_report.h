@@ -14,7 +14,7 @@ KernelReport gemv_report(const kernels::GemvShape& shape, const Device& device);
 KernelReport published_gemv_report(const PublishedGemvShape& shape, const Device& device);
 
 // The cycles of one of 100 repetitions of an entry back to back after ten others, as the authors time their kernels: from the earliest core
-// at the start of the first to the latest at the end of the last, over 100 (published-actions.md, 5.7). A core starts on the next
+// at the start of the first to the latest at the end of the last, over 100. A core starts on the next
 // repetition as soon as it has its result, so that what skew there is goes on into the next one. Without a broadcast nothing holds the
 // cores that only send (there is no back-pressure in time()): then from the latest core, which is the rate of the slowest.
 double repeated_cycles(const mesh::Program& program, const std::string& entry, const Device& device, bool broadcast);

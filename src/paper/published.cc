@@ -97,7 +97,7 @@ constexpr int64_t kRewrittenColours = 5;  // rewritten one after the other at ea
 constexpr VectorUnit kFma = VectorUnit::multiply_add, kAdd = VectorUnit::add, kMul = VectorUnit::multiply, kMove = VectorUnit::move,
                      kMax = VectorUnit::max;
 
-// The GEMV routine (published-actions 3.1): k inputs, n outputs a core.
+// The authors' GEMV routine: k inputs, n outputs a core.
 Work gemv(int64_t k, int64_t n) { return {.descriptor_loads = 4, .descriptor_edits = 8, .vectors = {each(1, n, kMove), map(k, n, kFma)}}; }
 Work rms_norm_before(int64_t d) { return {.descriptor_loads = 5, .descriptor_edits = 2, .vectors = {each(1, d, kMul), each(1, d, kAdd)}}; }
 Work rms_norm_after(int64_t d) {

@@ -1,6 +1,6 @@
 // The plan `published`: what the authors' measured kernels do, for timing and for the paper's tables alone. One head of width dim, K and V
-// of full width, ten blocking allreduces a decode layer, dims padded up to multiples of P, and the machine actions that their code issues
-// (published-actions.md): counted steps, which have no values. It checks no memory, as the paper timed one layer and multiplied.
+// of full width, ten blocking allreduces a decode layer, dims padded up to multiples of P, and the machine actions that their code issues:
+// counted steps, which have no values. It checks no memory, as the paper timed one layer and multiplied.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -18,8 +18,7 @@ int published_groups(int P);
 mesh::Tree published_tree(int P, int groups);
 
 // Which of the published decode kernels. Those for WSE-2 keep one set of routes; those for WSE-3 use five colours for both axes, whose
-// routes they rewrite at each of six changes of axis in a layer, send a sum back by one operation and pack maxima too
-// (published-actions 3.6).
+// routes they rewrite at each of six changes of axis in a layer, send a sum back by one operation and pack maxima too.
 enum class PublishedKernels : uint8_t { fixed_routes, rewritten_routes };
 PublishedKernels published_kernels(const Device& device);  // the device's field of that name
 

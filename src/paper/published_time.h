@@ -1,4 +1,4 @@
-// Cycles of the published schedule (lower/published.h) on square meshes, as the paper counts them: one layer timed, times the layers.
+// Cycles of the published schedule (paper/published.h) on square meshes, as the paper counts them: one layer timed, times the layers.
 // No embedding, LM head or choice, no memory checked.
 #pragma once
 #include <array>

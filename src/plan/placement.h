@@ -1,7 +1,8 @@
 // Where every tensor of a Llama lies: tensors, regions, phases and buffers of the mesh program, without its steps.
 //
 // Decode: activations are cut along y and whole along x; weights are cut on both axes; W_O and W_down lie so that their product runs on the
-// other axis. Prefill: tokens along y, features along x, both in ring order. KV heads own runs of columns (algorithms.md, decode plan).
+// other axis. Prefill: tokens along y, features along x, both in ring order. KV heads own runs of columns
+// (docs/design.md, "Llama on the mesh").
 #pragma once
 #include <vector>
 

@@ -17,7 +17,7 @@ using namespace mesh;
 
 namespace {
 
-// Shorter chunks than this are not worth a single region: rather more regions. Assumed; the search by time() will know better.
+// Shorter chunks than this are not worth a single region: rather more regions. Assumed; the search by cycles knows better.
 constexpr int64_t kShortestChunk = 128;
 
 PhasePlan single_region(Extent e, int layers) {

@@ -1,4 +1,4 @@
-// Chooses a plan: mesh, regions, layers of each, chunk. Rules until the search of time() is there:
+// Chooses a plan: mesh, regions, layers of each, chunk. By rules, not by cycles: that is search/search.h.
 //
 // Without a mesh: the smallest square side P, at most min(device sides, dim), whose single region holds the whole model with its KV; if
 // none, equal square regions of the largest P that lets all layers and the head region be placed row by row on the device; if none (a

@@ -15,7 +15,7 @@ std::string kinds_text(const PartTime& part, const std::string& title);
 std::string steps_text(const PartTime& part, const std::string& title);
 std::string percent(double share);  // "12.3 %"
 
-// Fill in what placement_report.h leaves null.
+// Fill in what report/placement.h leaves null.
 void add_prefill_time(nlohmann::ordered_json& prefill, const ChipTime& time);
 void add_transition_time(nlohmann::ordered_json& transition, const ChipTime& time);
 void add_decode_time(nlohmann::ordered_json& decode, const ChipTime& time);

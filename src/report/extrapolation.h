@@ -7,7 +7,7 @@
 
 namespace wafer {
 
-// The largest error that the tests allow where turns are taken to last as long as the turn before (tests/extrapolation_test.cc).
+// The largest error that the tests allow where turns are taken to last as long as the turn before (time/extrapolation_test.cc).
 constexpr double kExtrapolationError = 0.002;
 
 // What such turns are and how far off: "of loops taken as the turn before, at most 0.20 % off in tests".

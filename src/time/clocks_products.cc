@@ -98,8 +98,8 @@ ProductSteps steps_of(Extent region, const Device& d, Numerics numerics, const P
   p.sum = packing(d, z.sum, stream_rate(d));
   if (p.w == 1) p.a.bits = 0;
   if (p.h == 1) p.b.bits = 0;
-  // Machine actions around one compute-shift step (published-actions.md, 1.1): four edits, loads and stream operations issue the exchange;
-  // four tasks start: x finished, y finished, both finished, next step.
+  // Machine actions around one compute-shift step, as the authors' code issues them: four edits, loads and stream operations issue the
+  // exchange; four tasks start: x finished, y finished, both finished, next step.
   p.issue = 4 * stream_issue_cycles(d);
   p.finish = 4 * d.task_activation_cycles + d.exchange_step_cycles;
   p.latency = 2 * d.ramp_cycles;
