@@ -180,7 +180,9 @@ MoveLoad move_load(const StepSizes& sizes, const Device& device, const Move& mov
   const int64_t wavelet_bytes = std::max<int64_t>(1, device.wavelet_bits / 8);
   const auto words = [&](double n) { return static_cast<int64_t>(std::ceil(n / static_cast<double>(wavelet_bytes) - 1e-9)); };
   const int64_t common = carrier.common(true), total = common * sum(x) * sum(y);
-  MoveLoad out{.words = words(static_cast<double>(common * most(x) * most(y))), .all_words = words(static_cast<double>(total))};
+  MoveLoad out{
+      .words = words(static_cast<double>(common * most(x) * most(y))), .all_words = words(static_cast<double>(total)), .words_out = 0};
+  out.words_out = out.words;
   const Rect a = from.rect(), b = to.rect();
   if (move.kind != MoveKind::relay) {
     // The row's place in the other buffer is known at run time only: each core that has a part of it sends it over the distance between
@@ -189,6 +191,7 @@ MoveLoad move_load(const StepSizes& sizes, const Device& device, const Move& mov
     out.x_first = out.y_first = {.hops = out.all_words * std::max<int64_t>(1, apart), .distance = apart + b.w + b.h};
     return out;
   }
+  out.words_out = words(static_cast<double>(from.common(true) * most(from.factors(Axis::x, true)) * most(from.factors(Axis::y, true))));
   const int64_t elements = common == 0 ? 0 : to.common(false) * sum(to.factors(Axis::x, false)) * sum(to.factors(Axis::y, false));
   if (elements == 0) return out;
   const double bytes_each = static_cast<double>(total) / static_cast<double>(elements);

@@ -19,6 +19,7 @@ struct MoveWay {
 struct MoveLoad {
   int64_t words = 0;      // wavelets that the fullest core of the destination takes
   int64_t all_words = 0;  // of all cores of the destination
+  int64_t words_out = 0;  // that the fullest core of the source sends
   MoveWay x_first, y_first;
 };
 

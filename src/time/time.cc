@@ -183,9 +183,9 @@ struct Timer {
   }
 
   // A value leaves for another region or layout: issued by all cores at once. A relayout keeps the busiest links of its way busy, those
-  // along x and those along y, which other moves to the same region wait for. The sender is free when its first way is. The way is taken
-  // for which arrival and the sender's freedom are earlier in sum: by arrival alone, two ways that arrive nearly together would let a cycle
-  // decide whether the sender waits in the longer queue.
+  // along x and those along y, which other moves to the same region wait for. The sender is free when its words are gone and its first way
+  // is free. The way is taken for which arrival and the sender's freedom are earlier in sum: by arrival alone, two ways that arrive nearly
+  // together would let a cycle decide whether the sender waits in the longer queue.
   void send(const Step& step, const Send& to, RegionId region, const Scope& s) {
     booked(step, region, [&](Tally& tally) {
       const Move& move = program.moves[to.move];
@@ -195,17 +195,18 @@ struct Timer {
       const int64_t issue = stream_issue_cycles(device);
       const uint64_t passes = static_cast<uint64_t>(std::max<int64_t>(1, stream_cycles(device, load.words)));
       const uint64_t ready = stats_of(region).latest, issued = time_after(ready, static_cast<uint64_t>(issue) + passes);
+      const uint64_t gone = time_after(ready, static_cast<uint64_t>(stream_cycles(device, load.words_out)));
       LinksFree& links = links_free[sizes.buffer(move.destination).region];
       const auto after = [&](uint64_t free, int64_t words) {
         return words == 0 ? ready : time_after(std::max(ready, free), static_cast<uint64_t>(stream_cycles(device, words)));
       };
       const auto arrival = [&](const MoveWay& way) {
         const int64_t latency = 2 * (issue + 2 * device.ramp_cycles) + way.distance * device.hop_cycles;
-        return time_after(std::max({issued, after(links.x, way.link_x), after(links.y, way.link_y)}),
+        return time_after(std::max({issued, gone, after(links.x, way.link_x), after(links.y, way.link_y)}),
                           static_cast<uint64_t>(latency) + passes);
       };
-      const uint64_t free_x = std::max(issued, after(links.x, load.x_first.link_x)),
-                     free_y = std::max(issued, after(links.y, load.y_first.link_y));
+      const uint64_t free_x = std::max({issued, gone, after(links.x, load.x_first.link_x)}),
+                     free_y = std::max({issued, gone, after(links.y, load.y_first.link_y)});
       const bool x_first = time_after(arrival(load.x_first), free_x) <= time_after(arrival(load.y_first), free_y);
       const MoveWay& way = x_first ? load.x_first : load.y_first;
       tally.wavelets += load.all_words;
