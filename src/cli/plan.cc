@@ -21,7 +21,6 @@ namespace {
 
 constexpr int64_t kDefaultContext = 4096;  // documented in --help
 
-constexpr int64_t kAdvised = 128;  // tokens of the request by which a faster plan is looked for
 
 constexpr const char* kNoTime =
     "times of mixtures of experts are not modelled yet, nor their routes and code: the bytes are of all experts and the router";
