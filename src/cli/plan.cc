@@ -21,7 +21,6 @@ namespace {
 
 constexpr int64_t kDefaultContext = 4096;  // documented in --help
 
-
 constexpr const char* kNoTime =
     "times of mixtures of experts are not modelled yet, nor their routes and code: the bytes are of all experts and the router";
 

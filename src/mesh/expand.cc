@@ -25,8 +25,15 @@ struct Expansion {
                 axis == Axis::x ? product.x_routes : product.y_routes);
   }
 
-  Step loop(const char* suffix, int64_t count, Steps body, bool together = false) const {
-    return step(suffix, Loop{.var = LoopVar::ring_step, .fixed = count, .body = std::move(body), .together = together});
+  Step loop(const char* suffix, int64_t count, Steps body) const {
+    return step(suffix, Loop{.var = LoopVar::ring_step, .fixed = count, .body = std::move(body)});
+  }
+
+  // The L steps of product and transfers.
+  Step main_loop(Steps turn) const {
+    Step steps = loop(".steps", L, std::move(turn));
+    std::get<Loop>(steps.what).together = starts_together(product.algorithm);
+    return steps;
   }
 
   Step overlap(const char* suffix, Steps body) const { return step(suffix, Group{.kind = GroupKind::overlap, .body = std::move(body)}); }
@@ -44,7 +51,7 @@ struct Expansion {
     Steps turn = {tile_product(LocalOp::tile_fma, p.a, p.b, p.c), shift(".shift_a", ShiftKind::ring_down, Axis::x, p.a),
                   shift(".shift_b", ShiftKind::ring_down, Axis::y, p.b)};
     if (p.overlap) turn = {overlap(".step", std::move(turn))};
-    steps.push_back(loop(".steps", L, std::move(turn), p.algorithm == Algorithm::cannon));
+    steps.push_back(main_loop(std::move(turn)));
     return steps;
   }
 
@@ -53,7 +60,7 @@ struct Expansion {
     Steps turn = {tile_product(LocalOp::tile_fma_t, p.a, p.b, p.partial), shift(".shift_b", ShiftKind::ring_down, Axis::y, p.b)};
     if (p.overlap) turn = {overlap(".step", std::move(turn))};
     turn.push_back(step(".row_sum", RootReduce{.partial = p.partial, .out = p.c, .runs = p.runs}, p.chain_routes));
-    return {loop(".steps", L, std::move(turn))};
+    return {main_loop(std::move(turn))};
   }
 
   // The casts of both operands; none along an axis of one core, which has its tiles where they arrive.
@@ -78,7 +85,7 @@ struct Expansion {
     Steps turn = {product_here()};
     for (Step& cast : casts(".cast_a", ".cast_b", 1, false)) turn.push_back(std::move(cast));
     if (product.overlap) turn = {overlap(".step", std::move(turn))};
-    steps.push_back(loop(".steps", L, std::move(turn), true));
+    steps.push_back(main_loop(std::move(turn)));
     return steps;
   }
 

@@ -1,5 +1,5 @@
-// The steps of a product. This is the schedule, said once: verify(), print(), roles() and the naive executor read it, and what time() and
-// run() do at once is tested against it.
+// The steps of a product. This is the schedule, said once: verify(), print(), roles() and the naive executor read it, and run(), which does
+// a product at once, is tested against that executor. time() has closed forms of its own, which no test counts off these steps yet.
 #pragma once
 #include "mesh/program.h"
 #include "mesh/visit.h"

@@ -339,6 +339,10 @@ enum class Algorithm : uint8_t {
 };
 const char* name(Algorithm a);
 inline LineOrder order_of(Algorithm a) { return a == Algorithm::cannon ? LineOrder::natural : LineOrder::interleaved; }
+// Whether tiles of A and B travel on rings, so that each core meets them in a circle from a start of its own.
+inline bool on_rings(Algorithm a) { return a == Algorithm::mesh_gemm || a == Algorithm::cannon; }
+// Whether a step starts on all cores when the one before has ended on all of them.
+inline bool starts_together(Algorithm a) { return a == Algorithm::cannon || a == Algorithm::summa; }
 
 // A whole product: C = A B, or C = A B^T, in each of the rectangles that stand side by side in the region.
 struct Product {

@@ -33,7 +33,7 @@ void gemm_with_weights(Machine& m, const Product& g, const Scope& s) {
   const GemmOrder order{.parts = logical_tiles(cut_of(m, g.a, 1, Axis::x), panels.k, L)};
   // Tiles that travel are met in a circle, from a place that depends on the core; those that are cast or gathered, from the first.
   std::vector<int> row_part(static_cast<size_t>(rows), 0), col_part(static_cast<size_t>(panels.n), 0);
-  if (g.algorithm == Algorithm::mesh_gemm || g.algorithm == Algorithm::cannon) {
+  if (on_rings(g.algorithm)) {
     row_part = tile_of(logical_tiles(cut_of(m, g.c, 0, Axis::y), rows, L), {0, rows});
     col_part = tile_of(logical_tiles(cut_of(m, g.c, 1, Axis::x), panels.n, L), {0, panels.n});
   }

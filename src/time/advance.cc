@@ -312,7 +312,6 @@ void Advance::to_host(Clocks<T>& c, const Host& link, const Scope& s, RegionId r
 
 template <class T>
 void Advance::product(Clocks<T>& c, const Product& g, const Scope& s, RegionId region, Tally& tally) const {
-  const bool on_rings = g.algorithm == Algorithm::mesh_gemm || g.algorithm == Algorithm::cannon;
   std::vector<ProductSizes> all;
   for (size_t r = 0; r < g.runs.size(); r++) {
     int64_t first_head = static_cast<int64_t>(r), heads = 1;
@@ -323,10 +322,10 @@ void Advance::product(Clocks<T>& c, const Product& g, const Scope& s, RegionId r
     }
     ProductSizes z = sizes.product_sizes(g, s, g.runs[r], first_head, region);
     z.heads = heads;
-    z.align_a = on_rings && !g.a_aligned;
+    z.align_a = on_rings(g.algorithm) && !g.a_aligned;
+    z.align_b = on_rings(g.algorithm) && !g.b_aligned;
     z.overlap = g.overlap;
-    z.together = options.step_start == StepStart::as_written ? g.algorithm == Algorithm::cannon || g.algorithm == Algorithm::summa
-                                                             : options.step_start == StepStart::together;
+    z.together = options.step_start == StepStart::as_written ? starts_together(g.algorithm) : options.step_start == StepStart::together;
     all.push_back(std::move(z));
   }
   const auto one = [&](const ProductSizes& z, Tally& into) {

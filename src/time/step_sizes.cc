@@ -128,7 +128,6 @@ ProductSizes StepSizes::product_sizes(const Product& g, const Scope& s, Range co
   z.k = counts(logical_tiles(rows_y, keys, L));
   if (g.algorithm != Algorithm::gemm_t) {
     z.n = counts(logical_tiles(*cut_of(g.c, 1, Axis::x), kv_dim, L, columns, dims));
-    z.align_b = true;
   } else {
     z.n = std::move(z.k);
     z.k.clear();
