@@ -78,6 +78,7 @@ void measure_reduction(int side, int levels) {
     ReduceSteps<uint32_t> s{.w = side,
                             .t = a.data(),
                             .words = std::vector<uint32_t>(static_cast<size_t>(side), 12),
+                            .cast_words = std::vector<uint32_t>(static_cast<size_t>(side), 12),
                             .first_issue = 10,
                             .later_issue = 10,
                             .ramp = 2,

@@ -89,7 +89,7 @@ TEST(NaiveExecutorFaults, NoneInTheLoweredProgram) { EXPECT_EQ(fault_of(small_ca
 
 TEST(NaiveExecutorFaults, AResultThatIsNotHandedToAll) {
   BuiltCase b = small_case();
-  step_of<Reduce>(b, "qkv.reduce").broadcast = false;
+  step_of<Reduce>(b, "qkv.reduce").parts[0].broadcast = false;
   expect_fault(b, "of buffer decode.q, which it does not hold");
 }
 

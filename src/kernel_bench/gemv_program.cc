@@ -64,12 +64,10 @@ Program gemv_program(const GemvShape& s, Extent device_mesh) {
   const Site site{p, region, phase};
   Step step;
   if (s.allreduce == "ring") {
-    step = ring_gemv(site, "gemv", x, {{w, y}}, add_ring_line(site, "y.ring", Axis::y, {{0, h}}));
-    std::get<RingReduce>(std::get<Group>(step.what).body.back().what).broadcast = s.broadcast;
+    step = ring_gemv(site, "gemv", x, {{w, y}}, add_ring_line(site, "y.ring", Axis::y, {{0, h}}), s.broadcast);
   } else {
     Forest forest{.runs = {{0, h}}, .trees = {tree}};
-    step = mesh_gemv(site, "gemv", x, {{w, y}}, add_reduce_line(site, "y.tree", Axis::y, std::move(forest)));
-    std::get<Reduce>(std::get<Group>(step.what).body.back().what).broadcast = s.broadcast;
+    step = mesh_gemv(site, "gemv", x, {{w, y}}, add_reduce_line(site, "y.tree", Axis::y, std::move(forest)), s.broadcast);
   }
   p.entries = {{.name = "gemv", .lists = {{.region = region, .steps = {std::move(step)}}}}};
   return p;

@@ -86,7 +86,7 @@ int cores_of_a_group(const std::vector<int>& groups, int size) {
 }
 
 Program reduce_program(const ReduceShape& s, Extent device_mesh) {
-  Reduce way;
+  Issue way;
   Tree tree;
   if ((s.algorithm == "chain" || s.algorithm == "tree" || s.algorithm == "ring") && !s.groups.empty())
     throw Error{{.where = "--groups",
@@ -121,16 +121,13 @@ Program reduce_program(const ReduceShape& s, Extent device_mesh) {
   const BufferId buffer = add_buffer(p, {.name = "v", .tensor = tensor, .region = region, .kind = BufferKind::partials, .phases = {phase}});
   const Site site{p, region, phase};
   const Axis axis = along_x ? Axis::x : Axis::y;
+  const ReducePart part{.buffer = buffer, .op = ReduceOp::add, .broadcast = s.broadcast};
   Step step;
   if (s.algorithm == "ring") {
-    step = ring_reduce(site, "reduce", add_ring_line(site, "ring", axis, {{0, s.size}}), ReduceOp::add, {buffer});
-    std::get<RingReduce>(step.what).broadcast = s.broadcast;
+    step = ring_reduce(site, "reduce", add_ring_line(site, "ring", axis, {{0, s.size}}), {part});
   } else {
-    step = reduce(site, "reduce", add_reduce_line(site, "tree", axis, {.runs = {{0, s.size}}, .trees = {tree}}), ReduceOp::add, {buffer});
-    Reduce& r = std::get<Reduce>(step.what);
-    r.broadcast = s.broadcast;
-    r.first = way.first;
-    r.later = way.later;
+    step = reduce(site, "reduce", add_reduce_line(site, "tree", axis, {.runs = {{0, s.size}}, .trees = {tree}}), {part});
+    std::get<Reduce>(step.what).issue = add_issue(p, way);
   }
   p.entries = {{.name = "reduce", .lists = {{.region = region, .steps = {std::move(step)}}}}};
   return p;

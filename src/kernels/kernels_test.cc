@@ -67,7 +67,7 @@ TEST(Reduce, OnLinesOfAnyLength) {
       for (int K = 1; K <= 3; K++) {
         Bench b(axis == Axis::x ? Extent{n, 2} : Extent{2, n});
         const ReduceLine line = add_reduce_line(b.site, "line", axis, line_forest(n, even_groups(n, K)));
-        EXPECT_LE(b.check(reduce(b.site, "sum", line, ReduceOp::add, {kA})), 2 * K + 1);
+        EXPECT_LE(b.check(reduce(b.site, "sum", line, {{.buffer = kA}})), 2 * K + 1);
       }
 }
 
@@ -76,7 +76,7 @@ TEST(Reduce, InsideRuns) {
     for (int heads = 1; heads <= 6; heads++) {
       Bench b({W, 3});
       const ReduceLine line = add_reduce_line(b.site, "head", Axis::x, run_forest(head_runs(heads, W), 2));
-      EXPECT_LE(b.check(reduce(b.site, "sum", line, ReduceOp::max, {kA})), 5);
+      EXPECT_LE(b.check(reduce(b.site, "sum", line, {{.buffer = kA, .op = ReduceOp::max}})), 5);
     }
 }
 
@@ -87,7 +87,7 @@ TEST(Reduce, OnRingsOfAnyLength) {
       std::vector<Range> runs = {{0, n}};
       if (n > 5) runs = {{0, n / 3}, {n / 3, n}};
       const RingLine line = add_ring_line(b.site, "ring", axis, runs);
-      EXPECT_LE(b.check(ring_reduce(b.site, "sum", line, ReduceOp::add, {kA, kB})), 3);
+      EXPECT_LE(b.check(ring_reduce(b.site, "sum", line, {{.buffer = kA}, {.buffer = kB}})), 3);
     }
 }
 
@@ -96,13 +96,12 @@ TEST(Reduce, AGemvIsItsProductsAndOneReduction) {
   const ReduceLine line = add_reduce_line(b.site, "y", Axis::y, line_forest(6, {2}));
   const Step gemv = mesh_gemv(b.site, "qkv", kA, {{.weights = kB, .out = kC}, {.weights = kB, .out = kD}}, line);
   const Group& g = group_of(gemv);
-  EXPECT_EQ(g.kind, GroupKind::fold);
+  EXPECT_EQ(g.kind, GroupKind::block);
   ASSERT_EQ(g.body.size(), 3u);
   EXPECT_EQ(std::get<Local>(g.body[0].what).op, LocalOp::mat_vec);
   EXPECT_EQ(std::get<Local>(g.body[1].what).out, std::vector<BufferId>{kD});
   const Reduce& r = std::get<Reduce>(g.body[2].what);
-  EXPECT_EQ(r.payload, (std::vector<BufferId>{kC, kD}));
-  EXPECT_TRUE(r.broadcast);
+  EXPECT_EQ(r.parts, (std::vector<ReducePart>{{.buffer = kC}, {.buffer = kD}}));
   b.check(gemv);
 }
 

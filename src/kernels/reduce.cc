@@ -16,17 +16,27 @@ ReduceLine add_reduce_line(const Site& site, const std::string& name, Axis axis,
   return line;
 }
 
-Step reduce(const Site& site, std::string name, const ReduceLine& line, ReduceOp op, std::vector<BufferId> payload) {
+Step reduce(const Site& site, std::string name, const ReduceLine& line, std::vector<ReducePart> parts) {
   return {.name = std::move(name),
           .phase = site.phase,
-          .what = Reduce{.op = op, .axis = line.axis, .payload = std::move(payload), .forest = line.forest},
+          .what = Reduce{.axis = line.axis, .parts = std::move(parts), .forest = line.forest},
           .routes = line.routes};
 }
 
-Step fold(const Site& site, std::string name, Steps locals, const ReduceLine& line, ReduceOp op, std::vector<BufferId> payload) {
-  Group group{.kind = GroupKind::fold, .body = std::move(locals)};
-  group.body.push_back(reduce(site, name + ".reduce", line, op, std::move(payload)));
+namespace {
+
+// Local steps and the reduction that joins their results, as a part of the program of that name.
+Step folded(const Site& site, std::string name, Steps locals, Step join) {
+  Group group{.kind = GroupKind::block, .body = std::move(locals)};
+  group.body.push_back(std::move(join));
   return {.name = std::move(name), .phase = site.phase, .what = std::move(group)};
+}
+
+}  // namespace
+
+Step fold(const Site& site, std::string name, Steps locals, const ReduceLine& line, std::vector<ReducePart> parts) {
+  Step join = reduce(site, name + ".reduce", line, std::move(parts));
+  return folded(site, std::move(name), std::move(locals), std::move(join));
 }
 
 RingLine add_ring_line(const Site& site, const std::string& name, Axis axis, std::vector<Range> runs) {
@@ -36,10 +46,10 @@ RingLine add_ring_line(const Site& site, const std::string& name, Axis axis, std
   return line;
 }
 
-Step ring_reduce(const Site& site, std::string name, const RingLine& line, ReduceOp op, std::vector<BufferId> payload) {
+Step ring_reduce(const Site& site, std::string name, const RingLine& line, std::vector<ReducePart> parts) {
   return {.name = std::move(name),
           .phase = site.phase,
-          .what = RingReduce{.op = op, .axis = line.axis, .payload = std::move(payload), .runs = line.runs},
+          .what = RingReduce{.axis = line.axis, .parts = std::move(parts), .runs = line.runs},
           .routes = line.routes};
 }
 
@@ -53,23 +63,25 @@ Steps products_of(const Site& site, const std::string& name, BufferId x, const s
   return locals;
 }
 
-std::vector<BufferId> results_of(const std::vector<GemvProduct>& products) {
-  std::vector<BufferId> out;
-  for (const GemvProduct& p : products) out.push_back(p.out);
+std::vector<ReducePart> results_of(const std::vector<GemvProduct>& products, bool broadcast) {
+  std::vector<ReducePart> out;
+  for (const GemvProduct& p : products) out.push_back({.buffer = p.out, .op = ReduceOp::add, .broadcast = broadcast});
   return out;
 }
 
 }  // namespace
 
-Step mesh_gemv(const Site& site, std::string name, BufferId x, const std::vector<GemvProduct>& products, const ReduceLine& line) {
+Step mesh_gemv(const Site& site, std::string name, BufferId x, const std::vector<GemvProduct>& products, const ReduceLine& line,
+               bool broadcast) {
   Steps locals = products_of(site, name, x, products);
-  return fold(site, std::move(name), std::move(locals), line, ReduceOp::add, results_of(products));
+  return fold(site, std::move(name), std::move(locals), line, results_of(products, broadcast));
 }
 
-Step ring_gemv(const Site& site, std::string name, BufferId x, const std::vector<GemvProduct>& products, const RingLine& line) {
-  Group group{.kind = GroupKind::fold, .body = products_of(site, name, x, products)};
-  group.body.push_back(ring_reduce(site, name + ".reduce", line, ReduceOp::add, results_of(products)));
-  return {.name = std::move(name), .phase = site.phase, .what = std::move(group)};
+Step ring_gemv(const Site& site, std::string name, BufferId x, const std::vector<GemvProduct>& products, const RingLine& line,
+               bool broadcast) {
+  Step join = ring_reduce(site, name + ".reduce", line, results_of(products, broadcast));
+  Steps locals = products_of(site, name, x, products);
+  return folded(site, std::move(name), std::move(locals), std::move(join));
 }
 
 }  // namespace wafer::kernels

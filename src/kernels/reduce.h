@@ -16,12 +16,11 @@ struct ReduceLine {
 
 ReduceLine add_reduce_line(const Site& site, const std::string& name, mesh::Axis axis, mesh::Forest forest);
 
-// Joins the payload's partial values and hands the result to all cores of each run. Several buffers travel as one vector.
-mesh::Step reduce(const Site& site, std::string name, const ReduceLine& line, mesh::ReduceOp op, std::vector<mesh::BufferId> payload);
+// Joins the parts' partial values. Several parts travel as one vector.
+mesh::Step reduce(const Site& site, std::string name, const ReduceLine& line, std::vector<mesh::ReducePart> parts);
 
-// Local steps that leave partial values, and the reduction that joins them, as one group.
-mesh::Step fold(const Site& site, std::string name, mesh::Steps locals, const ReduceLine& line, mesh::ReduceOp op,
-                std::vector<mesh::BufferId> payload);
+// Local steps that leave partial values and the reduction that joins them, NAME.reduce, under one name.
+mesh::Step fold(const Site& site, std::string name, mesh::Steps locals, const ReduceLine& line, std::vector<mesh::ReducePart> parts);
 
 // The interleaved rings of an axis, one for each run, with their routes: three colours.
 struct RingLine {
@@ -32,18 +31,19 @@ struct RingLine {
 
 RingLine add_ring_line(const Site& site, const std::string& name, mesh::Axis axis, std::vector<mesh::Range> runs);
 
-// Joins the payload's partial values on rings: reduce-scatter, and allgather unless the step's broadcast is switched off.
-mesh::Step ring_reduce(const Site& site, std::string name, const RingLine& line, mesh::ReduceOp op, std::vector<mesh::BufferId> payload);
+// Joins the parts' partial values on rings: reduce-scatter, and allgather of those that are broadcast.
+mesh::Step ring_reduce(const Site& site, std::string name, const RingLine& line, std::vector<mesh::ReducePart> parts);
 
 struct GemvProduct {
   mesh::BufferId weights{};  // [k][n], k cut along the line's axis
   mesh::BufferId out{};      // [n]
 };
 
-// MeshGEMV: x (cut along the line's axis) times several matrices; all results ride in one reduction.
-mesh::Step mesh_gemv(const Site& site, std::string name, mesh::BufferId x, const std::vector<GemvProduct>& products,
-                     const ReduceLine& line);
+// MeshGEMV: x (cut along the line's axis) times several matrices; all results ride in one reduction, with broadcast or to its roots.
+mesh::Step mesh_gemv(const Site& site, std::string name, mesh::BufferId x, const std::vector<GemvProduct>& products, const ReduceLine& line,
+                     bool broadcast = true);
 // The same with the results joined on a ring.
-mesh::Step ring_gemv(const Site& site, std::string name, mesh::BufferId x, const std::vector<GemvProduct>& products, const RingLine& line);
+mesh::Step ring_gemv(const Site& site, std::string name, mesh::BufferId x, const std::vector<GemvProduct>& products, const RingLine& line,
+                     bool broadcast = true);
 
 }  // namespace wafer::kernels

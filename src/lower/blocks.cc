@@ -15,7 +15,7 @@ void append(Steps& to, Steps more) {
 Steps norm(const Site& site, const std::string& name, const ReduceLine& line, const ModelConfig& c, const NormBuffers& b) {
   const Step squares = local(site, name + ".square_sum", {.op = LocalOp::square_sum, .in = {b.x}, .out = {b.ss}});
   return {
-      fold(site, name + ".sum", {squares}, line, ReduceOp::add, {b.ss}),
+      fold(site, name + ".sum", {squares}, line, {{.buffer = b.ss, .op = ReduceOp::add}}),
       local(site, name, {.op = LocalOp::normalise, .in = {b.x, b.ss, b.gain}, .out = {b.out}, .epsilon = c.norm_epsilon, .size = c.dim})};
 }
 

@@ -35,17 +35,17 @@ Steps decode_layer(const Site& site, const ModelConfig& c, const DecodeBuffers& 
   s.push_back(fold(site, "scores",
                    {local(site, "scores.dots",
                           {.op = LocalOp::row_dots, .in = {b.q_op, b.k_cache}, .out = {b.s}, .head_dim = head_dim, .group = group})},
-                   head, ReduceOp::add, {b.s}));
+                   head, {{.buffer = b.s, .op = ReduceOp::add}}));
   s.push_back(local(site, "clear_max", {.op = LocalOp::clear, .out = {b.m}, .scale = -INFINITY}));
   s.push_back(fold(site, "max", {local(site, "max.own", {.op = LocalOp::row_max, .in = {b.s}, .out = {b.m}, .scale = scale})}, y,
-                   ReduceOp::max, {b.m}));
+                   {{.buffer = b.m, .op = ReduceOp::max}}));
   s.push_back(fold(site, "softmax",
                    {local(site, "softmax.exp", {.op = LocalOp::exp_sum, .in = {b.s, b.m}, .out = {b.p, b.l}, .scale = scale})}, y,
-                   ReduceOp::add, {b.l}));
+                   {{.buffer = b.l, .op = ReduceOp::add}}));
   s.push_back(fold(site, "values",
                    {local(site, "values.weigh",
                           {.op = LocalOp::weigh_rows, .in = {b.p, b.v_cache}, .out = {b.o}, .head_dim = head_dim, .group = group})},
-                   y, ReduceOp::add, {b.o}));
+                   y, {{.buffer = b.o, .op = ReduceOp::add}}));
   s.push_back(local(site, "divide", {.op = LocalOp::divide, .in = {b.o, b.l}, .out = {b.o_op}, .head_dim = head_dim, .group = group}));
   s.push_back(mesh_gemv(site, "out", b.o_op, {{b.w.o, b.h}}, x));
   s.push_back(local(site, "residual_1", {.op = LocalOp::add, .in = {b.h}, .out = {b.x}}));

@@ -26,7 +26,7 @@ HeadSteps head_steps(const Site& site, const ModelConfig& c, const HeadBuffers& 
     s.choose.push_back({.name = "logits.to_host", .phase = site.phase, .what = Host{.to_host = true, .buffer = b.logits}});
   } else {
     s.choose.push_back(fold(site, "choice", {local(site, "choice.own", {.op = LocalOp::local_best, .in = {b.logits}, .out = {b.best}})}, x,
-                            ReduceOp::best, {b.best}));
+                            {{.buffer = b.best, .op = ReduceOp::best}}));
     s.choose.push_back({.name = "token.to_host", .phase = site.phase, .what = Host{.to_host = true, .buffer = b.best}});
   }
   return s;

@@ -55,8 +55,7 @@ struct Norms {
     EXPECT_EQ(squares.op, LocalOp::square_sum);
     EXPECT_EQ(squares.in, std::vector<BufferId>{op->in[0]}) << step.name;
     EXPECT_EQ(squares.out, std::vector<BufferId>{op->in[1]}) << step.name;
-    EXPECT_EQ(sum.payload, squares.out) << step.name;
-    EXPECT_TRUE(sum.broadcast) << step.name;
+    EXPECT_EQ(sum.parts, std::vector<ReducePart>{{.buffer = squares.out[0]}}) << step.name;
     // The sum goes along the axis on which x is cut; another would add up tokens, or copies.
     const Buffer& x = p.buffers[op->in[0]];
     EXPECT_EQ(sum.axis, x.cuts.back().axis) << step.name;

@@ -35,7 +35,7 @@ Steps attention(const Site& site, const ModelConfig& c, const PrefillBuffers& b,
   second_pass.push_back(fold(
       site, "softmax",
       {local(site, "softmax.exp", {.op = LocalOp::exp_sum, .in = {b.s, b.m}, .out = {b.p, b.l_chunk}, .scale = scale, .group = group})},
-      run_line, ReduceOp::add, {b.l_chunk}));
+      run_line, {{.buffer = b.l_chunk, .op = ReduceOp::add}}));
   second_pass.push_back(local(site, "softmax.add", {.op = LocalOp::add, .in = {b.l_chunk}, .out = {b.l}}));
   second_pass.push_back(
       mesh_gemm(site, "values", rings, {.a = b.p, .b = b.v_cache, .c = b.o_chunk, .align_b = AlignB::shifted, .heads = kv_heads}));
@@ -44,7 +44,7 @@ Steps attention(const Site& site, const ModelConfig& c, const PrefillBuffers& b,
   Steps member;
   member.push_back(local(site, "clear_max", {.op = LocalOp::clear, .out = {b.m}, .scale = -INFINITY}));
   member.push_back(loop(site, "first_pass", LoopVar::chunk, CountKind::chunks, 1, std::move(first_pass)));
-  member.push_back(reduce(site, "max", run_line, ReduceOp::max, {b.m}));
+  member.push_back(reduce(site, "max", run_line, {{.buffer = b.m, .op = ReduceOp::max}}));
   member.push_back(local(site, "clear_sums", {.op = LocalOp::clear, .out = {b.l, b.o}, .scale = 0.0f}));
   member.push_back(loop(site, "second_pass", LoopVar::chunk, CountKind::chunks, 1, std::move(second_pass)));
   member.push_back(local(site, "divide", {.op = LocalOp::divide, .in = {b.o, b.l}, .out = {b.o_op}, .head_dim = head_dim, .group = group}));

@@ -42,6 +42,12 @@ PhaseId add_phase(Program& program, std::string name) { return program.phases.ad
 BufferId add_buffer(Program& program, Buffer buffer) { return program.buffers.add(std::move(buffer)); }
 MoveId add_move(Program& program, Move move) { return program.moves.add(std::move(move)); }
 
+IssueId add_issue(Program& program, Issue issue) {
+  for (const IssueId id : program.issues.ids())
+    if (program.issues[id] == issue) return id;
+  return program.issues.add(issue);
+}
+
 RouteId add_route(Program& program, std::string name, PhaseId phase, RegionId region, Axis axis, std::vector<Path> paths) {
   std::vector<int> taken;
   for (const Route& r : program.routes)

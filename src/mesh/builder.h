@@ -16,6 +16,7 @@ RegionId add_region(Program& program, Region region);
 PhaseId add_phase(Program& program, std::string name);
 BufferId add_buffer(Program& program, Buffer buffer);
 MoveId add_move(Program& program, Move move);
+IssueId add_issue(Program& program, Issue issue);  // an equal one is found again
 
 // Adds a route and gives each path a colour: the lowest that no other route of the region and phase has and no overlapping path of
 // this route. Two paths overlap where they share a router. Colours past the device's are given all the same; verify() reports them.

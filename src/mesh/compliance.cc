@@ -46,7 +46,7 @@ Compliance compliance(const Program& program, const std::string& entry_name, con
             c.cores += static_cast<int64_t>(r.w) * r.h;
             c.idle_cores += idle(program, product.c, params);
           },
-          nothing_for<Local, Reduce, RingReduce, Multicast, RowShift, RootReduce, Send, Receive, Host, Loop, Group>());
+          nothing_for<Local, Opaque, Reduce, RingReduce, Multicast, RowShift, RootReduce, Send, Receive, Host, Loop, Group>());
     });
   c.bytes = fullest(phase_bytes(program, 0)).fullest.total();
   c.breaks_p = c.idle_cores > 0;

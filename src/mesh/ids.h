@@ -34,6 +34,7 @@ using RegionId = Id<struct RegionTag>;
 using PhaseId = Id<struct PhaseTag>;
 using RouteId = Id<struct RouteTag>;
 using MoveId = Id<struct MoveTag>;
+using IssueId = Id<struct IssueTag>;
 
 // The ids of a list, in order.
 template <class Key>

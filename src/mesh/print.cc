@@ -105,7 +105,6 @@ const char* kind_text(ShiftKind k) {
 
 const char* kind_text(GroupKind k) {
   switch (k) {
-    case GroupKind::fold: return "fold";
     case GroupKind::overlap: return "overlap";
     case GroupKind::block: return "block";
   }
@@ -321,16 +320,31 @@ struct Printer {
     return fmt::format("cast {} along {}  {} -> {}", what, name(s.axis), operand(s.buffer), operand(s.out));
   }
 
+  // "add", or "add, max" where the parts differ.
+  static std::string ops_text(const std::vector<ReducePart>& parts) {
+    const bool same = std::all_of(parts.begin(), parts.end(), [&](const ReducePart& part) { return part.op == parts.front().op; });
+    return join(same && !parts.empty() ? std::vector<ReducePart>{parts.front()} : parts, ", ",
+                [](const ReducePart& part) { return std::string(name(part.op)); });
+  }
+
+  std::string cast_text(const std::vector<ReducePart>& parts, const char* how) const {
+    std::vector<BufferId> cast;
+    for (const ReducePart& part : parts)
+      if (part.broadcast) cast.push_back(part.buffer);
+    if (cast.empty()) return "";
+    return fmt::format(", {}{} to all", how, cast.size() == parts.size() ? "" : " " + operands(cast));
+  }
+
   std::string text_of(const Step& step) const {
     return visit(
-        step, [&](const Local& s) { return local_text(s); },
+        step, [&](const Local& s) { return local_text(s); }, [](const Opaque&) { return std::string("counted work of another's kernel"); },
         [&](const Reduce& s) {
-          return fmt::format("{} along {}  {}: {}, {}{}", name(s.op), name(s.axis), operands(s.payload), words_of(s.payload),
-                             tree_text(s.forest), s.broadcast ? ", cast to all" : "");
+          return fmt::format("{} along {}  {}: {}, {}{}", ops_text(s.parts), name(s.axis), operands(buffers_of(s.parts)),
+                             words_of(buffers_of(s.parts)), tree_text(s.forest), cast_text(s.parts, "cast"));
         },
         [&](const RingReduce& s) {
-          return fmt::format("{} round the ring along {}  {}: {}{}{}", name(s.op), name(s.axis), operands(s.payload), words_of(s.payload),
-                             runs_text(s.runs), s.broadcast ? ", round again to all" : ", each part to its place");
+          return fmt::format("{} round the ring along {}  {}: {}{}{}", ops_text(s.parts), name(s.axis), operands(buffers_of(s.parts)),
+                             words_of(buffers_of(s.parts)), runs_text(s.runs), cast_text(s.parts, "round again"));
         },
         [&](const Multicast& s) {
           return fmt::format("multicast along {}  {}: {}", name(s.axis), operand(s.buffer), words_of({s.buffer}));
@@ -379,9 +393,9 @@ struct Printer {
 
   enum class Half : uint8_t { send, receive, none };  // of a move
   static Half half_of(const Step& s) {
-    return visit(
-        s, same_for<Send>(Half::send), same_for<Receive>(Half::receive),
-        same_for<Local, Reduce, RingReduce, Multicast, Shift, TileCast, RowShift, RootReduce, Host, Loop, Group, Product>(Half::none));
+    return visit(s, same_for<Send>(Half::send), same_for<Receive>(Half::receive),
+                 same_for<Local, Opaque, Reduce, RingReduce, Multicast, Shift, TileCast, RowShift, RootReduce, Host, Loop, Group, Product>(
+                     Half::none));
   }
 
   // The end of the moves that start at step i and belong to one phase.

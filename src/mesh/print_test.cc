@@ -52,10 +52,10 @@ Program every_kind() {
   };
   Steps steps = {
       step("token", Host{.buffer = x}),
-      step("gemv", Group{.kind = GroupKind::fold,
+      step("gemv", Group{.kind = GroupKind::block,
                          .body = {step("dots", Local{.op = LocalOp::mat_vec, .in = {w, x}, .out = {y}}),
-                                  step("sum", Reduce{.axis = Axis::y, .payload = {y}, .forest = column}, {tree, cast})}}),
-      step("max", Reduce{.op = ReduceOp::max, .axis = Axis::x, .payload = {y, x}, .forest = line, .broadcast = false}),
+                                  step("sum", Reduce{.axis = Axis::y, .parts = {{y}}, .forest = column}, {tree, cast})}}),
+      step("max", Reduce{.axis = Axis::x, .parts = {{y, ReduceOp::max, false}, {x, ReduceOp::add, true}}, .forest = line}),
       step("layers",
            Loop{.begin = 1,
                 .fixed = 2,
@@ -65,7 +65,7 @@ Program every_kind() {
       step("make_room", RowShift{.buffers = {keys}}),
       step("root", RootReduce{.partial = c, .out = c, .runs = {{0, 2}, {2, 3}}}),
       step("rows", Loop{.var = LoopVar::row, .count = CountKind::rows, .body = {step("clear", Local{.op = LocalOp::clear, .out = {y}})}}),
-      step("round", RingReduce{.axis = Axis::x, .payload = {c}, .runs = {{0, 3}}}, {down}),
+      step("round", RingReduce{.axis = Axis::x, .parts = {{c}}, .runs = {{0, 3}}}, {down}),
   };
   steps.push_back({.name = "give", .phase = hand_over, .what = Send{m}});
   p.entries = {{.name = "go",
@@ -102,10 +102,10 @@ moves
 entry go  region left
         -- phase work
     1   token                             from host  x[2-3]
-        gemv: fold
+        gemv: block
     2     dots                            mat_vec  w[2-3 x 2-3], x[2-3] -> y[2-3]
     3     sum                             add along y  y[2-3]: 2-3 words, tree (1), cast to all  colours 0-1
-    4   max                               max along x  y[2-3], x[2-3]: 3-5 words, tree (1), 2 runs of 1-2
+    4   max                               max, add along x  y[2-3], x[2-3]: 3-5 words, tree (1), 2 runs of 1-2, cast x[2-3] to all
         layers: for layer 1-2
           gemm: mesh_gemm  c[2-5 x 1-2] = a[2-5 x 2-3] b[2-6 x 1-2], aligned before
             gemm.steps: for ring_step 0-2

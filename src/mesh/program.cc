@@ -58,7 +58,6 @@ const char* name(LocalOp v) {
     case LocalOp::local_best: return "local_best";
     case LocalOp::look_up: return "look_up";
     case LocalOp::tile_fma: return "tile_fma";
-    case LocalOp::counted: return "counted";
     case LocalOp::tile_fma_t: return "tile_fma_t";
   }
   return "?";
@@ -108,6 +107,14 @@ int64_t value(const Size& s, const Params& p) {
   }
   return 0;
 }
+
+std::vector<BufferId> buffers_of(const std::vector<ReducePart>& parts) {
+  std::vector<BufferId> out;
+  for (const ReducePart& part : parts) out.push_back(part.buffer);
+  return out;
+}
+
+Issue issue_of(const Program& program, const Reduce& reduce) { return reduce.issue.exists() ? program.issues[reduce.issue] : Issue{}; }
 
 const Entry& entry(const Program& program, const std::string& entry_name) {
   for (const Entry& e : program.entries)

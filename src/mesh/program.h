@@ -162,25 +162,9 @@ enum class LocalOp : uint8_t {
   local_best,  // (logits) -> best: the largest own value and its lowest index
   look_up,     // (table[rows][dim], token) -> x: the row of the token, by the cores that own it
   tile_fma,    // (A, B) -> C += A_tile * B_tile of the current MeshGEMM step
-  counted,     // machine actions and vector operations by count (Local::work): timed, never computed
   tile_fma_t,  // (A, B) -> partial = A_tile * B_tile^T of the current GEMM-T step
 };
 const char* name(LocalOp op);
-
-// Vector operations of `elements` each; in a map, whose descriptors stay loaded, or each issued on its own.
-enum class VectorUnit : uint8_t { multiply_add, add, multiply, move, max };
-struct VectorWork {
-  int64_t count = 1;
-  int64_t elements = 0;
-  VectorUnit unit = VectorUnit::move;
-  bool map = false;
-};
-// What every core does in a counted step.
-struct Work {
-  int64_t tasks = 0, descriptor_loads = 0, descriptor_edits = 0, route_changes = 0;
-  int64_t reciprocals = 0, square_roots = 0, exponentials = 0;
-  std::vector<VectorWork> vectors;
-};
 
 struct Local {
   LocalOp op = LocalOp::add;
@@ -191,43 +175,36 @@ struct Local {
   int64_t size = 0;      // normalise: elements of a row
   int head_dim = 0;      // rotate, row_dots, weigh_rows
   int group = 1;         // query heads for each KV head
-  Work work{};           // counted
 };
 
 enum class ReduceOp : uint8_t { add, max, best };
 const char* name(ReduceOp op);
 
-// Machine actions of a core before a stream operation, which every Reduce pays besides the operation itself. The defaults are what our
-// kernels do: one descriptor gets its address and is loaded.
-struct BeforeOperation {
-  int tasks = 0;
-  int descriptor_loads = 1;
-  int descriptor_edits = 1;
-};
-
-// The partial values of the payload's buffers are joined along the axis, element by element, in the order of the forest's trees; with
-// broadcast all cores of a run get the result, else the root alone. Payload buffers travel as one vector, in order.
-struct Reduce {
+// A buffer whose partial values a reduction joins, and how; with broadcast all cores of a run get the result, else the root alone.
+struct ReducePart {
+  BufferId buffer{};
   ReduceOp op = ReduceOp::add;
-  Axis axis = Axis::x;
-  std::vector<BufferId> payload;
-  Forest forest;
   bool broadcast = true;
-  BeforeOperation first{}, later{};  // a core's first operation of the reduction, and each one after it
-  int broadcast_operations = 1;      // 2: the root sends to each side by an operation of its own, the lower side first
+  bool operator==(const ReducePart&) const = default;
 };
 
-// The same on the interleaved ring of each run, as reduce-scatter and allgather. What a core has of a payload buffer is cut in as many
+// The partial values of the parts' buffers are joined along the axis, element by element, in the order of the forest's trees. The parts
+// travel as one vector, in order, up the trees; then those that are broadcast from the root as one.
+struct Reduce {
+  Axis axis = Axis::x;
+  std::vector<ReducePart> parts;
+  Forest forest;
+  IssueId issue{};  // none: as our kernels do
+};
+
+// The same on the interleaved ring of each run, as reduce-scatter and allgather. What a core has of a part's buffer is cut in as many
 // parts as the ring has positions (part rule). Part j passes a running value down the ring from position j-1 to j-2, ..., j+1, j, each core
 // adding its own (ring_chain() in tree.h): all parts at the same time, one neighbour a step. With broadcast the parts then go round once
 // more, and all cores have all of them; else part j stays at ring position j alone.
 struct RingReduce {
-  ReduceOp op = ReduceOp::add;
   Axis axis = Axis::x;
-  std::vector<BufferId> payload;
+  std::vector<ReducePart> parts;
   std::vector<Range> runs;
-  bool broadcast = true;
-  BeforeOperation before{};  // every send and every receive
 };
 
 // x along an axis from the cores that hold it (data-dependent: the owner of the token's row) to all cores of the line.
@@ -319,7 +296,6 @@ struct Loop {
 };
 
 enum class GroupKind : uint8_t {
-  fold,     // local partial sums and the reduction that joins them (on a ring: of mat_vec alone)
   overlap,  // steps that may run at the same time
   block     // a named part of the program, for reports: no meaning of its own
 };
@@ -363,10 +339,48 @@ struct Product {
   std::vector<RouteId> chain_routes;        // gemm_t: neighbour to neighbour along x, for the row sums
 };
 
+// ---- other people's kernels ------------------------------------------------------------------------------------------------------
+// What is known of kernels that are not ours is what their cores do, not with which values: such programs are timed, never run.
+
+// Vector operations of `elements` each; in a map, whose descriptors stay loaded, or each issued on its own.
+enum class VectorUnit : uint8_t { multiply_add, add, multiply, move, max };
+struct VectorWork {
+  int64_t count = 1;
+  int64_t elements = 0;
+  VectorUnit unit = VectorUnit::move;
+  bool map = false;
+};
+// Machine actions and vector operations by count, of every core.
+struct Work {
+  int64_t tasks = 0, descriptor_loads = 0, descriptor_edits = 0, route_changes = 0;
+  int64_t reciprocals = 0, square_roots = 0, exponentials = 0;
+  std::vector<VectorWork> vectors;
+};
+struct Opaque {
+  Work work;
+};
+
+// Machine actions of a core before a stream operation, beside the operation itself. The defaults are what our kernels do: one descriptor
+// gets its address and is loaded.
+struct BeforeOperation {
+  int tasks = 0;
+  int descriptor_loads = 1;
+  int descriptor_edits = 1;
+  bool operator==(const BeforeOperation&) const = default;
+};
+// How another's reduction issues its operations.
+struct Issue {
+  BeforeOperation first{}, later{};  // a core's first operation of the reduction, and each one after it
+  int broadcast_operations = 1;      // 2: the root sends to each side by an operation of its own, the lower side first
+  bool operator==(const Issue&) const = default;
+};
+
 struct Step {
   std::string name;
   PhaseId phase{0};
-  std::variant<Local, Reduce, RingReduce, Multicast, Shift, TileCast, RowShift, RootReduce, Send, Receive, Host, Loop, Group, Product> what;
+  std::variant<Local, Opaque, Reduce, RingReduce, Multicast, Shift, TileCast, RowShift, RootReduce, Send, Receive, Host, Loop, Group,
+               Product>
+      what;
   std::vector<RouteId> routes{};  // the routes that the step's transfers use
 };
 
@@ -392,10 +406,14 @@ struct Program {
   IdVector<BufferId, Buffer> buffers;
   IdVector<RouteId, Route> routes;
   IdVector<MoveId, Move> moves;
+  IdVector<IssueId, Issue> issues;
   std::vector<Entry> entries;
 };
 
 int64_t value(const Size& s, const Params& p);
+std::vector<BufferId> buffers_of(const std::vector<ReducePart>& parts);
+// How a reduction issues its operations: by the program's table, or as our kernels do.
+Issue issue_of(const Program& program, const Reduce& reduce);
 const Entry& entry(const Program& program, const std::string& entry_name);  // CHECKs that it exists
 
 }  // namespace wafer::mesh

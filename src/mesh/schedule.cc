@@ -20,7 +20,7 @@ bool ready(const Step& step, const std::map<MoveId, int64_t>& sent) {
           const auto it = sent.find(s.move);
           all &= (it != sent.end() && it->second > 0) || std::find(own_sends.begin(), own_sends.end(), s.move) != own_sends.end();
         },
-        nothing_for<Local, Reduce, RingReduce, Multicast, Shift, TileCast, RowShift, RootReduce, Host, Loop, Group, Product>());
+        nothing_for<Local, Opaque, Reduce, RingReduce, Multicast, Shift, TileCast, RowShift, RootReduce, Host, Loop, Group, Product>());
   });
   return all;
 }

@@ -167,7 +167,8 @@ std::vector<std::vector<Path>> both_ways(const std::vector<Range>& runs) {
 
 Transfers transfers_of(const Reduce& reduce) {
   std::vector<std::vector<Path>> paths = forest_paths(reduce.forest);
-  if (reduce.broadcast) paths.push_back(broadcast_paths(reduce.forest));
+  if (std::any_of(reduce.parts.begin(), reduce.parts.end(), [](const ReducePart& part) { return part.broadcast; }))
+    paths.push_back(broadcast_paths(reduce.forest));
   return along(reduce.axis, paths);
 }
 
@@ -192,7 +193,7 @@ Transfers transfers_of(const Step& step, const Extent& e) {
         return along(Axis::y, {neighbour_paths({{0, e.h}}, true)});
       },
       [](const RootReduce& s) { return along(Axis::x, both_ways(s.runs)); },
-      same_for<Local, Send, Receive, Host, Loop, Group, Product>(Transfers{}));
+      same_for<Local, Opaque, Send, Receive, Host, Loop, Group, Product>(Transfers{}));
 }
 
 struct StepChecker {
@@ -207,7 +208,7 @@ struct StepChecker {
           [&](const Group& group) {
             if (group.kind == GroupKind::overlap) check_overlap(group, region, step.name);
           },
-          for_kinds<Local, Reduce, RingReduce, Multicast, Shift, TileCast, RowShift, RootReduce, Send, Receive, Host>(
+          for_kinds<Local, Opaque, Reduce, RingReduce, Multicast, Shift, TileCast, RowShift, RootReduce, Send, Receive, Host>(
               [&] { check_routes(step, region); }),
           nothing_for<Loop, Product>());
     });
@@ -287,7 +288,7 @@ void events_of(const Steps& steps, std::vector<Event>& events) {
         [&](const Loop& s) {
           for (int64_t turn = 0, n = s.count == CountKind::fixed ? s.fixed : 2; turn < n; turn++) events_of(s.body, events);
         },
-        nothing_for<Local, Reduce, RingReduce, Multicast, Shift, TileCast, RowShift, RootReduce, Host, Product>());
+        nothing_for<Local, Opaque, Reduce, RingReduce, Multicast, Shift, TileCast, RowShift, RootReduce, Host, Product>());
 }
 
 void check_waits(const Program& p, const Entry& entry, std::vector<Diagnostic>& out) {

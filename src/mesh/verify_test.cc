@@ -175,7 +175,10 @@ TEST(Verify, AColourFromBothAxes) {
 // ---- sends and receives ----------------------------------------------------------------------------------------------------------
 
 Step sum_along_x(PhaseId phase, std::vector<RouteId> routes) {
-  return {.name = "sum", .phase = phase, .what = Reduce{.axis = Axis::x, .forest = line_forest(5, {})}, .routes = std::move(routes)};
+  return {.name = "sum",
+          .phase = phase,
+          .what = Reduce{.axis = Axis::x, .parts = {{BufferId{0}}}, .forest = line_forest(5, {})},
+          .routes = std::move(routes)};
 }
 
 TEST(Verify, AStepWhoseRouteLacksAPath) {

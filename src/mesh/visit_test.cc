@@ -9,8 +9,8 @@ namespace wafer::mesh {
 namespace {
 
 // A reader that lists every kind can be asked about any; one that has forgotten a kind cannot be made into a visitor at all.
-using AllButHost = decltype(nothing_for<Local, Reduce, RingReduce, Multicast, Shift, TileCast, RowShift, RootReduce, Send, Receive, Loop,
-                                        Group, Product>());
+using AllButHost = decltype(nothing_for<Local, Opaque, Reduce, RingReduce, Multicast, Shift, TileCast, RowShift, RootReduce, Send, Receive,
+                                        Loop, Group, Product>());
 using Complete = overloaded<AllButHost, decltype(nothing_for<Host>())>;
 template <class Visitor>
 constexpr bool takes_every_kind = []<class... Kinds>(const std::variant<Kinds...>*) {
@@ -32,7 +32,7 @@ TEST(Visit, CallsTheHandlerOfTheKind) {
     return visit(
         step, [](const Loop& s) { return "loop of " + std::to_string(s.fixed); }, same_for<Local, Shift>(std::string("a leaf")),
         for_kinds<Send, Receive>([] { return std::string("half a move"); }),
-        same_for<Reduce, RingReduce, Multicast, TileCast, RowShift, RootReduce, Host, Group, Product>(std::string("another")));
+        same_for<Opaque, Reduce, RingReduce, Multicast, TileCast, RowShift, RootReduce, Host, Group, Product>(std::string("another")));
   };
   const Steps steps = nested();
   EXPECT_EQ(text(steps[0]), "loop of 2");

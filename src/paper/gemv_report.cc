@@ -35,8 +35,7 @@ double repeated_cycles(const mesh::Program& program, const std::string& entry, c
           .name = "repetitions", .phase = body.front().phase, .what = mesh::Loop{.var = mesh::LoopVar::repeat, .fixed = n, .body = body}};
     };
     // The time stamp costs nothing: all repetitions share one.
-    e.lists.front().steps = {
-        times(kWarmUp), {.name = "stamp", .phase = body.front().phase, .what = mesh::Local{.op = mesh::LocalOp::counted}}, times(kTimed)};
+    e.lists.front().steps = {times(kWarmUp), {.name = "stamp", .phase = body.front().phase, .what = mesh::Opaque{}}, times(kTimed)};
   }
   uint64_t start = 0;
   const auto watch = [&](const time::StepClocks& s) {

@@ -70,9 +70,7 @@ struct Writer {
   }
   Site site() { return {p, region, phase}; }
 
-  void counted(std::string name, Work work) {
-    steps.push_back({.name = std::move(name), .phase = phase, .what = Local{.op = LocalOp::counted, .work = std::move(work)}});
-  }
+  void counted(std::string name, Work work) { steps.push_back({.name = std::move(name), .phase = phase, .what = Opaque{std::move(work)}}); }
   // A vector of n fp16 elements on every core.
   BufferId vector(const std::string& name, int64_t n) {
     const TensorId tensor = add_tensor(p, {.name = name, .dtype = Dtype::f16, .dims = {dim("n", n)}});
@@ -80,11 +78,10 @@ struct Writer {
   }
   // Every operation is synchronous. The compiler loads the descriptors that the source gives directly: two an operation, on the average.
   void allreduce(const std::string& name, const ReduceLine& line, int64_t n, ReduceOp op = ReduceOp::add, int broadcast_operations = 2) {
-    Step step = reduce(site(), name, line, op, {vector(name, n)});
-    Reduce& r = std::get<Reduce>(step.what);
-    r.first = {.tasks = 0, .descriptor_loads = 3, .descriptor_edits = 1};
-    r.later = {.tasks = 0, .descriptor_loads = 2, .descriptor_edits = 0};
-    r.broadcast_operations = broadcast_operations;
+    Step step = reduce(site(), name, line, {{.buffer = vector(name, n), .op = op}});
+    std::get<Reduce>(step.what).issue = add_issue(p, {.first = {.tasks = 0, .descriptor_loads = 3, .descriptor_edits = 1},
+                                                      .later = {.tasks = 0, .descriptor_loads = 2, .descriptor_edits = 0},
+                                                      .broadcast_operations = broadcast_operations});
     steps.push_back(std::move(step));
   }
 };

@@ -23,28 +23,24 @@ Program published_gemv(const PublishedGemvShape& s, Extent device_mesh) {
     return add_buffer(p, {.name = name, .tensor = tensor, .region = region, .kind = kind, .cuts = std::move(cuts), .phases = {phase}});
   };
   const DimCut k_cut{.dim = 0, .axis = Axis::y, .cut = parts_cut(h)};
-  const BufferId x = buffer("x", {dim("k", k)}, BufferKind::activations, {k_cut});
-  const BufferId weights =
-      buffer("w", {dim("k", k), dim("n", n)}, BufferKind::weights, {k_cut, {.dim = 1, .axis = Axis::x, .cut = parts_cut(w)}});
+  buffer("x", {dim("k", k)}, BufferKind::activations, {k_cut});
+  buffer("w", {dim("k", k), dim("n", n)}, BufferKind::weights, {k_cut, {.dim = 1, .axis = Axis::x, .cut = parts_cut(w)}});
   const BufferId y = buffer("y", {dim("n", n)}, BufferKind::partials, {{.dim = 0, .axis = Axis::x, .cut = parts_cut(w)}});
   // 2.1: three loads and one descriptor given directly, one clear, then a map of one multiply-add for each input.
   const Work product{.descriptor_loads = 4,
                      .vectors = {{.count = 1, .elements = own_n, .unit = VectorUnit::move},
                                  {.count = own_k, .elements = own_n, .unit = VectorUnit::multiply_add, .map = true}}};
-  Steps locals = {
-      {.name = "gemv.product", .phase = phase, .what = Local{.op = LocalOp::counted, .in = {weights, x}, .out = {y}, .work = product}}};
   const Site site{p, region, phase};
   const Tree tree = published_tree(h, s.groups > 0 ? s.groups : published_groups(h));
   const ReduceLine line = add_reduce_line(site, "y.tree", Axis::y, {.runs = {{0, h}}, .trees = {tree}});
-  Step step = fold(site, "gemv", std::move(locals), line, ReduceOp::add, {y});
+  Step join = reduce(site, "gemv.reduce", line, {{.buffer = y, .broadcast = s.broadcast}});
   // 2.2: one edit and one load before the first operation; the descriptors given directly are two an operation on the average. The root
   // sends to the lower side, then to the higher.
-  Reduce& r = std::get<Reduce>(std::get<Group>(step.what).body.back().what);
-  r.first = {.tasks = 0, .descriptor_loads = 3, .descriptor_edits = 1};
-  r.later = {.tasks = 0, .descriptor_loads = 2, .descriptor_edits = 0};
-  r.broadcast = s.broadcast;
-  r.broadcast_operations = 2;
-  p.entries = {{.name = "gemv", .lists = {{.region = region, .steps = {std::move(step)}}}}};
+  std::get<Reduce>(join.what).issue = add_issue(p, {.first = {.tasks = 0, .descriptor_loads = 3, .descriptor_edits = 1},
+                                                    .later = {.tasks = 0, .descriptor_loads = 2, .descriptor_edits = 0},
+                                                    .broadcast_operations = 2});
+  Steps steps = {{.name = "gemv.product", .phase = phase, .what = Opaque{product}}, std::move(join)};
+  p.entries = {{.name = "gemv", .lists = {{.region = region, .steps = std::move(steps)}}}};
   return p;
 }
 

@@ -29,7 +29,8 @@ std::string what_is(const Step& step) {
         return s.fixed == 1 ? fmt::format("layer {}", s.begin) : fmt::format("layers {}-{}", s.begin, s.begin + s.fixed - 1);
       },
       [](const Local& s) { return std::string(s.op == LocalOp::look_up ? "embedding" : ""); },
-      same_for<Reduce, RingReduce, Multicast, Shift, TileCast, RowShift, RootReduce, Send, Receive, Host, Group, Product>(std::string()));
+      same_for<Opaque, Reduce, RingReduce, Multicast, Shift, TileCast, RowShift, RootReduce, Send, Receive, Host, Group, Product>(
+          std::string()));
 }
 
 std::vector<Stretch> stretches(const mesh::Entry& entry, const std::vector<mesh::RegionId>& regions) {

@@ -19,6 +19,13 @@ std::string dtype_names(const Program& p, const std::vector<BufferId>& buffers) 
   return out;
 }
 
+std::string part_names(const Program& p, const std::vector<ReducePart>& parts) {
+  std::string out;
+  for (const ReducePart& part : parts)
+    out += fmt::format(" {} {}{}", name(part.op), dtype_name(p, part.buffer), part.broadcast ? "" : " to the root");
+  return out;
+}
+
 bool is_quantised(const std::string& operands) { return operands.starts_with("q8") || operands.starts_with("q4"); }
 
 std::vector<std::string> scalar_functions(LocalOp op) {
@@ -39,8 +46,7 @@ std::vector<std::string> scalar_functions(LocalOp op) {
     case LocalOp::local_best:
     case LocalOp::look_up:
     case LocalOp::tile_fma:
-    case LocalOp::tile_fma_t:
-    case LocalOp::counted: break;
+    case LocalOp::tile_fma_t: break;
   }
   return {};
 }
@@ -79,24 +85,28 @@ struct Maker {
     if (at.kind != PlaceKind::tree) return;
     task("reduce");
     for (const Links& links : at.levels)
-      for (const BufferId b : r.payload) {
-        const std::string t = dtype_name(program, b);
-        for (int i = links.out; i < links.in; i++) join(name(r.op), t);
-        for (int i = 0; i < std::min(links.in, links.out); i++) pass_on(name(r.op), t);
+      for (const ReducePart& part : r.parts) {
+        const std::string t = dtype_name(program, part.buffer);
+        for (int i = links.out; i < links.in; i++) join(name(part.op), t);
+        for (int i = 0; i < std::min(links.in, links.out); i++) pass_on(name(part.op), t);
         for (int i = links.in; i < links.out; i++) send(t);
       }
     if (at.cast == Cast::none) return;
-    for (const BufferId b : r.payload) at.cast == Cast::root ? send(dtype_name(program, b)) : receive(dtype_name(program, b));
+    for (const ReducePart& part : r.parts) {
+      if (!part.broadcast) continue;
+      const std::string t = dtype_name(program, part.buffer);
+      at.cast == Cast::root ? send(t) : receive(t);
+    }
   }
 
   void ring_reduce(const RingReduce& r, const Place& at) {
     if (at.kind == PlaceKind::none) return;
     task("reduce");
-    for (const BufferId b : r.payload) {
-      const std::string t = dtype_name(program, b);
+    for (const ReducePart& part : r.parts) {
+      const std::string t = dtype_name(program, part.buffer);
       send(t);
-      join(name(r.op), t);
-      if (r.broadcast) receive(t);
+      join(name(part.op), t);
+      if (part.broadcast) receive(t);
     }
   }
 
@@ -182,8 +192,9 @@ const char* name(ActionKind k) {
 std::string kind_text(const Program& p, const Step& step) {
   return visit(
       step, [&](const Local& s) { return fmt::format("local {} {} -> {}", name(s.op), dtype_names(p, s.in), dtype_names(p, s.out)); },
-      [&](const Reduce& s) { return fmt::format("reduce {} {} {}", name(s.op), name(s.axis), dtype_names(p, s.payload)); },
-      [&](const RingReduce& s) { return fmt::format("ring {} {} {}", name(s.op), name(s.axis), dtype_names(p, s.payload)); },
+      [&](const Opaque&) { return std::string("opaque"); },
+      [&](const Reduce& s) { return fmt::format("reduce {}{}", name(s.axis), part_names(p, s.parts)); },
+      [&](const RingReduce& s) { return fmt::format("ring {}{}", name(s.axis), part_names(p, s.parts)); },
       [&](const Multicast& s) { return fmt::format("cast {} {}", name(s.axis), dtype_name(p, s.buffer)); },
       [&](const Shift& s) {
         return fmt::format("shift {} {} {}", s.kind == ShiftKind::ring_down ? "ring" : "align", name(s.axis), dtype_name(p, s.buffer));
@@ -203,8 +214,8 @@ std::vector<RoleAction> actions(const Program& program, const Step& step, const 
   Maker m{program, step};
   const auto along = [&](Axis a) -> const Place& { return a == Axis::x ? x : y; };
   visit(
-      step, [&](const Local& s) { m.local(s, y); }, [&](const Reduce& s) { m.reduce(s, along(s.axis)); },
-      [&](const RingReduce& s) { m.ring_reduce(s, along(s.axis)); },
+      step, [&](const Local& s) { m.local(s, y); }, [&](const Opaque&) { m.add(ActionKind::vector_op, "opaque", "", 0); },
+      [&](const Reduce& s) { m.reduce(s, along(s.axis)); }, [&](const RingReduce& s) { m.ring_reduce(s, along(s.axis)); },
       [&](const Multicast& s) { m.relay("relay", dtype_name(program, s.buffer), along(s.axis)); },
       [&](const Shift& s) { m.shift(s, along(s.axis)); }, [&](const TileCast& s) { m.cast(s, along(s.axis)); },
       [&](const RowShift& s) { m.row_shift(s, y); }, [&](const RootReduce& s) { m.root_reduce(s, x); },

@@ -46,7 +46,6 @@ constexpr int64_t local_instructions(mesh::LocalOp op) {
     case LocalOp::gate_mul: return 24;
     case LocalOp::local_best: return 24;
     case LocalOp::look_up: return 16;
-    case LocalOp::counted: return 20;
     case LocalOp::tile_fma: return 36;
     case LocalOp::tile_fma_t: return 36;
   }

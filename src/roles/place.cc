@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "mesh/visit.h"
 
 namespace wafer::roles {
@@ -28,7 +30,8 @@ std::vector<Place> tree_places(const Reduce& r, size_t n) {
           links(c[k + 1]).in++;
         }
     }
-    if (r.broadcast && run.size() > 1)
+    const bool cast = std::any_of(r.parts.begin(), r.parts.end(), [](const ReducePart& part) { return part.broadcast; });
+    if (cast && run.size() > 1)
       for (int p = 0; p < run.size(); p++) {
         at(p).kind = PlaceKind::tree;
         at(p).cast = p == tree.root ? Cast::root : Cast::leaf;
@@ -111,7 +114,8 @@ std::vector<Place> places(const Program& program, const Step& step, RegionId reg
       [&](const RootReduce& s) { return axis == Axis::x ? line_places(s.runs, n) : all; },
       for_kinds<Send, Receive>([&] { return line_places(line, n); }),
       // assumed: values cross at column 0, and pass along the rows
-      [&](const Host&) { return axis == Axis::y ? all : one_way(PlaceKind::first); }, for_kinds<Loop, Group, Product>([&] { return all; }));
+      [&](const Host&) { return axis == Axis::y ? all : one_way(PlaceKind::first); },
+      for_kinds<Opaque, Loop, Group, Product>([&] { return all; }));
 }
 
 }  // namespace wafer::roles

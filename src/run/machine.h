@@ -5,6 +5,8 @@
 #pragma once
 #include <map>
 #include <memory>
+#include <span>
+#include <utility>
 #include <vector>
 
 #include "run/matmul.h"
@@ -23,6 +25,14 @@ struct Scope {
   int64_t row = 0;
 };
 
+// What local steps have left as partial values of several cores, until a reduction joins them. run() keeps no partial values: it computes
+// them when they are joined, in one go with the sums. So what the step reads must not change before.
+struct Partial {
+  const mesh::Step* step = nullptr;  // the local step
+  Scope scope;                       // where it stood
+  mesh::ReduceOp joined_by = mesh::ReduceOp::add;
+};
+
 struct Machine {
   const Lowered* lowered = nullptr;
   std::shared_ptr<const PackedModel> weights;
@@ -33,8 +43,10 @@ struct Machine {
   mesh::BufferId logits_buffer{};                                          // where the latest logits are
   int64_t overflows = 0;
   std::function<void(double)> layer_progress;
-  std::map<mesh::MoveId, int64_t> sent;                             // [moves] sends not yet received
-  std::map<const mesh::Step*, std::vector<GemvOrder>> gemv_orders;  // of the products of a fold; the same for all layers
+  std::map<mesh::MoveId, int64_t> sent;  // [moves] sends not yet received
+  std::map<mesh::BufferId, Partial> partials;
+  // Of the local product and the reduction that joins it; the same for all layers.
+  std::map<std::pair<const mesh::Step*, const mesh::Step*>, GemvOrder> gemv_orders;
 
   const mesh::Program& program() const { return lowered->program(); }
   const mesh::Buffer& buffer(mesh::BufferId id) const { return program().buffers[id]; }
@@ -54,8 +66,28 @@ void finish(Machine& m, mesh::BufferId buffer, float* values, int64_t count, boo
 // The cut of a dimension along an axis; whole if the buffer has none.
 mesh::Cut cut_of(const Machine& m, mesh::BufferId buffer, int dim, mesh::Axis axis);
 
-void run_local(Machine& m, const mesh::Local& op, const Scope& scope);
-void run_fold(Machine& m, const mesh::Step& step, const mesh::Group& group, const Scope& scope);
+// A tensor [rows][width], where decode has one row.
+struct RowView {
+  float* data;
+  int64_t rows, width;
+  float* row(int64_t i) const { return data + i * width; }
+};
+RowView rows_of(Machine& m, mesh::BufferId buffer, const Scope& scope);
+constexpr int64_t kRowGrain = 4;  // rows for each thread, at least
+
+// Scores [kv_heads][rows][keys of a chunk] are prefill's, [heads][keys] decode's, where no key is masked.
+bool of_chunk(const Machine& m, mesh::BufferId scores);
+// How many of the keys row `row` of [..][rows] sees: in prefill those up to its own position.
+int64_t keys_seen(const Machine& m, mesh::BufferId scores, const Scope& scope, int64_t row);
+
+// CHECKs that no partial values are read, and none lost: a step may neither write what a partial result still reads nor the result itself.
+void check_operands(const Machine& m, const mesh::Step& step, std::span<const mesh::BufferId> read,
+                    std::span<const mesh::BufferId> written);
+
+void run_local(Machine& m, const mesh::Step& step, const mesh::Local& op, const Scope& scope);
+// Joins the partial values of the parts.
+void run_reduce(Machine& m, const mesh::Step& step, const mesh::Reduce& reduce);
+void run_ring_reduce(Machine& m, const mesh::Step& step, const mesh::RingReduce& reduce);
 void run_gemm(Machine& m, const mesh::Product& product, const Scope& scope);
 void run_gemm_t(Machine& m, const mesh::Product& product, const Scope& scope);
 

@@ -143,29 +143,33 @@ void run_loop(Machine& m, const Loop& loop, Scope scope) {
   }
 }
 
-void run_group(Machine& m, const Step& step, const Group& group, const Scope& scope) {
-  switch (group.kind) {
-    case GroupKind::fold: run_fold(m, step, group, scope); break;
-    case GroupKind::overlap:
-    case GroupKind::block: run_steps(m, group.body, scope); break;
-  }
-}
-
 void run_step(Machine& m, const Step& step, const Scope& scope) {
-  const auto outside = [&] { check_failed(__FILE__, __LINE__, "step", step.name + " stands outside its group"); };
+  using Buffers = std::initializer_list<BufferId>;
+  const auto check = [&](Buffers read, Buffers written) { check_operands(m, step, read, written); };
   visit(
-      step, [&](const Local& s) { run_local(m, s, scope); }, [&](const Loop& s) { run_loop(m, s, scope); },
-      [&](const Group& s) { run_group(m, step, s, scope); },
-      [&](const Product& s) { s.algorithm == Algorithm::gemm_t ? run_gemm_t(m, s, scope) : run_gemm(m, s, scope); },
-      [&](const Send& s) { run_send(m, s.move, scope); }, [&](const Receive& s) { run_receive(m, s.move); },
-      [&](const Host& s) { run_host(m, s, scope); },
-      // These move values between cores that whole tensors hold in one place, and so does a reduction whose partial values were joined as
-      // they were made (max).
-      nothing_for<Multicast, RowShift>(),
-      [&](const Reduce& s) {
-        if (s.op != ReduceOp::max) outside();
+      step, [&](const Local& s) { run_local(m, step, s, scope); }, [&](const Loop& s) { run_loop(m, s, scope); },
+      [&](const Group& s) { run_steps(m, s.body, scope); },
+      [&](const Product& s) {
+        check({s.a, s.b}, {s.c});
+        s.algorithm == Algorithm::gemm_t ? run_gemm_t(m, s, scope) : run_gemm(m, s, scope);
       },
-      for_kinds<RingReduce, Shift, TileCast, RootReduce>(outside));
+      [&](const Reduce& s) { run_reduce(m, step, s); }, [&](const RingReduce& s) { run_ring_reduce(m, step, s); },
+      [&](const Send& s) {
+        check({m.program().moves[s.move].source}, {});
+        run_send(m, s.move, scope);
+      },
+      [&](const Receive& s) {
+        check({}, {m.program().moves[s.move].destination});
+        run_receive(m, s.move);
+      },
+      [&](const Host& s) {
+        s.to_host ? check({s.buffer}, {}) : check({}, {s.buffer});
+        run_host(m, s, scope);
+      },
+      // These move values between cores that whole tensors hold in one place.
+      [&](const Multicast& s) { check({s.buffer}, {}); }, [&](const RowShift& s) { check_operands(m, step, s.buffers, {}); },
+      for_kinds<Opaque, Shift, TileCast, RootReduce>(
+          [&] { check_failed(__FILE__, __LINE__, "step", step.name + " has no values by itself"); }));
 }
 
 void run_steps(Machine& m, const Steps& steps, const Scope& scope) {
@@ -187,10 +191,13 @@ void run(Machine& m, const std::string& entry_name, const Params& params, std::s
   const Entry& e = entry(m.program(), entry_name);
   CHECK(params.cached + params.rows <= m.capacity, "positions {} + {} of {}", params.cached, params.rows, m.capacity);
   const Scope scope{.params = params, .tokens = tokens};
+  m.partials.clear();
   run_lists(e, m.sent, [&](size_t, const Step& step) {
     run_step(m, step, scope);
     return true;
   });
+  for (const auto& [buffer, partial] : m.partials)
+    check_failed(__FILE__, __LINE__, "partials", "nothing joins what " + partial.step->name + " leaves");
 }
 
 void set_layer_progress(Machine& m, std::function<void(double)> progress) { m.layer_progress = std::move(progress); }

@@ -1,4 +1,4 @@
-// Local steps and folds of run(), on whole tensors. Formulas: docs/design.md, "Numerics".
+// Local steps of run(), on whole tensors. Formulas: docs/design.md, "Numerics".
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -14,15 +14,6 @@ namespace wafer::run {
 
 using namespace mesh;
 
-namespace {
-
-// A tensor [rows][width], where decode has one row.
-struct RowView {
-  float* data;
-  int64_t rows, width;
-  float* row(int64_t i) const { return data + i * width; }
-};
-
 RowView rows_of(Machine& m, BufferId buffer, const Scope& s) {
   const size_t dims = m.tensor_of(buffer).dims.size();
   const int64_t width = dim_size(m, buffer, dims - 1, s);
@@ -30,7 +21,15 @@ RowView rows_of(Machine& m, BufferId buffer, const Scope& s) {
   return {array(m, buffer, s), width == 0 ? 0 : n / width, width};
 }
 
-constexpr int64_t kRowGrain = 4;
+bool of_chunk(const Machine& m, BufferId scores) { return m.tensor_of(scores).dims.size() == 3; }
+
+int64_t keys_seen(const Machine& m, BufferId scores, const Scope& s, int64_t row) {
+  if (!of_chunk(m, scores)) return dim_size(m, scores, 1, s);
+  const Range keys = chunk_keys(s);
+  return std::clamp<int64_t>(s.params.cached + row % s.params.rows + 1 - keys.begin, 0, keys.size());
+}
+
+namespace {
 
 // ---- local steps -----------------------------------------------------------------------------------------------------------------
 
@@ -83,21 +82,6 @@ void store_rows(Machine& m, const Local& op, const Scope& s) {
   }
 }
 
-// Keys that row t of the chunk sees among the scope's keys: those up to its own position.
-int64_t visible_keys(const Scope& s, int64_t t) {
-  return std::clamp<int64_t>(s.params.cached + t + 1 - chunk_keys(s).begin, 0, chunk_keys(s).size());
-}
-
-// Prefill: (s[kv_heads][rows][keys]) -> m[kv_heads][rows].
-void row_max(Machine& m, const Local& op, const Scope& s) {
-  const RowView scores = rows_of(m, op.in[0], s);
-  float* top = array(m, op.out[0], s);
-  for (int64_t r = 0; r < scores.rows; r++) {
-    const int64_t keys = visible_keys(s, r % s.params.rows);
-    for (int64_t k = 0; k < keys; k++) top[r] = std::max(top[r], scores.row(r)[k] * op.scale);
-  }
-}
-
 void divide(Machine& m, const Local& op, const Scope& s) {
   const RowView o = rows_of(m, op.in[0], s), out = rows_of(m, op.out[0], s);
   const float* l = array(m, op.in[1], s);
@@ -143,215 +127,64 @@ void look_up(Machine& m, const Local& op, const Scope& s) {
   embedding_row(*m.weights, m.token, x);
 }
 
-// ---- folds -----------------------------------------------------------------------------------------------------------------------
-
-// A sum along an axis of x's last dimension, each core over its own elements, then the tree: (x) -> ss[rows].
-void fold_square_sum(Machine& m, const Local& op, const Reduce& reduce, const Scope& s) {
-  const RowView x = rows_of(m, op.in[0], s);
-  float* ss = array(m, op.out[0], s);
-  const Tree& tree = reduce.forest.trees.front();
-  const Cut cut = cut_of(m, op.in[0], static_cast<int>(m.tensor_of(op.in[0]).dims.size()) - 1, reduce.axis);
-  std::vector<std::vector<Range>> held;
-  for (int p = 0; p < tree.size; p++) held.push_back(ranges_at(cut, x.width, p));
-  parallel_for(0, x.rows, kRowGrain, [&](int64_t begin, int64_t end) {
-    std::vector<float> own(static_cast<size_t>(tree.size));
-    float scratch = 0;
-    for (int64_t t = begin; t < end; t++) {
-      for (int p = 0; p < tree.size; p++) {
-        float sum = 0;
-        for (const Range& r : held[static_cast<size_t>(p)])
-          for (int64_t i = r.begin; i < r.end; i++) sum = fma(x.row(t)[i], x.row(t)[i], sum);
-        own[static_cast<size_t>(p)] = sum;
-      }
-      join_rows(tree, false, own.data(), 1, &scratch);
-      ss[t] = own[static_cast<size_t>(tree.root)];
-    }
-  });
-  finish(m, op.out[0], ss, x.rows, false);
-}
-
-Lines input_lines(const Machine& m, const Local& op, Axis axis) {
-  const BufferId weights = op.in[0];
-  const Cut cut = cut_of(m, weights, 0, axis);
-  Lines lines;
-  for (int p = 0; p < cut.positions; p++) lines.parts.push_back(ranges_at(cut, m.tensor_of(weights).dims[0].size.fixed, p));
-  return lines;
-}
-
-// The part of a ring reduction that each output belongs to: what a core has of it is cut anew.
-std::vector<int> ring_parts(const Machine& m, const Local& op, Axis axis, int size) {
-  const BufferId out = op.out[0];
-  const int64_t n = m.tensor_of(out).dims[0].size.fixed;
-  std::vector<int> parts(static_cast<size_t>(n), 0);
-  const Cut cut = cut_of(m, out, 0, other(axis));
-  for (int line = 0; line < cut.positions; line++) {
-    const std::vector<Range> held = ranges_at(cut, n, line);
-    const int64_t elements = count(held);
-    int64_t at = 0;
-    int j = 0;
-    for (const Range& r : held)
-      for (int64_t i = r.begin; i < r.end; i++, at++) {
-        while (part(elements, j, size).end <= at) j++;
-        parts[static_cast<size_t>(i)] = j;
-      }
-  }
-  return parts;
-}
-
-GemvOrder gemv_order(const Machine& m, const Local& op, const Step& join) {
-  if (const auto* ring = std::get_if<RingReduce>(&join.what)) {
-    Lines lines = input_lines(m, op, ring->axis);
-    CHECK(ring->runs.size() == 1, "a product is summed on {} rings of a line", ring->runs.size());
-    const int size = static_cast<int>(lines.parts.size());
-    return make_ring_order(lines, ring_parts(m, op, ring->axis, size));
-  }
-  const Reduce& reduce = std::get<Reduce>(join.what);
-  return make_gemv_order(input_lines(m, op, reduce.axis), reduce.forest.trees.front());
-}
-
-void fold_mat_vec(Machine& m, const Step& step, const Group& group, const Scope& s) {
-  std::vector<GemvOrder>& orders = m.gemv_orders[&step];
-  for (size_t i = 0; i + 1 < group.body.size(); i++) {
-    const Local& op = std::get<Local>(group.body[i].what);
-    if (orders.size() <= i) orders.push_back(gemv_order(m, op, group.body.back()));
-    const Tensor& w = m.tensor_of(op.in[0]);
-    const PanelMatrix& panels = m.weights->matrices.at(w.name)[w.copies > 1 ? static_cast<size_t>(s.layer) : 0];
-    float* out = array(m, op.out[0], s);
-    gemv(panels, orders[i], m.program().numerics, 1, array(m, op.in[1], s), panels.k, out, panels.n);
-    finish(m, op.out[0], out, panels.n, false);
-    if (op.out[0] == m.lowered->placement.decode_head.logits || op.out[0] == m.lowered->placement.prefill_head.logits)
-      m.logits_buffer = op.out[0];
-  }
-}
-
-// Decode: q[q_dim] . k_cache -> s[heads][positions], own dims on each column of a head's run, then the run's tree.
-void fold_row_dots(Machine& m, const Local& op, const Reduce& reduce, const Scope& s) {
-  const int64_t positions = s.params.cached + s.params.rows, head_dim = op.head_dim;
-  const float* q = array(m, op.in[0], s);
-  const float* keys = array(m, op.in[1], s);
-  float* out = array(m, op.out[0], s);
-  const int64_t kv_dim = m.tensor_of(op.in[1]).dims[1].size.fixed, kv_heads = kv_dim / head_dim, heads = kv_heads * op.group;
-  const Cut cut = cut_of(m, op.in[1], 1, Axis::x);
-  const bool fp16 = is_f16(m, op.out[0]);
-  constexpr int64_t kBlock = 256;  // positions at a time, so that the columns' partial sums stay in cache
-  parallel_for(0, heads, 1, [&](int64_t begin, int64_t end) {
-    std::vector<float> own, scratch(kBlock);
-    for (int64_t h = begin; h < end; h++) {
-      const int64_t kv = h / op.group;
-      const Range run = head_run(static_cast<int>(kv_heads), cut.positions, static_cast<int>(kv));
-      size_t tree_at = 0;
-      while (!(reduce.forest.runs[tree_at] == run)) tree_at++;
-      const Tree& tree = reduce.forest.trees[tree_at];
-      own.resize(static_cast<size_t>(run.size() * kBlock));
-      for (int64_t b = 0; b < positions; b += kBlock) {
-        const int64_t n = std::min(kBlock, positions - b);
-        for (int64_t c = 0; c < run.size(); c++) {
-          float* acc = own.data() + c * n;
-          std::fill_n(acc, n, 0.0f);
-          for (const Range& r : ranges_at(cut, kv_dim, static_cast<int>(run.begin + c)))
-            for (int64_t d = std::max(r.begin, kv * head_dim); d < std::min(r.end, (kv + 1) * head_dim); d++)
-              fma_row(m.program().numerics, acc, keys + d * m.capacity + b, q[h * head_dim + d - kv * head_dim], n);
-        }
-        join_rows(tree, fp16, own.data(), n, scratch.data());
-        std::copy_n(own.data() + tree.root * n, n, out + h * positions + b);
-      }
-    }
-  });
-  finish(m, op.out[0], out, heads * positions, false);
-}
-
-// Decode: s[heads][positions] -> m[heads]. The largest value does not depend on an order.
-void fold_row_max(Machine& m, const Local& op, const Scope& s) {
+// (scores) -> m: joins what m holds. The largest value does not depend on an order, so cores' own maxima are joined at once.
+void row_max(Machine& m, const Local& op, const Scope& s) {
   const RowView scores = rows_of(m, op.in[0], s);
   float* top = array(m, op.out[0], s);
-  for (int64_t h = 0; h < scores.rows; h++)
-    for (int64_t k = 0; k < scores.width; k++) top[h] = std::max(top[h], scores.row(h)[k] * op.scale);
+  for (int64_t r = 0; r < scores.rows; r++)
+    for (int64_t k = 0, keys = keys_seen(m, op.in[0], s, r); k < keys; k++) top[r] = std::max(top[r], scores.row(r)[k] * op.scale);
 }
 
-// p = exp(s * scale - m) and its sum: each core over its own keys, ascending, then the tree. Decode: heads along no axis, keys along y.
-// Prefill: for each KV head and row, keys along x inside the head's run.
-void fold_exp_sum(Machine& m, const Local& op, const Reduce& reduce, const Scope& s) {
+// p = exp(s * scale - m), 0 where masked. Its sums are joined later.
+void exp_sum(Machine& m, const Local& op, const Scope& s) {
   const RowView scores = rows_of(m, op.in[0], s), p = rows_of(m, op.out[0], s);
   const float* top = array(m, op.in[1], s);
-  float* l = array(m, op.out[1], s);
-  const bool prefill = reduce.axis == Axis::x, fp16 = is_f16(m, op.out[0]);
-  const int64_t rows = prefill ? s.params.rows : 1;
-  const int64_t heads = scores.rows / rows;
-  const int key_dim = static_cast<int>(m.tensor_of(op.in[0]).dims.size()) - 1;
-  const Cut cut = cut_of(m, op.in[0], key_dim, reduce.axis);
-  parallel_for(0, heads, 1, [&](int64_t begin, int64_t end) {
-    std::vector<float> own;
-    float scratch = 0;
-    for (int64_t h = begin; h < end; h++) {
-      size_t tree_at = 0;
-      if (prefill) {
-        const Range run = head_run(static_cast<int>(heads), cut.positions, static_cast<int>(h));
-        while (!(reduce.forest.runs[tree_at] == run)) tree_at++;
-      }
-      const Tree& tree = reduce.forest.trees[tree_at];
-      const int64_t base = reduce.forest.runs[tree_at].begin;
-      std::vector<std::vector<Range>> held;
-      for (int c = 0; c < tree.size; c++) held.push_back(ranges_at(cut, scores.width, static_cast<int>(base) + c));
-      own.resize(static_cast<size_t>(tree.size));
-      for (int64_t t = 0; t < rows; t++) {
-        const int64_t r = h * rows + t, visible = prefill ? visible_keys(s, t) : scores.width;
-        exp_row(fp16, scores.row(r), op.scale, top[r], p.row(r), visible);
-        std::fill(p.row(r) + visible, p.row(r) + scores.width, 0.0f);
-        for (int c = 0; c < tree.size; c++) {
-          float sum = 0;
-          for (const Range& range : held[static_cast<size_t>(c)])
-            for (int64_t k = range.begin; k < range.end; k++) sum = sum + p.row(r)[k];
-          own[static_cast<size_t>(c)] = sum;
-        }
-        join_rows(tree, false, own.data(), 1, &scratch);
-        l[r] = own[static_cast<size_t>(tree.root)];
-      }
-    }
-  });
-  finish(m, op.out[1], l, heads * rows, false);
-}
-
-// Decode: p[heads][positions] . v_cache -> o[q_dim], own rows on each core row, then the tree along y.
-void fold_weigh_rows(Machine& m, const Local& op, const Reduce& reduce, const Scope& s) {
-  const int64_t positions = s.params.cached + s.params.rows, head_dim = op.head_dim;
-  const float* p = array(m, op.in[0], s);
-  const float* v = array(m, op.in[1], s);
-  float* out = array(m, op.out[0], s);
-  const int64_t kv_dim = m.tensor_of(op.in[1]).dims[1].size.fixed, heads = kv_dim / head_dim * op.group;
-  const Cut cut = cut_of(m, op.in[1], 0, Axis::y);
-  const Tree& tree = reduce.forest.trees.front();
   const bool fp16 = is_f16(m, op.out[0]);
-  parallel_for(0, heads, 1, [&](int64_t begin, int64_t end) {
-    std::vector<float> own(static_cast<size_t>(tree.size * head_dim)), scratch(static_cast<size_t>(head_dim));
-    for (int64_t h = begin; h < end; h++) {
-      std::fill(own.begin(), own.end(), 0.0f);
-      for (int i = 0; i < tree.size; i++)
-        for (const Range& r : ranges_at(cut, positions, i))
-          for (int64_t k = r.begin; k < r.end; k++)
-            fma_row(m.program().numerics, own.data() + i * head_dim, v + k * kv_dim + h / op.group * head_dim, p[h * positions + k],
-                    head_dim);
-      join_rows(tree, fp16, own.data(), head_dim, scratch.data());
-      std::copy_n(own.data() + tree.root * head_dim, head_dim, out + h * head_dim);
+  parallel_for(0, scores.rows, kRowGrain, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; r++) {
+      const int64_t keys = keys_seen(m, op.in[0], s, r);
+      exp_row(fp16, scores.row(r), op.scale, top[r], p.row(r), keys);
+      std::fill(p.row(r) + keys, p.row(r) + scores.width, 0.0f);
     }
   });
-  finish(m, op.out[0], out, heads * head_dim, false);
 }
 
-void fold_local_best(Machine& m, const Local& op, const Scope& s) {
-  const float* logits = array(m, op.in[0], s);
-  const int64_t n = element_count(m, op.in[0], s);
-  m.best = static_cast<int32_t>(std::max_element(logits, logits + n) - logits);  // the first of equals
-  m.token = m.best;
+// The result of a local step that is left as partial values, and what joins it; none: its results are whole.
+struct PartialResult {
+  BufferId buffer{};
+  ReduceOp joined_by = ReduceOp::add;
+};
+PartialResult partial_result(const Local& op) {
+  switch (op.op) {
+    case LocalOp::square_sum:
+    case LocalOp::mat_vec:
+    case LocalOp::row_dots:
+    case LocalOp::weigh_rows: return {op.out[0], ReduceOp::add};
+    case LocalOp::exp_sum: return {op.out[1], ReduceOp::add};
+    case LocalOp::row_max: return {op.out[0], ReduceOp::max};
+    case LocalOp::local_best: return {op.out[0], ReduceOp::best};
+    case LocalOp::normalise:
+    case LocalOp::rotate:
+    case LocalOp::store_rows:
+    case LocalOp::divide:
+    case LocalOp::add:
+    case LocalOp::clear:
+    case LocalOp::gate_mul:
+    case LocalOp::look_up:
+    case LocalOp::tile_fma:
+    case LocalOp::tile_fma_t: return {};
+  }
+  return {};
 }
 
-}  // namespace
-
-void run_local(Machine& m, const Local& op, const Scope& s) {
+// What there is to compute at once.
+void compute(Machine& m, const Local& op, const Scope& s) {
   switch (op.op) {
     case LocalOp::normalise: return normalise(m, op, s);
     case LocalOp::rotate: return rotate(m, op, s);
     case LocalOp::store_rows: return store_rows(m, op, s);
     case LocalOp::row_max: return row_max(m, op, s);
+    case LocalOp::exp_sum: return exp_sum(m, op, s);
     case LocalOp::divide: return divide(m, op, s);
     case LocalOp::add: return add(m, op, s);
     case LocalOp::gate_mul: return gate_mul(m, op, s);
@@ -362,42 +195,41 @@ void run_local(Machine& m, const Local& op, const Scope& s) {
     case LocalOp::square_sum:
     case LocalOp::mat_vec:
     case LocalOp::row_dots:
-    case LocalOp::exp_sum:
     case LocalOp::weigh_rows:
-    case LocalOp::local_best:
-    case LocalOp::counted:
+    case LocalOp::local_best: return;  // when it is joined
     case LocalOp::tile_fma:
-    case LocalOp::tile_fma_t: break;
+    case LocalOp::tile_fma_t: check_failed(__FILE__, __LINE__, "op", std::string(name(op.op)) + " stands outside its product");
   }
-  check_failed(__FILE__, __LINE__, "op", std::string(name(op.op)) + " stands outside its group");
 }
 
-void run_fold(Machine& m, const Step& step, const Group& group, const Scope& s) {
-  const Local& first = std::get<Local>(group.body.front().what);
-  if (first.op == LocalOp::mat_vec) return fold_mat_vec(m, step, group, s);
-  CHECK(std::holds_alternative<Reduce>(group.body.back().what), "{} on a ring", name(first.op));
-  const Reduce& reduce = std::get<Reduce>(group.body.back().what);
-  switch (first.op) {
-    case LocalOp::square_sum: return fold_square_sum(m, first, reduce, s);
-    case LocalOp::row_dots: return fold_row_dots(m, first, reduce, s);
-    case LocalOp::row_max: return fold_row_max(m, first, s);
-    case LocalOp::exp_sum: return fold_exp_sum(m, first, reduce, s);
-    case LocalOp::weigh_rows: return fold_weigh_rows(m, first, reduce, s);
-    case LocalOp::local_best: return fold_local_best(m, first, s);
-    case LocalOp::normalise:
-    case LocalOp::mat_vec:
-    case LocalOp::rotate:
-    case LocalOp::store_rows:
-    case LocalOp::divide:
-    case LocalOp::add:
-    case LocalOp::clear:
-    case LocalOp::gate_mul:
-    case LocalOp::look_up:
-    case LocalOp::tile_fma:
-    case LocalOp::tile_fma_t:
-    case LocalOp::counted: break;
+}  // namespace
+
+void check_operands(const Machine& m, const Step& step, std::span<const BufferId> read, std::span<const BufferId> written) {
+  for (const auto& [buffer, partial] : m.partials) {
+    const std::string& maker = partial.step->name;
+    for (const BufferId id : read)
+      CHECK(id != buffer, "{} reads the partial values of buffer {} that {} leaves", step.name, m.buffer(id).name, maker);
+    const Local& op = std::get<Local>(partial.step->what);
+    for (const BufferId id : written) {
+      CHECK(id != buffer || (partial.joined_by == ReduceOp::max && std::holds_alternative<Local>(step.what) &&
+                             std::get<Local>(step.what).op == LocalOp::row_max),
+            "{} overwrites the partial values of buffer {} that {} leaves", step.name, m.buffer(id).name, maker);
+      if (partial.joined_by == ReduceOp::max) continue;  // computed at once
+      const TensorId tensor = m.buffer(id).tensor;
+      const auto is_read = [&](const std::vector<BufferId>& ids) {
+        return std::any_of(ids.begin(), ids.end(), [&](BufferId in) { return in != buffer && m.buffer(in).tensor == tensor; });
+      };
+      CHECK(!is_read(op.in) && !is_read(op.out), "{} writes buffer {} before what {} makes of it is joined", step.name, m.buffer(id).name,
+            maker);
+    }
   }
-  check_failed(__FILE__, __LINE__, "fold", name(first.op));
+}
+
+void run_local(Machine& m, const Step& step, const Local& op, const Scope& s) {
+  check_operands(m, step, op.in, op.out);
+  compute(m, op, s);
+  if (const PartialResult result = partial_result(op); result.buffer.exists())
+    m.partials[result.buffer] = {.step = &step, .scope = s, .joined_by = result.joined_by};
 }
 
 }  // namespace wafer::run

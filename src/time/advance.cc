@@ -17,6 +17,7 @@ namespace {
 
 struct HoldsOf {
   Holds operator()(const Local&) const { return {.main = true}; }
+  Holds operator()(const Opaque&) const { return {.main = true}; }
   Holds operator()(const Reduce&) const { return {.main = true, .ramp_in = true, .ramp_out = true}; }
   Holds operator()(const RingReduce&) const { return {.main = true, .ramp_in = true, .ramp_out = true}; }
   Holds operator()(const RootReduce&) const { return {.main = true, .ramp_in = true, .ramp_out = true}; }
@@ -62,8 +63,7 @@ void Advance::local(Clocks<T>& c, const Local& op, const Scope& s, Tally& tally)
   for (size_t k = 0; k < rep_y.size(); k++)
     for (size_t q = 0; q < rep_x.size(); q++) {
       if (bottom_only && rep_y[k] != c.h - 1) continue;
-      cost[k][q] = op.op == LocalOp::counted ? counted_cost(device, op.work)
-                                             : local_cost(device, program.numerics, op.op, sizes.local_size(op, s, rep_x[q], rep_y[k]));
+      cost[k][q] = local_cost(device, program.numerics, op.op, sizes.local_size(op, s, rep_x[q], rep_y[k]));
       most = std::max(most, cost[k][q].cycles);
     }
   if (!fits(c, most)) return;
@@ -85,31 +85,51 @@ void Advance::local(Clocks<T>& c, const Local& op, const Scope& s, Tally& tally)
   c.most = Clocks<T>::kUnknown;
 }
 
+// The same on every core.
+template <class T>
+void Advance::opaque(Clocks<T>& c, const Opaque& step, Tally& tally) const {
+  const LocalCost cost = work_cost(device, step.work);
+  if (!fits(c, cost.cycles)) return;
+  const int64_t cores = static_cast<int64_t>(c.w) * c.h;
+  tally.compute += static_cast<double>(cost.cycles) * static_cast<double>(cores);
+  tally.multiply_adds = checked_add(tally.multiply_adds, checked_mul(cost.multiply_adds, cores));
+  tally.actions = tally.actions + cores * cost.actions;
+  const std::vector<T> row(static_cast<size_t>(c.w), static_cast<T>(cost.cycles));
+  for (int y = 0; y < c.h; y++) add_to_row(c.row(y), row.data(), c.w);
+  c.most = Clocks<T>::kUnknown;
+}
+
 template <class T>
 void Advance::reduce(Clocks<T>& c, const Reduce& r, const Scope& s, Tally& tally) const {
-  // Wavelets of the payload on each line, for each run: the same on all cores of a run.
+  // The same words on all cores of a run.
   const int lines = r.axis == Axis::y ? c.w : c.h;
-  std::vector<std::vector<int64_t>> words;
+  ReduceWords words;
   for (const Range& run : r.forest.runs) {
-    std::vector<int64_t> n(static_cast<size_t>(lines), 0);
+    std::vector<int64_t> all(static_cast<size_t>(lines), 0), cast = all;
     for (int l = 0; l < lines; l++)
-      for (BufferId id : r.payload)
-        n[static_cast<size_t>(l)] += wavelets(device, sizes.tensor(id).dtype, held_on_line(sizes, id, s, r.axis, l, run.begin));
-    words.push_back(std::move(n));
+      for (const ReducePart& part : r.parts) {
+        const int64_t n = wavelets(device, sizes.tensor(part.buffer).dtype, held_on_line(sizes, part.buffer, s, r.axis, l, run.begin));
+        all[static_cast<size_t>(l)] += n;
+        if (part.broadcast) cast[static_cast<size_t>(l)] += n;
+      }
+    words.all.push_back(std::move(all));
+    words.cast.push_back(std::move(cast));
   }
-  const bool fp16 = std::any_of(r.payload.begin(), r.payload.end(), [&](BufferId id) { return sizes.tensor(id).dtype == Dtype::f16; });
-  along_y(c, r.axis, [&](Clocks<T>& lines_along_y) { time_reduce(lines_along_y, device, r, words, fp16, tally); });
+  const bool fp16 =
+      std::any_of(r.parts.begin(), r.parts.end(), [&](const ReducePart& part) { return sizes.tensor(part.buffer).dtype == Dtype::f16; });
+  const Issue issue = issue_of(program, r);
+  along_y(c, r.axis, [&](Clocks<T>& lines_along_y) { time_reduce(lines_along_y, device, r.forest, issue, words, fp16, tally); });
 }
 
 template <class T>
 void Advance::ring_reduce(Clocks<T>& c, const RingReduce& r, const Scope& s, Tally& tally) const {
   std::vector<Dtype> types;
-  for (BufferId id : r.payload) types.push_back(sizes.tensor(id).dtype);
+  for (const ReducePart& part : r.parts) types.push_back(sizes.tensor(part.buffer).dtype);
   std::vector<std::vector<std::vector<int64_t>>> held(r.runs.size());
   for (size_t i = 0; i < r.runs.size(); i++)
     for (int l = 0; l < (r.axis == Axis::y ? c.w : c.h); l++) {
       std::vector<int64_t> n;
-      for (BufferId id : r.payload) n.push_back(held_on_line(sizes, id, s, r.axis, l, r.runs[i].begin));
+      for (const ReducePart& part : r.parts) n.push_back(held_on_line(sizes, part.buffer, s, r.axis, l, r.runs[i].begin));
       held[i].push_back(std::move(n));
     }
   along_y(c, r.axis, [&](Clocks<T>& lines_along_y) { time_ring_reduce(lines_along_y, device, r, types, held, tally); });
@@ -120,18 +140,18 @@ template <class T>
 void Advance::multicast(Clocks<T>& c, const Multicast& m, const Scope& s, Tally& tally) const {
   const bool along_x = m.axis == Axis::x;
   const int length = along_x ? c.w : c.h, lines = along_x ? c.h : c.w;
-  std::vector<std::vector<int64_t>> words(1);
+  ReduceWords words{.all = {{}}, .cast = {std::vector<int64_t>(static_cast<size_t>(lines), 0)}};
   for (int l = 0; l < lines; l++)
-    words[0].push_back(wavelets(device, sizes.tensor(m.buffer).dtype, held_on_line(sizes, m.buffer, s, m.axis, l, 0)));
+    words.all[0].push_back(wavelets(device, sizes.tensor(m.buffer).dtype, held_on_line(sizes, m.buffer, s, m.axis, l, 0)));
   Tree chain{.size = length, .root = length - 1, .levels = {}};
   if (length > 1) {
     Chain all(static_cast<size_t>(length));
     std::iota(all.begin(), all.end(), 0);
     chain.levels = {{all}};
   }
-  const Reduce relay{.forest = {.runs = {{0, length}}, .trees = {chain}}, .broadcast = false};
+  const Forest relay{.runs = {{0, length}}, .trees = {chain}};
   const bool fp16 = sizes.tensor(m.buffer).dtype == Dtype::f16;
-  along_y(c, m.axis, [&](Clocks<T>& lines_along_y) { time_reduce(lines_along_y, device, relay, words, fp16, tally); });
+  along_y(c, m.axis, [&](Clocks<T>& lines_along_y) { time_reduce(lines_along_y, device, relay, Issue{}, words, fp16, tally); });
 }
 
 template <class T>
@@ -275,7 +295,7 @@ void Advance::root_reduce(Clocks<T>& c, const RootReduce& r, const Scope& s, Tal
       Clocks<T> row{.w = 1, .h = w, .t = {}, .base = c.base};
       row.t.assign(c.row(y) + run.begin, c.row(y) + run.end);
       const int64_t words = wavelets(device, sizes.tensor(r.partial).dtype, sizes.held(r.partial, s, static_cast<int>(run.begin), y));
-      time_reduce(row, device, {.forest = {.runs = {{0, w}}, .trees = {two_sided_chain(w, root)}}, .broadcast = false}, {{words}},
+      time_reduce(row, device, {.runs = {{0, w}}, .trees = {two_sided_chain(w, root)}}, Issue{}, {.all = {{words}}, .cast = {{0}}},
                   sizes.tensor(r.partial).dtype == Dtype::f16, tally);
       c.too_wide = c.too_wide || row.too_wide;
       std::copy(row.t.begin(), row.t.end(), c.row(y) + run.begin);
@@ -359,11 +379,11 @@ template <class T>
 void Advance::step(Clocks<T>& c, const Step& step, const Scope& s, RegionId region, Tally& tally) const {
   const auto not_here = [](const char* what) { check_failed(__FILE__, __LINE__, "Advance::step", what); };
   visit(
-      step, [&](const Local& op) { local(c, op, s, tally); }, [&](const Reduce& r) { reduce(c, r, s, tally); },
-      [&](const RingReduce& r) { ring_reduce(c, r, s, tally); }, [&](const RootReduce& r) { root_reduce(c, r, s, tally); },
-      [&](const Multicast& m) { multicast(c, m, s, tally); }, [&](const TileCast& t) { tile_cast(c, t, s, tally); },
-      [&](const Shift& t) { shift(c, t, s, tally); }, [&](const RowShift& t) { row_shift(c, t, s, tally); },
-      [&](const Product& g) { product(c, g, s, region, tally); },
+      step, [&](const Local& op) { local(c, op, s, tally); }, [&](const Opaque& op) { opaque(c, op, tally); },
+      [&](const Reduce& r) { reduce(c, r, s, tally); }, [&](const RingReduce& r) { ring_reduce(c, r, s, tally); },
+      [&](const RootReduce& r) { root_reduce(c, r, s, tally); }, [&](const Multicast& m) { multicast(c, m, s, tally); },
+      [&](const TileCast& t) { tile_cast(c, t, s, tally); }, [&](const Shift& t) { shift(c, t, s, tally); },
+      [&](const RowShift& t) { row_shift(c, t, s, tally); }, [&](const Product& g) { product(c, g, s, region, tally); },
       [&](const Host& link) {
         CHECK(link.to_host, "what comes from the host holds the whole region");
         to_host(c, link, s, region, tally);

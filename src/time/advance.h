@@ -29,6 +29,8 @@ struct Advance {
   template <class T>
   void local(Clocks<T>& c, const mesh::Local& op, const Scope& s, Tally& tally) const;
   template <class T>
+  void opaque(Clocks<T>& c, const mesh::Opaque& step, Tally& tally) const;
+  template <class T>
   void reduce(Clocks<T>& c, const mesh::Reduce& r, const Scope& s, Tally& tally) const;
   template <class T>
   void ring_reduce(Clocks<T>& c, const mesh::RingReduce& r, const Scope& s, Tally& tally) const;

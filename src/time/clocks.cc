@@ -150,39 +150,47 @@ void add(Tally& to, const Tally& more) {
 }
 
 template <class T>
-void time_reduce(Clocks<T>& c, const Device& d, const Reduce& reduce, const std::vector<std::vector<int64_t>>& words, bool fp16,
+void time_reduce(Clocks<T>& c, const Device& d, const Forest& forest, const Issue& issue, const ReduceWords& words, bool fp16,
                  Tally& tally) {
-  for (size_t r = 0; r < reduce.forest.runs.size(); r++) {
+  for (size_t r = 0; r < forest.runs.size(); r++) {
     ReduceSteps<T> s{.w = c.w,
-                     .t = c.t.data() + static_cast<size_t>(reduce.forest.runs[r].begin) * static_cast<size_t>(c.w),
+                     .t = c.t.data() + static_cast<size_t>(forest.runs[r].begin) * static_cast<size_t>(c.w),
                      .words = {},
-                     .first_issue = static_cast<T>(issue_cycles(d, reduce.first)),
-                     .later_issue = static_cast<T>(issue_cycles(d, reduce.later)),
+                     .cast_words = {},
+                     .first_issue = static_cast<T>(issue_cycles(d, issue.first)),
+                     .later_issue = static_cast<T>(issue_cycles(d, issue.later)),
                      .ramp = static_cast<T>(d.ramp_cycles),
                      .hop = static_cast<T>(d.hop_cycles),
                      .forward = static_cast<T>(fp16 ? d.forward_f16_cycles : 0)};
-    int64_t all = 0, cycles = 0, most = 0;
-    for (int64_t w : words[r]) {
-      const int64_t each = stream_cycles(d, w);
-      s.words.push_back(static_cast<T>(each));
-      all = checked_add(all, w);
-      cycles = checked_add(cycles, each);
-      most = std::max(most, each);
-    }
-    if (all == 0) continue;
-    const Tree& tree = reduce.forest.trees[r];
-    const int operations = reduce.broadcast ? reduce.broadcast_operations : 0;
-    if (!fits(c, reduce_rise(s, tree, operations, most, room(c)))) return;
+    struct Sum {
+      int64_t words = 0, cycles = 0, most = 0;
+    };
+    const auto lines_of = [&](const std::vector<int64_t>& lines, std::vector<T>& cycles) {
+      Sum sum;
+      for (const int64_t w : lines) {
+        const int64_t each = stream_cycles(d, w);
+        cycles.push_back(static_cast<T>(each));
+        sum = {.words = checked_add(sum.words, w), .cycles = checked_add(sum.cycles, each), .most = std::max(sum.most, each)};
+      }
+      return sum;
+    };
+    const Sum up = lines_of(words.all[r], s.words), back = lines_of(words.cast[r], s.cast_words);
+    if (up.words == 0) continue;
+    const Tree& tree = forest.trees[r];
+    const int operations = back.words > 0 ? issue.broadcast_operations : 0;
+    if (!fits(c, reduce_rise(s, tree, operations, up.most, room(c)))) return;
     const ReduceCounts n = reduce_steps(s, tree, operations);
     // A core's operations: the first and the later ones, on every line.
-    const int64_t lines = c.w, first = n.cores * lines, later = (n.operations - n.cores) * lines;
+    const int64_t lines = c.w, first = n.cores * lines, later = (n.up.operations + n.back.operations - n.cores) * lines;
+    const int64_t sent = checked_add(checked_mul(n.up.transfers, up.words), checked_mul(n.back.transfers, back.words));
     add(tally, {.communicate = static_cast<double>(first) * static_cast<double>(s.first_issue) +
                                static_cast<double>(later) * static_cast<double>(s.later_issue) +
-                               static_cast<double>(n.operations) * static_cast<double>(cycles),
-                .wavelets = checked_mul(n.transfers, all),
-                .hops = checked_mul(n.hops, all),
-                .received = checked_mul(n.transfers, all),
-                .actions = first * actions_of(reduce.first) + later * actions_of(reduce.later)});
+                               static_cast<double>(n.up.operations) * static_cast<double>(up.cycles) +
+                               static_cast<double>(n.back.operations) * static_cast<double>(back.cycles),
+                .wavelets = sent,
+                .hops = checked_add(checked_mul(n.up.hops, up.words), checked_mul(n.back.hops, back.words)),
+                .received = sent,
+                .actions = first * actions_of(issue.first) + later * actions_of(issue.later)});
   }
   c.most = Clocks<T>::kUnknown;
 }
@@ -195,7 +203,7 @@ void time_reduce(Clocks<T>& c, const Device& d, const Reduce& reduce, const std:
   template void settle(Clocks<T>&, const ClockStats&); \
   template ClockStats stats(const Clocks<T>&);         \
   template Clocks<T> transposed(const Clocks<T>&);     \
-  template void time_reduce(Clocks<T>&, const Device&, const Reduce&, const std::vector<std::vector<int64_t>>&, bool, Tally&);
+  template void time_reduce(Clocks<T>&, const Device&, const Forest&, const Issue&, const ReduceWords&, bool, Tally&);
 WAFER_CLOCKS(uint32_t)
 WAFER_CLOCKS(uint64_t)
 #undef WAFER_CLOCKS

@@ -73,13 +73,18 @@ void add(Tally& to, const Tally& more);
 template <class T>
 Clocks<T> transposed(const Clocks<T>& c);
 
-// A reduction along y (whatever its axis says): words[run][x] wavelets for each column; 0: the column has nothing to join, its cores go on.
-// Trees count positions from runs[i].begin.
+// Wavelets of a reduction on each line of each run: of all parts, and of those that are broadcast. 0: a line has nothing to join, its
+// cores go on.
+struct ReduceWords {
+  std::vector<std::vector<int64_t>> all, cast;  // [runs][lines]
+};
+
+// A reduction along y (whatever its axis says), whose lines are columns. Trees count positions from runs[i].begin.
 template <class T>
-void time_reduce(Clocks<T>& c, const Device& d, const mesh::Reduce& reduce, const std::vector<std::vector<int64_t>>& words, bool fp16,
+void time_reduce(Clocks<T>& c, const Device& d, const mesh::Forest& forest, const mesh::Issue& issue, const ReduceWords& words, bool fp16,
                  Tally& tally);
 
-// A reduction on rings along y: held[run][x] elements of each payload buffer on the cores of a column, types[buffer].
+// A reduction on rings along y: held[run][x] elements of each part's buffer on the cores of a column, types[part].
 template <class T>
 void time_ring_reduce(Clocks<T>& c, const Device& d, const mesh::RingReduce& reduce, const std::vector<mesh::Dtype>& types,
                       const std::vector<std::vector<std::vector<int64_t>>>& held, Tally& tally);

@@ -44,17 +44,43 @@ WAFER_CLONES void ring_step(const Ring<uint64_t>& ring, int step, const uint64_t
   step_body(ring, step, before, after);
 }
 
+// What goes round a ring in one of its two rounds.
+template <class T>
+struct RingRound {
+  std::vector<T> parts;                          // [2 size] wavelets of part j, and of j - size
+  int64_t words = 0, messages = 0, longest = 0;  // of all parts; parts that are not empty; of the longest
+};
+
+template <class T>
+RingRound<T> ring_round(const Device& d, const RingReduce& reduce, const std::vector<Dtype>& types, const std::vector<int64_t>& elements,
+                        int size, bool back) {
+  const size_t n = static_cast<size_t>(size);
+  RingRound<T> round;
+  round.parts.resize(2 * n);
+  for (size_t j = 0; j < n; j++) {
+    int64_t sum = 0;
+    for (size_t b = 0; b < types.size(); b++)
+      if (!back || reduce.parts[b].broadcast)
+        sum = checked_add(sum, wavelets(d, types[b], part(elements[b], static_cast<int64_t>(j), size).size()));
+    round.parts[j] = round.parts[j + n] = static_cast<T>(sum);
+    round.words = checked_add(round.words, sum);
+    round.longest = std::max(round.longest, sum);
+    round.messages += sum > 0 ? 1 : 0;
+  }
+  return round;
+}
+
 }  // namespace
 
 template <class T>
 void time_ring_reduce(Clocks<T>& c, const Device& d, const RingReduce& reduce, const std::vector<Dtype>& types,
                       const std::vector<std::vector<std::vector<int64_t>>>& held, Tally& tally) {
-  const T issue = static_cast<T>(issue_cycles(d, reduce.before)), latest = latest_of(c);
+  const T issue = static_cast<T>(stream_issue_cycles(d)), latest = latest_of(c);
   for (size_t r = 0; r < reduce.runs.size(); r++) {
     const int size = static_cast<int>(reduce.runs[r].size());
     if (size < 2) continue;
     const size_t n = static_cast<size_t>(size);
-    std::vector<T> way(n), parts(2 * n), before(n + 1), after(n + 1);
+    std::vector<T> way(n), before(n + 1), after(n + 1);
     std::vector<size_t> row(n);  // of the clocks
     std::vector<int64_t> hops(n);
     for (int p = 0; p < size; p++) {
@@ -67,38 +93,31 @@ void time_ring_reduce(Clocks<T>& c, const Device& d, const RingReduce& reduce, c
     std::map<std::pair<std::vector<int64_t>, std::vector<T>>, std::vector<T>> known;
     for (int x = 0; x < c.w; x++) {
       const std::vector<int64_t>& elements = held[r][static_cast<size_t>(x)];
-      int64_t words = 0, messages = 0, longest = 0;
-      for (size_t j = 0; j < n; j++) {
-        int64_t sum = 0;
-        for (size_t b = 0; b < types.size(); b++)
-          sum = checked_add(sum, wavelets(d, types[b], part(elements[b], static_cast<int64_t>(j), size).size()));
-        parts[j] = parts[j + n] = static_cast<T>(sum);
-        words = checked_add(words, sum);
-        longest = std::max(longest, sum);
-        messages += sum > 0 ? 1 : 0;
-      }
-      if (words == 0) continue;
-      const int64_t rounds = reduce.broadcast ? 2 : 1, times = rounds * (size - 1);
-      const Bound each = Bound(longest) + Bound(uint64_t{issue}) * 2 + Bound(d.ramp_cycles) * 2 + Bound(d.hop_cycles) * size;
-      if (!fits(c, latest, Bound(times) * each)) return;
+      const RingRound<T> sums = ring_round<T>(d, reduce, types, elements, size, false);
+      const RingRound<T> back = ring_round<T>(d, reduce, types, elements, size, true);
+      if (sums.words == 0) continue;
+      const int64_t steps = size - 1, rounds = back.words > 0 ? 2 : 1;
+      const Bound each = Bound(sums.longest) + Bound(uint64_t{issue}) * 2 + Bound(d.ramp_cycles) * 2 + Bound(d.hop_cycles) * size;
+      if (!fits(c, latest, Bound(rounds * steps) * each)) return;
       // Position p takes every part in but the one that starts at it (p + 1), and in the second round but its own.
       int64_t crossed = 0;
       for (size_t p = 0; p < n; p++) {
-        const int64_t left_out = static_cast<int64_t>(parts[p + 1]) + (reduce.broadcast ? static_cast<int64_t>(parts[p]) : 0);
-        crossed = checked_add(crossed, checked_mul(hops[p], checked_mul(rounds, words) - left_out));
+        const int64_t taken =
+            checked_add(sums.words - static_cast<int64_t>(sums.parts[p + 1]), back.words - static_cast<int64_t>(back.parts[p]));
+        crossed = checked_add(crossed, checked_mul(hops[p], taken));
       }
-      const int64_t sent = checked_mul(times, words);
-      add(tally, {.communicate = 2.0 * static_cast<double>(times) *
-                                 (static_cast<double>(messages * issue_cycles(d, reduce.before)) + static_cast<double>(words)),
+      const int64_t sent = checked_mul(steps, checked_add(sums.words, back.words)), messages = sums.messages + back.messages;
+      add(tally, {.communicate = 2.0 * (static_cast<double>(steps * messages * stream_issue_cycles(d)) + static_cast<double>(sent)),
                   .wavelets = sent,
                   .hops = crossed,
                   .received = sent,
-                  .actions = 2 * times * messages * actions_of(reduce.before)});
+                  .actions = 2 * steps * messages * actions_of(BeforeOperation{})});
       for (size_t p = 0; p < n; p++) before[p] = c.t[row[p] * static_cast<size_t>(c.w) + static_cast<size_t>(x)];
       const auto [at, fresh] = known.try_emplace({elements, std::vector<T>(before.begin(), before.end() - 1)});
       if (fresh) {
-        const Ring<T> ring{.size = size, .parts = parts.data(), .way = way.data(), .issue = issue, .ramp = static_cast<T>(d.ramp_cycles)};
-        for (int step = 0; step < times; step++) {
+        Ring<T> ring{.size = size, .way = way.data(), .issue = issue, .ramp = static_cast<T>(d.ramp_cycles)};
+        for (int step = 0; step < rounds * steps; step++) {
+          ring.parts = (step < steps ? sums : back).parts.data();
           before[n] = before[0];
           ring_step(ring, step, before.data(), after.data());
           std::swap(before, after);

@@ -144,12 +144,13 @@ TEST(Clocks, ReductionsAreTheSameInBothWidths) {
     const uint64_t most = uint64_t{1} << below(33);
     std::vector<int64_t> words;
     for (int x = 0; x < w; x++) words.push_back(below(6) == 0 ? 0 : static_cast<int64_t>(next_below(rng, most)));
-    Reduce r{.forest = {.runs = {{0, h}}, .trees = {run % 3 == 0 ? kernels::binary_tree(h) : k_tree(h, even_groups(h, 1 + run % 3))}}};
-    r.broadcast = below(2) != 0;
-    compare(rng, w, h, trees, [&](auto& c, Tally& t) { time_reduce(c, d, r, {words}, run % 2 == 0, t); });
+    const Forest forest{.runs = {{0, h}}, .trees = {run % 3 == 0 ? kernels::binary_tree(h) : k_tree(h, even_groups(h, 1 + run % 3))}};
+    const bool broadcast = below(2) != 0;
+    const ReduceWords both{.all = {words}, .cast = {broadcast ? words : std::vector<int64_t>(words.size(), 0)}};
+    compare(rng, w, h, trees, [&](auto& c, Tally& t) { time_reduce(c, d, forest, Issue{}, both, run % 2 == 0, t); });
     std::vector<std::vector<int64_t>> held;
     for (int64_t n : words) held.push_back({h * (n / 8)});
-    const RingReduce ring{.op = ReduceOp::add, .axis = Axis::y, .payload = {BufferId{0}}, .runs = {{0, h}}, .broadcast = r.broadcast};
+    const RingReduce ring{.axis = Axis::y, .parts = {{.buffer = BufferId{0}, .broadcast = broadcast}}, .runs = {{0, h}}};
     compare(rng, w, h, rings, [&](auto& c, Tally& t) { time_ring_reduce(c, d, ring, {Dtype::f16}, {held}, t); });
   }
   for (const Seen& s : {trees, rings}) {

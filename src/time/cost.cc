@@ -101,7 +101,7 @@ TileRate tile_rate(const Device& d, Numerics numerics, int64_t rows) {
           .per_kn = checked_add(d.map_iteration_cycles, vector_cycles(d, fmac_rate(d, numerics), rows))};
 }
 
-LocalCost counted_cost(const Device& d, const mesh::Work& w) {
+LocalCost work_cost(const Device& d, const mesh::Work& w) {
   Bill bill{.d = d};
   for (const mesh::VectorWork& v : w.vectors) {
     VectorRate rate;
@@ -176,7 +176,6 @@ LocalCost local_cost(const Device& d, Numerics numerics, LocalOp op, const Local
       break;
     case LocalOp::local_best: bill.vector(1, s.elements, max); break;
     case LocalOp::look_up: bill.vector(1, s.elements, move); break;
-    case LocalOp::counted:
     case LocalOp::tile_fma:
     case LocalOp::tile_fma_t: break;  // part of a product: tile_rate
   }

@@ -39,8 +39,8 @@ struct LocalCost {
 
 LocalCost local_cost(const Device& device, Numerics numerics, mesh::LocalOp op, const LocalSize& size);
 
-// Of a counted step, in fp16.
-LocalCost counted_cost(const Device& device, const mesh::Work& work);
+// Of an opaque step, in fp16.
+LocalCost work_cost(const Device& device, const mesh::Work& work);
 
 // What comes with one stream operation.
 Actions actions_of(const mesh::BeforeOperation& before);

@@ -76,10 +76,10 @@ TEST(Cost, SumsAndCountsBeyond63BitsAreRefused) {
   EXPECT_THROW(2 * b, Error);
   mesh::Work work;
   work.vectors = {{.count = huge, .elements = 4}};
-  EXPECT_THROW(counted_cost(d, work), Error);
+  EXPECT_THROW(work_cost(d, work), Error);
   work = {};
   work.tasks = huge;
-  EXPECT_THROW(counted_cost(d, work), Error);
+  EXPECT_THROW(work_cost(d, work), Error);
 }
 
 TEST(Cost, TheSlowerOfSimdAndSramSetsTheRate) {
@@ -112,7 +112,7 @@ TEST(Cost, SramLimitsNoDefaultDevice) {
     slow.sram_read_bytes_per_cycle = 1;
     const LocalSize s{.rows = 3, .elements = 3000, .k = 50, .n = 700, .heads = 2, .keys = 90, .dims = 64};
     for (const Numerics n : {Numerics::fp16, Numerics::mixed, Numerics::fp32}) {
-      for (int op = 0; op < static_cast<int>(LocalOp::counted); op++) {
+      for (int op = 0; op < static_cast<int>(LocalOp::tile_fma); op++) {
         const LocalOp o = static_cast<LocalOp>(op);
         if (o == LocalOp::tile_fma || o == LocalOp::tile_fma_t) continue;
         EXPECT_EQ(local_cost(fast, n, o, s).cycles, local_cost(d, n, o, s).cycles) << name << ", operation " << op;

@@ -37,7 +37,7 @@ struct LoopsTest : ::testing::Test {
   static Step work(int64_t cycles, PhaseId phase, std::vector<RouteId> routes = {}) {
     Work w;
     w.vectors = {{.count = cycles, .elements = 0, .unit = VectorUnit::add, .map = true}};
-    return {.name = "work", .phase = phase, .what = Local{.op = LocalOp::counted, .work = w}, .routes = std::move(routes)};
+    return {.name = "work", .phase = phase, .what = Opaque{w}, .routes = std::move(routes)};
   }
   static Step layers(int64_t turns, Steps body) {
     return {.name = "layers", .what = Loop{.var = LoopVar::layer, .count = CountKind::fixed, .fixed = turns, .body = std::move(body)}};

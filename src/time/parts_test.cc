@@ -200,8 +200,7 @@ TEST_F(PartsTest, CountsOfManyTurnsDoNotWrap) {
   const auto loop = [&](int64_t turns, int64_t elements) {
     Work work;
     work.vectors = {{.count = 1, .elements = elements, .unit = VectorUnit::add, .map = true}};
-    return step(Loop{
-        .var = LoopVar::layer, .count = CountKind::fixed, .fixed = turns, .body = {step(Local{.op = LocalOp::counted, .work = work})}});
+    return step(Loop{.var = LoopVar::layer, .count = CountKind::fixed, .fixed = turns, .body = {step(Opaque{work})}});
   };
   const int64_t elements = int64_t{1} << 40;
   const TimeReport fits = time({loop(1 << 16, elements)});

@@ -62,13 +62,15 @@ ReduceCounts drive_reduce(const ReduceSteps<T>& s, const mesh::Tree& tree, int b
   ReduceCounts counts;
   std::vector<T> first(s.words.size()), last(s.words.size());
   std::vector<char> started(static_cast<size_t>(tree.size), 0);
+  VectorCounts* way = &counts.up;
+  const std::vector<T>* words = &s.words;
   auto line_at = [&](int p, int hops) {
     char& before = started[static_cast<size_t>(p)];
     const T issue = before != 0 ? s.later_issue : s.first_issue;
-    counts.operations++;
+    way->operations++;
     if (before == 0) counts.cores++;
     before = 1;
-    return Line<T>{.words = s.words.data(),
+    return Line<T>{.words = words->data(),
                    .t = s.t + static_cast<int64_t>(p) * s.w,
                    .first = first.data(),
                    .last = last.data(),
@@ -83,8 +85,8 @@ ReduceCounts drive_reduce(const ReduceSteps<T>& s, const mesh::Tree& tree, int b
       kernel.start(line_at(chain.front(), 0), s.w);
       for (size_t q = 1; q < chain.size(); q++) {
         const int hops = std::abs(chain[q] - chain[q - 1]);
-        counts.transfers++;
-        counts.hops += hops;
+        counts.up.transfers++;
+        counts.up.hops += hops;
         if (q + 1 < chain.size())
           kernel.pass(line_at(chain[q], hops), s.w);
         else
@@ -92,6 +94,8 @@ ReduceCounts drive_reduce(const ReduceSteps<T>& s, const mesh::Tree& tree, int b
       }
     }
   if (broadcast_operations == 0 || tree.size < 2) return counts;
+  way = &counts.back;
+  words = &s.cast_words;
   // One wavelet leaves the root's ramp and is copied by the routers: sent once, and once more for another side.
   for (int side = 0; side < broadcast_operations; side++) {
     const int begin = broadcast_operations == 2 && side == 1 ? tree.root + 1 : 0,
@@ -100,8 +104,8 @@ ReduceCounts drive_reduce(const ReduceSteps<T>& s, const mesh::Tree& tree, int b
     kernel.start(line_at(tree.root, 0), s.w);
     for (int p = begin; p < end; p++)
       if (p != tree.root) kernel.end(line_at(p, std::abs(p - tree.root)), s.w);
-    counts.transfers++;
-    counts.hops += end - begin - (broadcast_operations == 2 ? 0 : 1);
+    counts.back.transfers++;
+    counts.back.hops += end - begin - (broadcast_operations == 2 ? 0 : 1);
   }
   return counts;
 }

@@ -46,6 +46,7 @@ Bound reduce_rise(const ReduceSteps<T>& s, const mesh::Tree& tree, int broadcast
   reduce_steps(ReduceSteps<uint64_t>{.w = 1,
                                      .t = line.data(),
                                      .words = {static_cast<uint64_t>(words)},
+                                     .cast_words = {static_cast<uint64_t>(words)},
                                      .first_issue = s.first_issue,
                                      .later_issue = s.later_issue,
                                      .ramp = s.ramp,

@@ -60,14 +60,17 @@ TEST(RingReduce, EqualPartsInClosedForm) {
 // One column, plain loops: what every core does in each step.
 void plain(const Device& d, const RingReduce& r, const std::vector<Dtype>& types, const std::vector<int64_t>& held, const Range run,
            std::vector<uint32_t>& column) {
-  const int64_t size = run.size(), issue = issue_cycles(d, r.before);
+  const int64_t size = run.size(), issue = stream_issue_cycles(d);
+  int64_t t = 0;
   const auto words = [&](int64_t j) {
     int64_t n = 0;
-    for (size_t b = 0; b < types.size(); b++) n += wavelets(d, types[b], part(held[b], j % size, size).size());
+    for (size_t b = 0; b < types.size(); b++)
+      if (t < size - 1 || r.parts[b].broadcast) n += wavelets(d, types[b], part(held[b], j % size, size).size());
     return n;
   };
+  const bool back = std::any_of(r.parts.begin(), r.parts.end(), [](const ReducePart& p) { return p.broadcast; });
   const auto position = [&](int64_t ring) { return run.begin + ring_to_position(static_cast<int>(ring % size), static_cast<int>(size)); };
-  for (int64_t t = 0; t < (r.broadcast ? 2 : 1) * (size - 1); t++) {
+  for (; t < (back ? 2 : 1) * (size - 1); t++) {
     const std::vector<uint32_t> before = column;
     for (int64_t c = 0; c < size; c++) {
       const int64_t own = position(c), from = position(c + 1);
@@ -93,8 +96,9 @@ TEST(RingReduce, EqualsPlainLoops) {
     Device d = device();
     d.hop_cycles = 1 + below(9);
     const int w = 1 + below(9), h = 1 + below(40), cut = below(static_cast<uint64_t>(h));
-    RingReduce r{
-        .op = ReduceOp::add, .axis = Axis::y, .payload = {BufferId{0}, BufferId{1}}, .runs = {{cut, h}}, .broadcast = below(2) > 0};
+    RingReduce r{.axis = Axis::y,
+                 .parts = {{.buffer = BufferId{0}, .broadcast = below(2) > 0}, {.buffer = BufferId{1}, .broadcast = below(2) > 0}},
+                 .runs = {{cut, h}}};
     if (cut > 0) r.runs.insert(r.runs.begin(), {0, cut});
     const std::vector<Dtype> types = {Dtype::f16, Dtype::f32};
     Clocks<uint32_t> c{.w = w, .h = h, .t = {}};

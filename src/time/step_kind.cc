@@ -26,14 +26,14 @@ StepKind kind_of(LocalOp op) {
     case LocalOp::clear:
     case LocalOp::gate_mul:
     case LocalOp::local_best:
-    case LocalOp::look_up:
-    case LocalOp::counted: return StepKind::vector;
+    case LocalOp::look_up: return StepKind::vector;
   }
   return StepKind::vector;
 }
 
 struct KindOf {
   StepKind operator()(const Local& op) const { return kind_of(op.op); }
+  StepKind operator()(const Opaque&) const { return StepKind::vector; }
   StepKind operator()(const Reduce&) const { return StepKind::reduction; }
   StepKind operator()(const RingReduce&) const { return StepKind::reduction; }
   StepKind operator()(const RootReduce&) const { return StepKind::reduction; }

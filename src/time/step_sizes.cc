@@ -80,7 +80,6 @@ LocalSize StepSizes::local_size(const Local& op, const Scope& s, int x, int y) c
     case LocalOp::gate_mul:
     case LocalOp::look_up:
     case LocalOp::tile_fma:
-    case LocalOp::counted:
     case LocalOp::tile_fma_t: z.elements = op.out.empty() ? 0 : held(op.out[0], s, x, y); break;
   }
   return z;
@@ -207,6 +206,12 @@ struct Signature {
       add_cut(out, c.cut);
     }
   }
+  void parts(const std::vector<ReducePart>& list) const {
+    for (const ReducePart& part : list) {
+      operand(part.buffer);
+      add_number(out, part.broadcast);
+    }
+  }
   void operands(const std::vector<BufferId>& ids) const {
     for (BufferId id : ids) operand(id);
   }
@@ -218,22 +223,24 @@ struct Signature {
     operands(op.in);
     operands(op.out);
     numbers({static_cast<int64_t>(op.op), op.size, op.head_dim, op.group});
-    const Work& w = op.work;
+  }
+  void operator()(const Opaque& opaque) const {
+    const Work& w = opaque.work;
     numbers({w.tasks, w.descriptor_loads, w.descriptor_edits, w.route_changes, w.reciprocals, w.square_roots, w.exponentials});
     for (const VectorWork& v : w.vectors) numbers({v.count, v.elements, static_cast<int64_t>(v.unit), v.map});
   }
   void operator()(const Reduce& r) const {
-    operands(r.payload);
-    numbers({static_cast<int64_t>(r.axis), r.broadcast, r.broadcast_operations});
+    parts(r.parts);
+    const Issue issue = issue_of(sizes.program, r);
+    numbers({static_cast<int64_t>(r.axis), issue.broadcast_operations});
     add_forest(out, r.forest);
-    add_before(out, r.first);
-    add_before(out, r.later);
+    add_before(out, issue.first);
+    add_before(out, issue.later);
   }
   void operator()(const RingReduce& r) const {
-    operands(r.payload);
-    numbers({static_cast<int64_t>(r.axis), r.broadcast});
+    parts(r.parts);
+    add_number(out, static_cast<int64_t>(r.axis));
     ranges(r.runs);
-    add_before(out, r.before);
   }
   void operator()(const Multicast& m) const {
     operand(m.buffer);

@@ -259,8 +259,9 @@ struct Timer {
     double passed = stats(c).sum, booked_cycles = 0;
     const Step* last = nullptr;
     for (const Step& step : g.body) {
-      const bool sequential = visit(step, same_for<Loop, Send, Receive, Host, Group>(true),
-                                    same_for<Local, Reduce, RingReduce, RootReduce, Multicast, TileCast, Shift, RowShift, Product>(false));
+      const bool sequential =
+          visit(step, same_for<Loop, Send, Receive, Host, Group>(true),
+                same_for<Local, Opaque, Reduce, RingReduce, RootReduce, Multicast, TileCast, Shift, RowShift, Product>(false));
       if (sequential || (!step.routes.empty() && step.phase != routes_of[region])) {  // takes all there is
         lanes.join(c);
         stats_of(region) = stats(c);
@@ -309,7 +310,8 @@ struct Timer {
         },
         [&](const Send& to) { send(st, to, region, s); }, [&](const Receive& from) { receive(st, from, region); },
         [&](const Host& link) { link.to_host ? leaf(st, region, s) : from_the_host(st, link, region, s); },
-        for_kinds<Local, Reduce, RingReduce, RootReduce, Multicast, TileCast, Shift, RowShift, Product>([&] { leaf(st, region, s); }));
+        for_kinds<Local, Opaque, Reduce, RingReduce, RootReduce, Multicast, TileCast, Shift, RowShift, Product>(
+            [&] { leaf(st, region, s); }));
   }
 
   // ---- loops -------------------------------------------------------------------------------------------------------------------------
@@ -336,10 +338,7 @@ struct Timer {
     const Step* found = nullptr;
     for (size_t i = 0; i < list.size() && found == nullptr; i++) {
       const Step& step = list[last ? list.size() - 1 - i : i];
-      const bool whole =
-          visit(step, same_for<Loop, Group>(false),
-                same_for<Local, Reduce, RingReduce, RootReduce, Multicast, TileCast, Shift, RowShift, Send, Receive, Host, Product>(true));
-      found = !whole ? routed(body_of(step), last) : step.routes.empty() ? nullptr : &step;
+      found = !is_leaf(step) ? routed(body_of(step), last) : step.routes.empty() ? nullptr : &step;
     }
     return found;
   }

@@ -35,8 +35,7 @@ struct ReduceBench {
   int64_t cycles(const Device& d, Axis axis, const Tree& tree, bool broadcast) {
     kernels::Site site{program, region, phase};
     const kernels::ReduceLine line = kernels::add_reduce_line(site, "tree", axis, {.runs = {{0, tree.size}}, .trees = {tree}});
-    Step step = kernels::reduce(site, "reduce", line, ReduceOp::add, {buffer});
-    std::get<Reduce>(step.what).broadcast = broadcast;
+    Step step = kernels::reduce(site, "reduce", line, {{.buffer = buffer, .broadcast = broadcast}});
     program.entries = {{.name = "go", .lists = {{.region = region, .steps = {step}}}}};
     const TimeReport report = time_entry(program, d, "go", {});
     EXPECT_EQ(report.wavelets_sent == 0, tree.size == 1);

@@ -25,7 +25,8 @@ Element join(ReduceOp op, Dtype dtype, const Element& own, const Element& v) {
   return {};
 }
 
-void reduce_run(State& s, const Reduce& op, BufferId buffer, const std::vector<Holding*>& cores, const Tree& tree) {
+void reduce_run(State& s, const ReducePart& part, const std::vector<Holding*>& cores, const Tree& tree) {
+  const BufferId buffer = part.buffer;
   const std::vector<int64_t> indices = cores[0]->indices();
   for (const Holding* h : cores)
     if (h->indices() != indices) s.fail(fmt::format("cores of one run hold different elements of buffer {}", s.buffer(buffer).name));
@@ -35,12 +36,12 @@ void reduce_run(State& s, const Reduce& op, BufferId buffer, const std::vector<H
     for (const Level& level : tree.levels)
       for (const Chain& chain : level) {
         Element v = values[static_cast<size_t>(chain[0])];
-        for (size_t q = 1; q < chain.size(); q++) v = join(op.op, s.tensor(buffer).dtype, values[static_cast<size_t>(chain[q])], v);
+        for (size_t q = 1; q < chain.size(); q++) v = join(part.op, s.tensor(buffer).dtype, values[static_cast<size_t>(chain[q])], v);
         values[static_cast<size_t>(chain.back())] = v;
       }
     const Element result = values[static_cast<size_t>(tree.root)];
     for (size_t c = 0; c < cores.size(); c++) {
-      if (op.broadcast || static_cast<int>(c) == tree.root)
+      if (part.broadcast || static_cast<int>(c) == tree.root)
         cores[c]->put(i, result);
       else
         cores[c]->erase(i);
@@ -57,15 +58,15 @@ Holding& on_line(State& s, BufferId buffer, int copy, Axis axis, int line, int p
 
 void run_reduce(State& s, const Reduce& op, RegionId region, const Context& context) {
   const Extent e = extent(s.rect(region));
-  for (const BufferId buffer : op.payload)
+  for (const ReducePart& part : op.parts)
     for (int line = 0; line < side(e, other(op.axis)); line++)
       for (size_t run = 0; run < op.forest.runs.size(); run++) {
         const Range r = op.forest.runs[run];
         if (op.forest.trees[run].size != r.size()) s.fail("a tree of another size than its run");
         std::vector<Holding*> cores;
         for (int64_t p = r.begin; p < r.end; p++)
-          cores.push_back(&on_line(s, buffer, s.copy_of(buffer, context), op.axis, line, static_cast<int>(p)));
-        reduce_run(s, op, buffer, cores, op.forest.trees[run]);
+          cores.push_back(&on_line(s, part.buffer, s.copy_of(part.buffer, context), op.axis, line, static_cast<int>(p)));
+        reduce_run(s, part, cores, op.forest.trees[run]);
       }
 }
 
@@ -73,7 +74,7 @@ void run_reduce(State& s, const Reduce& op, RegionId region, const Context& cont
 // After size-1 steps part c is summed at position c; the other steps hand the sums round.
 void run_ring_reduce(State& s, const RingReduce& op, RegionId region, const Context& context) {
   const Extent e = extent(s.rect(region));
-  for (const BufferId buffer : op.payload)
+  for (const auto& [buffer, how, broadcast] : op.parts)
     for (int line = 0; line < side(e, other(op.axis)); line++)
       for (const Range& run : op.runs) {
         const int size = static_cast<int>(run.size());
@@ -85,7 +86,7 @@ void run_ring_reduce(State& s, const RingReduce& op, RegionId region, const Cont
         for (const Holding* h : ring)
           if (h->indices() != indices) s.fail(fmt::format("cores of one ring hold different elements of buffer {}", s.buffer(buffer).name));
         const auto part_of = [&](int j) { return part(static_cast<int64_t>(indices.size()), j % size, size); };
-        for (int t = 0; t < (op.broadcast ? 2 : 1) * (size - 1); t++) {
+        for (int t = 0; t < (broadcast ? 2 : 1) * (size - 1); t++) {
           std::vector<std::vector<Element>> sent(ring.size());
           for (int c = 0; c < size; c++)
             for (int64_t i = part_of(c + 1 + t).begin; i < part_of(c + 1 + t).end; i++)
@@ -97,11 +98,11 @@ void run_ring_reduce(State& s, const RingReduce& op, RegionId region, const Cont
               const int64_t at = indices[static_cast<size_t>(i)];
               const Element& v = got[static_cast<size_t>(i - r.begin)];
               Holding& own = *ring[static_cast<size_t>(c)];
-              own.put(at, t < size - 1 ? join(op.op, s.tensor(buffer).dtype, *own.find(at), v) : v);
+              own.put(at, t < size - 1 ? join(how, s.tensor(buffer).dtype, *own.find(at), v) : v);
             }
           }
         }
-        if (op.broadcast) continue;
+        if (broadcast) continue;
         for (int c = 0; c < size; c++)
           for (int64_t i = 0; i < static_cast<int64_t>(indices.size()); i++)
             if (i < part_of(c).begin || i >= part_of(c).end) ring[static_cast<size_t>(c)]->erase(indices[static_cast<size_t>(i)]);
@@ -273,7 +274,7 @@ void unroll(const Steps& steps, const Context& context, std::vector<Leaf>& out) 
     const auto keep = [&] { out.push_back({&step, context}); };
     visit(
         step, [&](const Loop& s) { unroll_loop(s, context, out); }, [&](const Group& s) { unroll(s.body, context, out); },
-        for_kinds<Local, Reduce, RingReduce, Multicast, Shift, TileCast, RowShift, RootReduce, Send, Receive, Host, Product>(keep));
+        for_kinds<Local, Opaque, Reduce, RingReduce, Multicast, Shift, TileCast, RowShift, RootReduce, Send, Receive, Host, Product>(keep));
   }
 }
 
@@ -287,7 +288,7 @@ std::vector<BufferId> buffers_of(const Step& step) {
         out.insert(out.end(), s.out.begin(), s.out.end());
         return out;
       },
-      [](const Reduce& s) { return s.payload; }, [](const RingReduce& s) { return s.payload; },
+      [](const Reduce& s) { return mesh::buffers_of(s.parts); }, [](const RingReduce& s) { return mesh::buffers_of(s.parts); },
       [](const Multicast& s) { return Ids{s.buffer}; }, [](const RowShift& s) { return s.buffers; },
       [](const Host& s) { return Ids{s.buffer}; },
       [](const Product& s) {
@@ -297,7 +298,7 @@ std::vector<BufferId> buffers_of(const Step& step) {
         return out;
       },
       // A move's two ends belong to two regions; the others stand inside products alone.
-      same_for<Send, Receive, Shift, TileCast, RootReduce, Loop, Group>(Ids{}));
+      same_for<Opaque, Send, Receive, Shift, TileCast, RootReduce, Loop, Group>(Ids{}));
 }
 
 bool lives_in(const Buffer& b, PhaseId phase) { return std::find(b.phases.begin(), b.phases.end(), phase) != b.phases.end(); }
@@ -351,7 +352,8 @@ bool run_leaf(State& s, const Leaf& leaf, RegionId region) {
   s.step = step.name;
   const bool waits = visit(
       step, [&](const Receive& r) { return s.in_flight[r.move].empty(); },
-      same_for<Local, Reduce, RingReduce, Multicast, Shift, TileCast, RowShift, RootReduce, Send, Host, Loop, Group, Product>(false));
+      same_for<Local, Opaque, Reduce, RingReduce, Multicast, Shift, TileCast, RowShift, RootReduce, Send, Host, Loop, Group, Product>(
+          false));
   if (waits) return false;
   enter_phase(s, region, step.phase);
   for (const BufferId b : buffers_of(step)) {
@@ -365,7 +367,7 @@ bool run_leaf(State& s, const Leaf& leaf, RegionId region) {
       [&](const RingReduce& op) { run_ring_reduce(s, op, region, c); }, [&](const Multicast& op) { run_multicast(s, op, region, c); },
       [&](const RowShift& op) { run_row_shift(s, op, region, c); }, [&](const Send& op) { run_send(s, op.move, c); },
       [&](const Receive& op) { run_receive(s, op.move, c); }, [&](const Host& op) { host(s, op, region, c); },
-      [&](const Product& product) { run_product(s, step, product, region, c); },
+      [&](const Product& product) { run_product(s, step, product, region, c); }, [&](const Opaque&) { s.fail("a step without values"); },
       for_kinds<Shift, TileCast, RootReduce, Loop, Group>([&] { s.fail("a step that only makes sense inside a product"); }));
   return true;
 }

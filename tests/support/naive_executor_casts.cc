@@ -108,7 +108,7 @@ struct CastProduct {
             if (s.op != LocalOp::tile_fma) refuse();
             product.algorithm == Algorithm::summa ? multiply(static_cast<int>(turn), static_cast<int>(turn) + 1) : multiply(0, blocks);
           },
-          for_kinds<Reduce, RingReduce, Multicast, Shift, RowShift, RootReduce, Send, Receive, Host, Product>(refuse));
+          for_kinds<Opaque, Reduce, RingReduce, Multicast, Shift, RowShift, RootReduce, Send, Receive, Host, Product>(refuse));
     }
   }
 };

@@ -143,7 +143,8 @@ bool aligns(const Steps& steps) {
   for_each_step(steps, [&](const Step& step) {
     visit(
         step, [&](const Shift& s) { any |= s.kind == ShiftKind::align_rows || s.kind == ShiftKind::align_cols; },
-        nothing_for<Local, Reduce, RingReduce, Multicast, TileCast, RowShift, RootReduce, Send, Receive, Host, Loop, Group, Product>());
+        nothing_for<Local, Opaque, Reduce, RingReduce, Multicast, TileCast, RowShift, RootReduce, Send, Receive, Host, Loop, Group,
+                    Product>());
   });
   return any;
 }
@@ -250,7 +251,7 @@ void walk_gemm(TileProduct& p, const Steps& steps) {
     visit(
         step, [&](const Loop& s) { walk_turns(p, s); }, [&](const Group& s) { walk_gemm(p, s.body); }, [&](const Shift& s) { p.shift(s); },
         [&](const Local& s) { s.op == LocalOp::tile_fma ? tile_fma(p) : refuse(); },
-        for_kinds<Reduce, RingReduce, Multicast, TileCast, RowShift, RootReduce, Send, Receive, Host, Product>(refuse));
+        for_kinds<Opaque, Reduce, RingReduce, Multicast, TileCast, RowShift, RootReduce, Send, Receive, Host, Product>(refuse));
   }
 }
 
@@ -439,7 +440,7 @@ void walk_scores(Scores& p, const Steps& steps) {
         },
         [&](const Group& s) { walk_scores(p, s.body); }, [&](const Shift& s) { shift_keys(p, s); },
         [&](const RootReduce&) { root_reduce(p); }, [&](const Local& s) { s.op == LocalOp::tile_fma_t ? tile_fma_t(p) : refuse(); },
-        for_kinds<Reduce, RingReduce, Multicast, TileCast, RowShift, Send, Receive, Host, Product>(refuse));
+        for_kinds<Opaque, Reduce, RingReduce, Multicast, TileCast, RowShift, Send, Receive, Host, Product>(refuse));
   }
 }
 

@@ -229,7 +229,6 @@ void dispatch(Core& c) {
     case LocalOp::gate_mul: return gate_mul(c);
     case LocalOp::local_best: return local_best(c);
     case LocalOp::look_up: return look_up(c);
-    case LocalOp::counted: c.state.fail("a step without values");
     case LocalOp::tile_fma:
     case LocalOp::tile_fma_t: c.state.fail("a tile product outside its group");
   }
