@@ -1,4 +1,5 @@
-// The scalar functions of the mesh: exp, rsqrt, reciprocal, sine and cosine, one source for every reading of a program.
+// The functions of the mesh, one element at a time: 2^y, 1/x, SiLU, 1/sqrt, sine and cosine, one source for every reading of a program. The
+// first three are sequences of vector operations (vector_functions-inl.h); a core calls the others element by element. e^x is the host's.
 //
 // Only fp32 additions, products, fused multiply-adds and (correctly rounded) divisions and square roots are used, so every
 // compiler, instruction set and vector width gives the same bits. libm is never called (std::fma excepted, being exact).
@@ -9,7 +10,44 @@
 
 #include "base/half.h"
 
+#define WAFER_VECTOR_NAMESPACE wafer::vector_scalar
+#include "base/vector_functions-inl.h"
+
 namespace wafer {
+
+// Vectors of one float.
+struct OneFloat {
+  using V = float;
+  static float max(float v, float c) { return v < c ? c : v; }
+  static float add(float v, float w) { return v + w; }
+  static float sub(float v, float w) { return v - w; }
+  static float mul(float v, float w) { return v * w; }
+  static float fma(float w, float v, float k) { return wafer::fma(v, k, w); }
+  static float scale(float v, float t) {
+    // In two factors, so that results in the subnormal range are rounded once at the end; beyond 2^256 nothing changes.
+    const int32_t low = static_cast<int16_t>(std::bit_cast<uint32_t>(t) & 0xffffu), n = low < 256 ? low : 256;
+    const int32_t half = n >> 1;
+    return (v * power(half)) * power(n - half);
+  }
+  static float high_from(uint16_t high, float d) {
+    return std::bit_cast<float>((uint32_t{high} << 16) - (std::bit_cast<uint32_t>(d) & 0xffff0000u));
+  }
+  // 2^n. Requires: -127 < n <= 128.
+  static float power(int32_t n) { return std::bit_cast<float>(static_cast<uint32_t>(n + 127) << 23); }
+};
+
+inline float exp2_f32(float y) {
+  OneFloat m;
+  return vector_scalar::exp2(m, y);
+}
+inline float reciprocal_f32(float d) {
+  OneFloat m;
+  return vector_scalar::reciprocal(m, d);
+}
+inline float silu_f32(float g) {
+  OneFloat m;
+  return vector_scalar::silu(m, g);
+}
 
 // e^x, relative error below 2 ulp (tested against double over the whole range). 0 below -104, inf above 88.73; subnormal results are kept.
 inline float exp_f32(float x) {
@@ -34,9 +72,7 @@ inline float exp_f32(float x) {
   return (p * s1) * s2;
 }
 
-inline float reciprocal_f32(float x) { return 1.0f / x; }
 inline float rsqrt_f32(float x) { return 1.0f / std::sqrt(x); }
-inline float sigmoid_f32(float x) { return reciprocal_f32(1.0f + exp_f32(-x)); }
 
 struct SinCos {
   float sin;

@@ -59,22 +59,11 @@ TEST(ScalarMath, ExpNeverFalls) {
   }
 }
 
-TEST(ScalarMath, SigmoidStaysInRange) {
-  for (float x = -200; x <= 200; x += 0.01f) {
-    const double exact = 1 / (1 + std::exp(-static_cast<double>(x)));
-    EXPECT_NEAR(sigmoid_f32(x), exact, 3e-7 * exact + 1e-38) << x;
-  }
-  EXPECT_EQ(sigmoid_f32(0), 0.5f);
-  EXPECT_EQ(sigmoid_f32(kInf), 1.0f);
-  EXPECT_EQ(sigmoid_f32(-kInf), 0.0f);
-}
-
-TEST(ScalarMath, RsqrtAndReciprocalAreWithinOneAndAHalfUlp) {
+TEST(ScalarMath, RsqrtIsWithinOneAndAHalfUlp) {
   Rng rng(3);
   for (int i = 0; i < 200000; i++) {
     // Any normal positive float whose results are normal too.
     const float x = std::bit_cast<float>(static_cast<uint32_t>(0x01000000u + next_below(rng, 0x7e000000u - 0x01000000u)));
-    EXPECT_LE(ulps(reciprocal_f32(x), 1 / static_cast<double>(x)), 0.5001);
     EXPECT_LE(ulps(rsqrt_f32(x), 1 / std::sqrt(static_cast<double>(x))), 1.5);
   }
 }

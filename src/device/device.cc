@@ -78,6 +78,8 @@ constexpr Field kFields[] = {
     FIELD(max_f32_elements_per_cycle, "elements/cycle", 1, 1024),
     FIELD(move_16_elements_per_cycle, "elements/cycle", 1, 1024),
     FIELD(move_32_elements_per_cycle, "elements/cycle", 1, 1024),
+    FIELD(scale_f32_elements_per_cycle, "elements/cycle", 1, 1024),
+    FIELD(integer_16_elements_per_cycle, "elements/cycle", 1, 1024),
     FIELD(convert_f16_to_f32_elements_per_cycle, "elements/cycle", 1, 1024),
     FIELD(convert_f32_to_f16_elements_per_cycle, "elements/cycle", 1, 1024),
     FIELD(convert_i16_to_f16_elements_per_cycle, "elements/cycle", 1, 1024),

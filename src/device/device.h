@@ -55,6 +55,8 @@ struct Device {
   int64_t max_f32_elements_per_cycle = 0;
   int64_t move_16_elements_per_cycle = 0;  // copies of 16-bit words
   int64_t move_32_elements_per_cycle = 0;
+  int64_t scale_f32_elements_per_cycle = 0;   // x * 2^n, an integer n for each element
+  int64_t integer_16_elements_per_cycle = 0;  // sums and differences of 16-bit integers
   int64_t convert_f16_to_f32_elements_per_cycle = 0;
   int64_t convert_f32_to_f16_elements_per_cycle = 0;
   int64_t convert_i16_to_f16_elements_per_cycle = 0;
@@ -70,7 +72,7 @@ struct Device {
   int64_t forward_f16_cycles = 0;         // that a vector of fp16 takes longer through receive, add, send on than one of fp32
   int64_t exchange_step_cycles = 0;       // of a compute-shift step beside its counted actions: completions, pointers, tests
   double background_wavelet_cycles = 0;   // that a wavelet between fabric and memory takes from what the core computes meanwhile
-  int64_t exp_cycles = 0;                 // the scalar functions of base/scalar_math.h, one call
+  int64_t exp_cycles = 0;                 // scalar functions, one call: e^x and 1/x of the published kernels alone
   int64_t rsqrt_cycles = 0;
   int64_t reciprocal_cycles = 0;
   int64_t sincos_cycles = 0;  // both values of one angle

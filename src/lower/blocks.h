@@ -11,6 +11,9 @@ namespace wafer::lower_blocks {
 mesh::Step local(const kernels::Site& site, std::string name, mesh::Local op);
 void append(mesh::Steps& to, mesh::Steps more);
 
+// What scores are multiplied by, so that a softmax's weights are powers of two.
+float score_scale(const ModelConfig& config);
+
 // x * rsqrt(mean of x^2 + epsilon) * gain, each token by itself: the squares are summed along the line on which x is cut.
 struct NormBuffers {
   mesh::BufferId x;     // [rows][dim]; of one token [dim]

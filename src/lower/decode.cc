@@ -14,7 +14,7 @@ using namespace kernels;
 Steps decode_layer(const Site& site, const ModelConfig& c, const DecodeBuffers& b, const Plan& plan) {
   const Extent e = extent(site);
   const int group = static_cast<int>(c.heads / c.kv_heads), head_dim = static_cast<int>(c.head_dim);
-  const float scale = 1.0f / std::sqrt(static_cast<float>(c.head_dim));
+  const float scale = score_scale(c);
   const ReduceLine y = add_reduce_line(site, "y.tree", Axis::y, line_forest(e.h, line_groups(plan, e.h)));
   const ReduceLine x = add_reduce_line(site, "x.tree", Axis::x, line_forest(e.w, line_groups(plan, e.w)));
   const ReduceLine head =
@@ -25,8 +25,8 @@ Steps decode_layer(const Site& site, const ModelConfig& c, const DecodeBuffers& 
   // x -> q, k, v
   append(s, norm(site, "attn_norm", y, c, {.x = b.x, .ss = b.ss, .gain = b.w.attn_norm, .out = b.xn}));
   s.push_back(mesh_gemv(site, "qkv", b.xn, {{b.w.q, b.q}, {b.w.k, b.k}, {b.w.v, b.v}}, y));
-  s.push_back(local(site, "rope_q", {.op = LocalOp::rotate, .in = {b.q, b.turns}, .out = {b.q_op}, .head_dim = head_dim}));
-  s.push_back(local(site, "rope_k", {.op = LocalOp::rotate, .in = {b.k, b.turns}, .out = {b.k_op}, .head_dim = head_dim}));
+  s.push_back(local(site, "rope_q", {.op = LocalOp::rotate, .in = {b.q, b.angles}, .out = {b.q_op}, .head_dim = head_dim}));
+  s.push_back(local(site, "rope_k", {.op = LocalOp::rotate, .in = {b.k, b.angles}, .out = {b.k_op}, .head_dim = head_dim}));
   // the cache makes room, then takes the new row
   s.push_back(kv_shift(site, "kv_shift", {b.k_cache, b.v_cache}, kv_up));
   s.push_back(local(site, "store_k", {.op = LocalOp::store_rows, .in = {b.k_op}, .out = {b.k_cache}}));

@@ -32,6 +32,11 @@ struct Lowering {
             .what = Loop{.var = LoopVar::layer, .begin = r.first_layer, .fixed = r.layers, .body = std::move(body)}};
   }
 
+  // Sine and cosine of the token's angles, or of a chunk's rows', once for all layers of a region; before the first value arrives.
+  static Step turn_angles(PhaseId phase, BufferId turns, BufferId angles) {
+    return {.name = "angles", .phase = phase, .what = Local{.op = LocalOp::turn_angles, .in = {turns}, .out = {angles}}};
+  }
+
   static Step for_rows(PhaseId phase, Steps body) {
     return {.name = "rows", .phase = phase, .what = Loop{.var = LoopVar::row, .count = CountKind::rows, .body = std::move(body)}};
   }
@@ -53,6 +58,7 @@ struct Lowering {
     const HeadBuffers& hb = at.prefill_head;
     const HeadSteps head_parts = head_steps(prefill_site(head, at.prefill_phases.head), at.config, hb, at.plan);
 
+    for (const size_t r : order) lists[r].push_back(turn_angles(at.prefill_phases.rows, at.prefill[r].turns, at.prefill[r].angles));
     // token ids enter at the head region; each row goes to its place in the first region's layout
     const MoveId embed = move("embedding", MoveKind::row_in, hb.x, at.prefill[order.front()].x);
     const Step send_row = send_from(prefill_site(head, move_phase), embed),
@@ -96,6 +102,7 @@ struct Lowering {
     const HeadBuffers& hb = at.decode_head;
     const HeadSteps head_parts = head_steps(decode_site(head, at.decode_phases.head), at.config, hb, at.plan);
 
+    for (const size_t r : order) lists[r].push_back(turn_angles(at.decode_phases.layer, at.decode[r].turns, at.decode[r].angles));
     if (at.plan.host_choice)
       lists[head].push_back(
           {.name = "token.from_host", .phase = at.decode_phases.head, .what = Host{.to_host = false, .buffer = hb.token}});

@@ -23,7 +23,7 @@ Steps attention(const Site& site, const ModelConfig& c, const PrefillBuffers& b,
   const Extent e = extent(site);
   const int kv_heads = static_cast<int>(c.kv_heads), group = static_cast<int>(c.heads / c.kv_heads),
             head_dim = static_cast<int>(c.head_dim);
-  const float scale = 1.0f / std::sqrt(static_cast<float>(c.head_dim));
+  const float scale = score_scale(c);
   const std::vector<Range> runs = head_runs(kv_heads, e.w);
   const Rings rings = add_rings(site, "head.ring", runs, true);
   const ReduceLine run_line = add_reduce_line(site, "head.tree", Axis::x, run_forest(runs, plan.tree_levels));
@@ -68,8 +68,8 @@ Steps prefill_layer(const Placement& placement, Program& program, RegionId regio
   s.push_back(mesh_gemm(rows, "q", rings, {.a = b.xn, .b = b.w.q, .c = b.q}));
   s.push_back(mesh_gemm(rows, "k", rings, {.a = b.xn, .b = b.w.k, .c = b.k, .a_aligned = true}));
   s.push_back(mesh_gemm(rows, "v", rings, {.a = b.xn, .b = b.w.v, .c = b.v, .a_aligned = true}));
-  s.push_back(local(rows, "rope_q", {.op = LocalOp::rotate, .in = {b.q, b.turns}, .out = {b.q_op}, .head_dim = head_dim}));
-  s.push_back(local(rows, "rope_k", {.op = LocalOp::rotate, .in = {b.k, b.turns}, .out = {b.k_op}, .head_dim = head_dim}));
+  s.push_back(local(rows, "rope_q", {.op = LocalOp::rotate, .in = {b.q, b.angles}, .out = {b.q_op}, .head_dim = head_dim}));
+  s.push_back(local(rows, "rope_k", {.op = LocalOp::rotate, .in = {b.k, b.angles}, .out = {b.k_op}, .head_dim = head_dim}));
   s.push_back(local(rows, "store_k", {.op = LocalOp::store_rows, .in = {b.k_op}, .out = {b.k_cache}}));
   s.push_back(local(rows, "store_v", {.op = LocalOp::store_rows, .in = {b.v}, .out = {b.v_cache}}));
   append(s, attention(heads, c, b, plan));

@@ -200,6 +200,8 @@ DecodeBuffers place_decode(Placer& at, const Tensors& t, const ModelConfig& c, c
   const Dim d = dim("dim", c.dim), qd = dim("q", q_width(c)), kd = dim("kv", kv_width(c)), f = dim("ffn", c.ffn),
             hd = dim("heads", c.heads);
   const Dim keys = dim("keys", SizeKind::positions, plan.context);
+  b.angles =
+      at.activation("angles", Dtype::f32, {dim("pairs", c.head_dim / 2), dim("sin_cos", 2)}, {cut(0, Axis::x, table_cut(tables.pairs))});
   b.x = at.activation("x", sum, {d}, {cut(0, Axis::y, dim_y)});
   b.ss = at.activation("ss", Dtype::f32, {dim("one", 1)}, {});
   b.xn = at.activation("xn", operand, {d}, {cut(0, Axis::y, dim_y)});
@@ -303,6 +305,8 @@ PrefillBuffers place_prefill(Placer& at, const Tensors& t, const ModelConfig& c,
             kvh = dim("kv_heads", c.kv_heads);
   const int score_copies = plan.keep_scores ? static_cast<int>(std::max<int64_t>(1, (plan.max_prompt + plan.chunk - 1) / plan.chunk)) : 1;
   at.phases = {ph.rows, ph.attention, ph.head, ph.move};
+  b.angles = at.activation("angles", Dtype::f32, {rows, dim("pairs", c.head_dim / 2), dim("sin_cos", 2)},
+                           {cut(0, Axis::y, ring_y), cut(1, Axis::x, table_cut(tables.pairs))});
   b.x = at.activation("x", sum, {rows, d}, {cut(0, Axis::y, ring_y), cut(1, Axis::x, ring_x)});
   b.ss = at.activation("ss", Dtype::f32, {rows}, {cut(0, Axis::y, ring_y)}, rows_only);
   b.xn = at.activation("xn", operand, {rows, d}, {cut(0, Axis::y, ring_y), cut(1, Axis::x, ring_x)}, rows_only, 2);

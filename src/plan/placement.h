@@ -23,14 +23,14 @@ using LayerWeights = OfLayer<mesh::BufferId>;
 struct DecodeBuffers {
   LayerWeights w;
   mesh::BufferId turns, k_cache, v_cache;
-  mesh::BufferId x, ss, xn, q, k, v, q_op, k_op, s, m, l, p, o, o_op, h, g, u, a;
+  mesh::BufferId angles, x, ss, xn, q, k, v, q_op, k_op, s, m, l, p, o, o_op, h, g, u, a;
   mesh::BufferId router;  // a number for each expert
 };
 
 struct PrefillBuffers {
   LayerWeights w;
   mesh::BufferId turns, k_cache, v_cache;
-  mesh::BufferId x, ss, xn, q, k, v, q_op, k_op, s, m, l, l_chunk, p, o, o_chunk, o_op;
+  mesh::BufferId angles, x, ss, xn, q, k, v, q_op, k_op, s, m, l, l_chunk, p, o, o_chunk, o_op;
   mesh::BufferId partial, h, g, u, a;
   mesh::BufferId router;  // for each row a number for each expert
 };

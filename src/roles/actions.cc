@@ -4,6 +4,7 @@
 
 #include <string_view>
 
+#include "base/vector_ops.h"
 #include "mesh/visit.h"
 #include "roles/code_size.h"
 
@@ -28,13 +29,29 @@ std::string part_names(const Program& p, const std::vector<ReducePart>& parts) {
 
 bool is_quantised(const std::string& operands) { return operands.starts_with("q8") || operands.starts_with("q4"); }
 
-std::vector<std::string> scalar_functions(LocalOp op) {
+// The function that a local operation calls: for each element or row, or once for whole vectors.
+struct Function {
+  ActionKind kind = ActionKind::scalar_call;
+  const char* name = "";
+  int64_t instructions = 0;
+};
+constexpr int64_t of_operations(const VectorOps& ops) { return ops.all() * kFunctionOperationInstructions; }
+constexpr Function kFunctions[] = {
+    {.kind = ActionKind::scalar_call, .name = "rsqrt", .instructions = kRsqrtInstructions},
+    {.kind = ActionKind::scalar_call, .name = "sincos", .instructions = kSincosInstructions},
+    {.kind = ActionKind::vector_function, .name = "exp2", .instructions = of_operations(exp2_ops())},
+    {.kind = ActionKind::vector_function, .name = "reciprocal", .instructions = of_operations(reciprocal_ops())},
+    {.kind = ActionKind::vector_function, .name = "silu", .instructions = of_operations(silu_ops())},
+};
+
+const Function* function_of(LocalOp op) {
   switch (op) {
-    case LocalOp::normalise: return {"rsqrt"};
-    case LocalOp::rotate: return {"sincos"};
-    case LocalOp::exp_sum: return {"exp"};
-    case LocalOp::divide: return {"reciprocal"};
-    case LocalOp::gate_mul: return {"exp", "reciprocal"};
+    case LocalOp::normalise: return &kFunctions[0];
+    case LocalOp::turn_angles: return &kFunctions[1];
+    case LocalOp::exp_sum: return &kFunctions[2];
+    case LocalOp::divide: return &kFunctions[3];
+    case LocalOp::gate_mul: return &kFunctions[4];
+    case LocalOp::rotate:
     case LocalOp::square_sum:
     case LocalOp::mat_vec:
     case LocalOp::store_rows:
@@ -48,14 +65,7 @@ std::vector<std::string> scalar_functions(LocalOp op) {
     case LocalOp::tile_fma:
     case LocalOp::tile_fma_t: break;
   }
-  return {};
-}
-
-int64_t scalar_instructions(const std::string& function) {
-  if (function == "exp") return kExpInstructions;
-  if (function == "rsqrt") return kRsqrtInstructions;
-  if (function == "reciprocal") return kReciprocalInstructions;
-  return kSincosInstructions;
+  return nullptr;
 }
 
 struct Maker {
@@ -78,7 +88,7 @@ struct Maker {
     if (y.kind == PlaceKind::none) return;
     add(ActionKind::vector_op, name(l.op), fmt::format("{} -> {}", dtype_names(program, l.in), dtype_names(program, l.out)),
         static_cast<int64_t>(l.in.size() + l.out.size()));
-    for (const std::string& f : scalar_functions(l.op)) add(ActionKind::scalar_call, f, "f32", 0);
+    if (const Function* f = function_of(l.op)) add(f->kind, f->name, "f32", 0);
   }
 
   void reduce(const Reduce& r, const Place& at) {
@@ -183,6 +193,7 @@ const char* name(ActionKind k) {
     case ActionKind::forward: return "fabric to fabric";
     case ActionKind::vector_op: return "vector";
     case ActionKind::scalar_call: return "scalar call";
+    case ActionKind::vector_function: return "vector function";
     case ActionKind::route_change: return "route change";
     case ActionKind::loop: return "loop";
   }
@@ -236,7 +247,11 @@ int64_t shared_bytes(const RoleAction& a) {
         if (const auto op = static_cast<LocalOp>(i); a.operation == name(op)) n = local_instructions(op);
       return bytes(n + (is_quantised(a.operands) ? kUnpackInstructions : 0));
     }
-    case ActionKind::scalar_call: return bytes(scalar_instructions(a.operation));
+    case ActionKind::scalar_call:
+    case ActionKind::vector_function:
+      for (const Function& f : kFunctions)
+        if (a.operation == f.name) return bytes(f.instructions);
+      return 0;
     case ActionKind::join:
     case ActionKind::pass_on: return bytes(kStreamInstructions + (a.operation == "add" ? 0 : kCompareInstructions));
     case ActionKind::to_fabric:
@@ -252,7 +267,8 @@ int64_t call_bytes(const RoleAction& a) {
   switch (a.kind) {
     case ActionKind::task: return kTaskInstructions * kInstructionBytes;
     case ActionKind::loop: return kLoopInstructions * kInstructionBytes;
-    case ActionKind::scalar_call: return 0;  // it is called from the loop of its local operation
+    case ActionKind::scalar_call:
+    case ActionKind::vector_function: return 0;  // called from the code of its local operation
     case ActionKind::route_change: return a.operand_count * kRouteTableBytes + kCallInstructions * kInstructionBytes;
     case ActionKind::to_fabric:
     case ActionKind::from_fabric:

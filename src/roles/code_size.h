@@ -34,7 +34,8 @@ constexpr int64_t local_instructions(mesh::LocalOp op) {
     case LocalOp::square_sum: return 14;
     case LocalOp::normalise: return 24;
     case LocalOp::mat_vec: return 18;
-    case LocalOp::rotate: return 40;
+    case LocalOp::turn_angles: return 16;
+    case LocalOp::rotate: return 36;
     case LocalOp::store_rows: return 12;
     case LocalOp::row_dots: return 30;
     case LocalOp::row_max: return 20;
@@ -52,9 +53,9 @@ constexpr int64_t local_instructions(mesh::LocalOp op) {
   return 0;
 }
 constexpr int64_t kUnpackInstructions = 30;  // assumed: integers of q8_0 or q4_0 to operands, and their scales
-constexpr int64_t kExpInstructions = 30;     // assumed: of base/scalar_math.h, and so the three below
-constexpr int64_t kRsqrtInstructions = 20;
-constexpr int64_t kReciprocalInstructions = 15;
+constexpr int64_t kRsqrtInstructions = 20;   // assumed: of base/scalar_math.h, and so the one below
 constexpr int64_t kSincosInstructions = 40;
+// assumed: of each operation of a vector function the operation, and the descriptors of what it reads and writes, loaded and edited
+constexpr int64_t kFunctionOperationInstructions = kStreamInstructions + 2 * kOperandInstructions;
 
 }  // namespace wafer::roles

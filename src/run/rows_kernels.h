@@ -11,7 +11,8 @@ struct RowKernels {
   void (*fma_f16)(float* acc, const float* x, float w, int64_t n);
   void (*add_f32)(float* own, const float* v, int64_t n);
   void (*add_f16)(float* own, const float* v, int64_t n);
-  void (*exp_f32)(const float* s, float scale, float m, float* p, int64_t n);
+  void (*exp2_f32)(const float* s, float scale, float m, float* p, int64_t n);
+  void (*gate_f32)(const float* g, const float* u, float* out, int64_t n);
   void (*round_f16)(float* x, int64_t n);
 };
 

@@ -9,6 +9,8 @@
 
 #if WAFER_SIMD_TARGET
 HWY_BEFORE_NAMESPACE();
+#define WAFER_VECTOR_NAMESPACE wafer::run::HWY_NAMESPACE::functions
+#include "base/vector_functions-inl.h"
 namespace wafer::run::HWY_NAMESPACE {
 
 // Calls fn(load, store, i) for each vector of [0, n): load(p) and store(v, p) touch only what is inside.
@@ -42,36 +44,49 @@ void add_row_here(float* own, const float* v, int64_t n) {
   });
 }
 
-// The operations of exp_f32 in base/scalar_math.h, one for one.
-HWY_INLINE V exp_of(V x) {
-  const D d;
-  const DInt di;
-  const V magic = hn::Set(d, 12582912.0f);
-  const V n = hn::Sub(hn::MulAdd(x, hn::Set(d, 1.44269504f), magic), magic);
-  V r = hn::MulAdd(n, hn::Set(d, -0.693145752f), x);
-  r = hn::MulAdd(n, hn::Set(d, -1.42860677e-6f), r);
-  V p = hn::Set(d, 1.98756915e-4f);
-  p = hn::MulAdd(p, r, hn::Set(d, 1.39819995e-3f));
-  p = hn::MulAdd(p, r, hn::Set(d, 8.33345205e-3f));
-  p = hn::MulAdd(p, r, hn::Set(d, 4.16657962e-2f));
-  p = hn::MulAdd(p, r, hn::Set(d, 1.66666655e-1f));
-  p = hn::MulAdd(p, r, hn::Set(d, 5.00000013e-1f));
-  p = hn::Add(hn::MulAdd(p, hn::Mul(r, r), r), hn::Set(d, 1.0f));
-  const auto e = hn::ConvertTo(di, n);
-  // e / 2 towards zero, as in C.
-  const auto half = hn::ShiftRight<1>(hn::Add(e, hn::And(hn::ShiftRight<31>(e), hn::Set(di, 1))));
-  const auto bias = hn::Set(di, 127);
-  const V s1 = hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(half, bias)));
-  const V s2 = hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(hn::Sub(e, half), bias)));
-  V y = hn::Mul(hn::Mul(p, s1), s2);
-  y = hn::IfThenElse(hn::Gt(x, hn::Set(d, 88.72284f)), hn::BitCast(d, hn::Set(di, 0x7f800000)), y);
-  y = hn::IfThenElse(hn::Gt(x, hn::Set(d, -104.0f)), y, hn::Zero(d));
-  return hn::IfThenElse(hn::Eq(x, x), y, x);
+// The operations of OneFloat in base/scalar_math.h, one for one.
+struct Vectors {
+  using V = run::HWY_NAMESPACE::V;
+  static HWY_INLINE V set(float c) { return hn::Set(D(), c); }
+  static HWY_INLINE V max(V v, float c) { return hn::IfThenElse(hn::Lt(v, set(c)), set(c), v); }
+  static HWY_INLINE V add(V v, V w) { return hn::Add(v, w); }
+  static HWY_INLINE V add(V v, float c) { return hn::Add(v, set(c)); }
+  static HWY_INLINE V sub(V v, V w) { return hn::Sub(v, w); }
+  static HWY_INLINE V sub(V v, float c) { return hn::Sub(v, set(c)); }
+  static HWY_INLINE V sub(float c, V v) { return hn::Sub(set(c), v); }
+  static HWY_INLINE V mul(V v, V w) { return hn::Mul(v, w); }
+  static HWY_INLINE V fma(float c, V v, float k) { return hn::MulAdd(v, set(k), set(c)); }
+  static HWY_INLINE V fma(V w, V v, float k) { return hn::MulAdd(v, set(k), w); }
+  static HWY_INLINE V scale(V v, V t) {
+    const DInt di;
+    const auto low = hn::ShiftRight<16>(hn::ShiftLeft<16>(hn::BitCast(di, t)));
+    const auto n = hn::Min(low, hn::Set(di, 256)), half = hn::ShiftRight<1>(n);
+    return hn::Mul(hn::Mul(v, power(half)), power(hn::Sub(n, half)));
+  }
+  static HWY_INLINE V high_from(uint16_t high, V d) {
+    const DUint du;
+    const auto kept = hn::And(hn::BitCast(du, d), hn::Set(du, 0xffff0000u));
+    return hn::BitCast(D(), hn::Sub(hn::Set(du, uint32_t{high} << 16), kept));
+  }
+  static HWY_INLINE V power(hn::Vec<DInt> n) {
+    const DInt di;
+    return hn::BitCast(D(), hn::ShiftLeft<23>(hn::Add(n, hn::Set(di, 127))));
+  }
+};
+
+void exp2_row_here(const float* s, float scale, float m, float* p, int64_t n) {
+  const V factor = hn::Set(D(), scale), top = hn::Set(D(), m);
+  for_vectors(n, [&](auto load, auto store, int64_t i) HWY_ATTR {
+    Vectors vectors;
+    store(functions::exp2(vectors, hn::Sub(hn::Mul(load(s + i), factor), top)), p + i);
+  });
 }
 
-void exp_row_here(const float* s, float scale, float m, float* p, int64_t n) {
-  const V factor = hn::Set(D(), scale), top = hn::Set(D(), m);
-  for_vectors(n, [&](auto load, auto store, int64_t i) HWY_ATTR { store(exp_of(hn::Sub(hn::Mul(load(s + i), factor), top)), p + i); });
+void gate_row_here(const float* g, const float* u, float* out, int64_t n) {
+  for_vectors(n, [&](auto load, auto store, int64_t i) HWY_ATTR {
+    Vectors vectors;
+    store(hn::Mul(functions::silu(vectors, load(g + i)), load(u + i)), out + i);
+  });
 }
 
 void round_row_here(float* x, int64_t n) {
@@ -79,8 +94,13 @@ void round_row_here(float* x, int64_t n) {
 }
 
 const RowKernels& row_kernels_here() {
-  static constexpr RowKernels kernels{
-      fma_row_here<Numerics::fp32>, fma_row_here<Numerics::fp16>, add_row_here<false>, add_row_here<true>, exp_row_here, round_row_here};
+  static constexpr RowKernels kernels{fma_row_here<Numerics::fp32>,
+                                      fma_row_here<Numerics::fp16>,
+                                      add_row_here<false>,
+                                      add_row_here<true>,
+                                      exp2_row_here,
+                                      gate_row_here,
+                                      round_row_here};
   return kernels;
 }
 

@@ -19,8 +19,8 @@ namespace {
 std::vector<float> many_floats() {
   std::vector<float> values;
   for (uint64_t bits = 0; bits < (uint64_t{1} << 32); bits += 16411) values.push_back(std::bit_cast<float>(static_cast<uint32_t>(bits)));
-  for (float x = -110; x < 95; x += 0.00731f) values.push_back(x);
-  for (float edge : {-104.0f, 88.72284f, 65504.0f, 65520.0f, 0x1p-14f, 0x1p-24f, 0x1p-25f, 0.0f})
+  for (float x = -160; x < 135; x += 0.00731f) values.push_back(x);
+  for (float edge : {-151.0f, -126.0f, 128.0f, 86.5f, 65504.0f, 65520.0f, 0x1p-14f, 0x1p-24f, 0x1p-25f, 0.0f})
     for (float x : {edge, -edge, std::nextafter(edge, 1e9f), std::nextafter(edge, -1e9f)}) values.push_back(x);
   values.push_back(std::numeric_limits<float>::infinity());
   values.push_back(std::numeric_limits<float>::quiet_NaN());
@@ -42,15 +42,18 @@ void on_each_isa(Fn fn) {
   force_isa(before);
 }
 
-TEST(Rows, ExpAndRoundingEqualTheScalarFunctions) {
+TEST(Rows, FunctionsAndRoundingEqualTheScalarFunctions) {
   const std::vector<float> from = many_floats();
   const int64_t n = static_cast<int64_t>(from.size());
   on_each_isa([&] {
     std::vector<float> to(from.size());
-    exp_row(false, from.data(), 1.0f, 0.0f, to.data(), n);
-    for (size_t i = 0; i < from.size(); i++) ASSERT_TRUE(same(to[i], exp_f32(from[i]))) << from[i];
-    exp_row(true, from.data(), 0.25f, 1.5f, to.data(), n);
-    for (size_t i = 0; i < from.size(); i++) ASSERT_TRUE(same(to[i], round_f16(exp_f32(from[i] * 0.25f - 1.5f)))) << from[i];
+    exp2_row(false, from.data(), 1.0f, 0.0f, to.data(), n);
+    for (size_t i = 0; i < from.size(); i++) ASSERT_TRUE(same(to[i], exp2_f32(from[i]))) << from[i];
+    exp2_row(true, from.data(), 0.25f, 1.5f, to.data(), n);
+    for (size_t i = 0; i < from.size(); i++) ASSERT_TRUE(same(to[i], round_f16(exp2_f32(from[i] * 0.25f - 1.5f)))) << from[i];
+    const std::vector<float> up(from.rbegin(), from.rend());
+    gate_row(from.data(), up.data(), to.data(), n);
+    for (size_t i = 0; i < from.size(); i++) ASSERT_TRUE(same(to[i], silu_f32(from[i]) * up[i])) << from[i];
     to = from;
     round_row(to.data(), n);
     for (size_t i = 0; i < from.size(); i++) ASSERT_TRUE(same(to[i], round_f16(from[i]))) << from[i];

@@ -45,24 +45,34 @@ void normalise(Machine& m, const Local& op, const Scope& s) {
   finish(m, op.out[0], out.data, out.rows * out.width, true);
 }
 
+// (turns) -> angles[rows][pairs][sin, cos], where decode has one row.
+void turn_angles(Machine& m, const Local& op, const Scope& s) {
+  const std::vector<float>& turns = m.weights->turns;
+  const size_t pairs = turns.size() / 2;
+  const int64_t n = element_count(m, op.out[0], s), rows = n / static_cast<int64_t>(turns.size());
+  float* out = array(m, op.out[0], s);
+  for (int64_t t = 0; t < rows; t++)
+    for (size_t i = 0; i < pairs; i++) {
+      const auto [sin, cos] = sincos_turns(static_cast<float>(s.params.cached + t), turns[2 * i], turns[2 * i + 1]);
+      float* pair = out + t * static_cast<int64_t>(turns.size()) + static_cast<int64_t>(2 * i);
+      pair[0] = sin;
+      pair[1] = cos;
+    }
+  finish(m, op.out[0], out, n, false);
+}
+
 void rotate(Machine& m, const Local& op, const Scope& s) {
   const RowView x = rows_of(m, op.in[0], s), out = rows_of(m, op.out[0], s);
-  const std::vector<float>& turns = m.weights->turns;
-  const int64_t pairs = op.head_dim / 2, heads = x.width / op.head_dim;
-  std::vector<SinCos> angle(static_cast<size_t>(pairs));
-  for (int64_t t = 0; t < x.rows; t++) {
-    const float position = static_cast<float>(s.params.cached + t);
-    for (int64_t i = 0; i < pairs; i++)
-      angle[static_cast<size_t>(i)] = sincos_turns(position, turns[static_cast<size_t>(2 * i)], turns[static_cast<size_t>(2 * i + 1)]);
+  const float* angles = array(m, op.in[1], s);
+  const int64_t heads = x.width / op.head_dim;
+  for (int64_t t = 0; t < x.rows; t++)
     for (int64_t h = 0; h < heads; h++)
-      for (int64_t i = 0; i < pairs; i++) {
-        const int64_t at = h * op.head_dim + 2 * i;
-        const float a = x.row(t)[at], b = x.row(t)[at + 1];
-        const auto [sin, cos] = angle[static_cast<size_t>(i)];
+      for (int64_t i = 0; i < op.head_dim; i += 2) {
+        const int64_t at = h * op.head_dim + i;
+        const float a = x.row(t)[at], b = x.row(t)[at + 1], sin = angles[t * op.head_dim + i], cos = angles[t * op.head_dim + i + 1];
         out.row(t)[at] = fma(a, cos, -(b * sin));
         out.row(t)[at + 1] = fma(a, sin, b * cos);
       }
-  }
   finish(m, op.out[0], out.data, out.rows * out.width, true);
 }
 
@@ -113,12 +123,7 @@ void gate_mul(Machine& m, const Local& op, const Scope& s) {
   const int64_t n = element_count(m, op.out[0], s);
   const float *g = array(m, op.in[0], s), *u = array(m, op.in[1], s);
   float* out = array(m, op.out[0], s);
-  parallel_for(0, n, 4096, [&](int64_t begin, int64_t end) {
-    // exp(-g) first, in the out buffer: 0 - g and -g differ only for zeros, whose exponential is 1 either way.
-    for (int64_t i = begin; i < end; i++) out[i] = -g[i];
-    exp_row(false, out + begin, 1.0f, 0.0f, out + begin, end - begin);
-    for (int64_t i = begin; i < end; i++) out[i] = (g[i] * reciprocal_f32(1.0f + out[i])) * u[i];
-  });
+  parallel_for(0, n, 4096, [&](int64_t begin, int64_t end) { gate_row(g + begin, u + begin, out + begin, end - begin); });
   finish(m, op.out[0], out, n, true);
 }
 
@@ -135,7 +140,7 @@ void row_max(Machine& m, const Local& op, const Scope& s) {
     for (int64_t k = 0, keys = keys_seen(m, op.in[0], s, r); k < keys; k++) top[r] = std::max(top[r], scores.row(r)[k] * op.scale);
 }
 
-// p = exp(s * scale - m), 0 where masked. Its sums are joined later.
+// p = 2^(s * scale - m), 0 where masked. Its sums are joined later.
 void exp_sum(Machine& m, const Local& op, const Scope& s) {
   const RowView scores = rows_of(m, op.in[0], s), p = rows_of(m, op.out[0], s);
   const float* top = array(m, op.in[1], s);
@@ -143,7 +148,7 @@ void exp_sum(Machine& m, const Local& op, const Scope& s) {
   parallel_for(0, scores.rows, kRowGrain, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; r++) {
       const int64_t keys = keys_seen(m, op.in[0], s, r);
-      exp_row(fp16, scores.row(r), op.scale, top[r], p.row(r), keys);
+      exp2_row(fp16, scores.row(r), op.scale, top[r], p.row(r), keys);
       std::fill(p.row(r) + keys, p.row(r) + scores.width, 0.0f);
     }
   });
@@ -164,6 +169,7 @@ PartialResult partial_result(const Local& op) {
     case LocalOp::row_max: return {op.out[0], ReduceOp::max};
     case LocalOp::local_best: return {op.out[0], ReduceOp::best};
     case LocalOp::normalise:
+    case LocalOp::turn_angles:
     case LocalOp::rotate:
     case LocalOp::store_rows:
     case LocalOp::divide:
@@ -181,6 +187,7 @@ PartialResult partial_result(const Local& op) {
 void compute(Machine& m, const Local& op, const Scope& s) {
   switch (op.op) {
     case LocalOp::normalise: return normalise(m, op, s);
+    case LocalOp::turn_angles: return turn_angles(m, op, s);
     case LocalOp::rotate: return rotate(m, op, s);
     case LocalOp::store_rows: return store_rows(m, op, s);
     case LocalOp::row_max: return row_max(m, op, s);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/checked.h"
+#include "base/vector_ops.h"
 
 namespace wafer::time {
 
@@ -12,6 +13,20 @@ using mesh::LocalOp;
 namespace {
 
 int64_t ceil_div(int64_t a, int64_t b) { return a / b + (a % b > 0 ? 1 : 0); }
+
+// Of an operation of a function, which reads so many vectors: fp32, but that an exponent and an integer are half of a word.
+VectorRate rate_of(const Device& d, OpUnit unit, int64_t reads) {
+  switch (unit) {
+    case OpUnit::multiply_add: return {.simd = d.fmac_f32_elements_per_cycle, .bytes = 4 * reads};
+    case OpUnit::add: return {.simd = d.add_f32_elements_per_cycle, .bytes = 4 * reads};
+    case OpUnit::multiply: return {.simd = d.mul_f32_elements_per_cycle, .bytes = 4 * reads};
+    case OpUnit::max: return {.simd = d.max_f32_elements_per_cycle, .bytes = 4 * reads};
+    case OpUnit::scale: return {.simd = d.scale_f32_elements_per_cycle, .bytes = 4 + 2};
+    case OpUnit::integer_16: return {.simd = d.integer_16_elements_per_cycle, .bytes = 2 * reads};
+    case OpUnit::move_16: return {.simd = d.move_16_elements_per_cycle, .bytes = 2 * reads};
+  }
+  return {};
+}
 
 // Sums up the parts of a local step.
 struct Bill {
@@ -31,6 +46,14 @@ struct Bill {
   void map(int64_t count, int64_t n, VectorRate rate) {
     cycles(count, checked_add(d.map_iteration_cycles, vector_cycles(d, rate, n)));
     work(count, n);
+  }
+  // A function of n elements, operation by operation.
+  void function(const VectorOps& ops, int64_t n) {
+    if (n == 0) return;
+    for (size_t unit = 0; unit < ops.count.size(); unit++)
+      for (size_t reads = 0; reads < ops.count[unit].size(); reads++)
+        if (const int count = ops.count[unit][reads]; count > 0)
+          vector(count, n, rate_of(d, static_cast<OpUnit>(unit), static_cast<int64_t>(reads)));
   }
   void scalar(int64_t count, int64_t each) {
     cycles(count, each);
@@ -131,6 +154,7 @@ LocalCost work_cost(const Device& d, const mesh::Work& w) {
 }
 
 LocalCost local_cost(const Device& d, Numerics numerics, LocalOp op, const LocalSize& s) {
+  constexpr VectorOps exp2 = exp2_ops(), reciprocal = reciprocal_ops(), silu = silu_ops();
   Bill bill{.d = d};
   const VectorRate fmac = fmac_rate(d, numerics);
   // In fp32, but for the residual's add and copies of rows: of two vectors, of a vector and a number, and along a vector.
@@ -150,8 +174,8 @@ LocalCost local_cost(const Device& d, Numerics numerics, LocalOp op, const Local
       bill.vector(1, s.n, clear);  // clears the sums
       bill.map(s.k, s.n, fmac);
       break;
+    case LocalOp::turn_angles: bill.scalar(s.elements / 2, d.sincos_cycles); break;
     case LocalOp::rotate:
-      bill.scalar(checked_mul(s.rows, s.dims) / 2, d.sincos_cycles);
       bill.vector(s.rows > 0 ? 4 : 0, s.elements / 2, mul);
       bill.vector(s.rows > 0 ? 2 : 0, s.elements / 2, add);
       break;
@@ -159,20 +183,22 @@ LocalCost local_cost(const Device& d, Numerics numerics, LocalOp op, const Local
     case LocalOp::row_dots: bill.map(checked_mul(s.heads, s.dims), s.keys, fmac); break;
     case LocalOp::row_max: bill.vector(vectors, s.keys, max); break;
     case LocalOp::exp_sum:
-      bill.vector(checked_mul(2, vectors), s.keys, scale);  // scale, minus maximum
-      bill.scalar(checked_mul(vectors, s.keys), d.exp_cycles);
+      // All rows lie one after the other, so that what is the same for all of them is one operation.
+      bill.vector(1, checked_mul(vectors, s.keys), scale);
+      bill.vector(vectors, s.keys, sum);  // minus maximum
+      bill.function(exp2, checked_mul(vectors, s.keys));
       bill.vector(vectors, s.keys, sum);
       break;
     case LocalOp::weigh_rows: bill.map(checked_mul(s.heads, s.keys), s.dims, fmac); break;
     case LocalOp::divide:
-      bill.scalar(vectors, d.reciprocal_cycles);
+      bill.function(reciprocal, vectors);
       bill.vector(vectors, s.dims, scale);
       break;
     case LocalOp::add: bill.vector(1, s.elements, residual); break;
     case LocalOp::clear: bill.vector(1, s.elements, clear); break;
     case LocalOp::gate_mul:
-      bill.scalar(s.elements, d.exp_cycles + d.reciprocal_cycles);
-      bill.vector(2, s.elements, mul);
+      bill.function(silu, s.elements);
+      bill.vector(1, s.elements, mul);
       break;
     case LocalOp::local_best: bill.vector(1, s.elements, max); break;
     case LocalOp::look_up: bill.vector(1, s.elements, move); break;

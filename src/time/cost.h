@@ -15,7 +15,7 @@ struct Actions {
   int64_t descriptor_edits = 0;
   int64_t tasks = 0;
   int64_t route_changes = 0;
-  int64_t scalar_calls = 0;  // exp, rsqrt, reciprocal, sine and cosine
+  int64_t scalar_calls = 0;  // rsqrt, sine and cosine; of published kernels exp and reciprocal
 };
 Actions operator+(const Actions& a, const Actions& b);
 Actions operator*(int64_t times, const Actions& a);

@@ -45,10 +45,6 @@ LocalSize StepSizes::local_size(const Local& op, const Scope& s, int x, int y) c
       z.k = held(op.in[0], 0, s, x, y);
       z.n = held(op.in[0], 1, s, x, y);
       break;
-    case LocalOp::rotate:
-      z.elements = held(op.out[0], s, x, y);
-      z.dims = 2 * held(op.in[1], 0, s, x, y);
-      break;
     case LocalOp::row_dots:
       z.heads = held(op.out[0], 0, s, x, y);
       z.keys = held(op.out[0], 1, s, x, y);
@@ -75,6 +71,8 @@ LocalSize StepSizes::local_size(const Local& op, const Scope& s, int x, int y) c
       break;
     }
     case LocalOp::normalise:
+    case LocalOp::turn_angles:
+    case LocalOp::rotate:
     case LocalOp::add:
     case LocalOp::clear:
     case LocalOp::gate_mul:

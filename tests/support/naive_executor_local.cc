@@ -49,19 +49,42 @@ void mat_vec(Core& c) {
   }
 }
 
+// Angles of decode are [pairs][2], of prefill [rows][pairs][2].
+void turn_angles(Core& c) {
+  const CoreTile& turns = c.in[0];
+  CoreTile& out = c.out[0];
+  const int64_t cached = c.context.params.cached;
+  const bool rows = out.own.size() == 3;
+  for (int64_t pair : turns.own[0]) {
+    const auto angle = [&](int64_t row) {
+      return sincos_turns(static_cast<float>(cached + row), turns.read({pair, 0}), turns.read({pair, 1}));
+    };
+    if (!rows) {
+      out.write({pair, 0}, angle(0).sin);
+      out.write({pair, 1}, angle(0).cos);
+      continue;
+    }
+    for (int64_t row : out.own[0]) {
+      out.write({row, pair, 0}, angle(row).sin);
+      out.write({row, pair, 1}, angle(row).cos);
+    }
+  }
+}
+
 void rotate(Core& c) {
-  const CoreTile &in = c.in[0], &turns = c.in[1];
+  const CoreTile &in = c.in[0], &angles = c.in[1];
   CoreTile& out = c.out[0];
   for (int64_t row : out.own_rows()) {
-    const float position = static_cast<float>(c.context.params.cached + row);
     for (int64_t i : out.own.back()) {
       if (i % 2 != 0) continue;
       const int64_t pair = i % c.op.head_dim / 2;
-      const SinCos sc = sincos_turns(position, turns.read({pair, 0}), turns.read({pair, 1}));
+      const bool rows = angles.own.size() == 3;
+      const float sin = rows ? angles.read({row, pair, 0}) : angles.read({pair, 0});
+      const float cos = rows ? angles.read({row, pair, 1}) : angles.read({pair, 1});
       const float a = in.read_row(row, i), b = in.read_row(row, i + 1);
-      const float b_sin = b * sc.sin, b_cos = b * sc.cos;
-      out.write_row(row, i, fma(a, sc.cos, -b_sin));
-      out.write_row(row, i + 1, fma(a, sc.sin, b_cos));
+      const float b_sin = b * sin, b_cos = b * cos;
+      out.write_row(row, i, fma(a, cos, -b_sin));
+      out.write_row(row, i + 1, fma(a, sin, b_cos));
     }
   }
 }
@@ -131,7 +154,7 @@ void exp_sum(Core& c) {
     float sum = 0;
     for (int64_t key : s.own.back()) {
       const float scaled = score(s, h, row, key) * c.op.scale;
-      const float weight = masked(c, s, row, key) ? 0.0f : rounded(operand, exp_f32(scaled - max));
+      const float weight = masked(c, s, row, key) ? 0.0f : rounded(operand, exp2_f32(scaled - max));
       is_prefill(s) ? p.write({h, row, key}, weight) : p.write({h, key}, weight);
       sum = sum + weight;
     }
@@ -184,7 +207,7 @@ void clear(Core& c) {
 
 void gate_mul(Core& c) {
   for_own(c.out[0], [&](std::initializer_list<int64_t> i) {
-    const float g = c.in[0].read(i), silu = g * sigmoid_f32(g);
+    const float silu = silu_f32(c.in[0].read(i));
     c.out[0].write(i, silu * c.in[1].read(i));
   });
 }
@@ -217,6 +240,7 @@ void dispatch(Core& c) {
     case LocalOp::square_sum: return square_sum(c);
     case LocalOp::normalise: return normalise(c);
     case LocalOp::mat_vec: return mat_vec(c);
+    case LocalOp::turn_angles: return turn_angles(c);
     case LocalOp::rotate: return rotate(c);
     case LocalOp::store_rows: return store_rows(c);
     case LocalOp::row_dots: return row_dots(c);
