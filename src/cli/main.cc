@@ -49,7 +49,8 @@ void add_plan_options(CLI::App* app, PlanArguments& a, const char* plans = kPlan
   text_option(app, "--mesh", a.mesh, "WxH",
               "cores of every region of both phases, such as 360x360 (default: the planner's choice).\nA mesh given here is used even "
               "where its cores are too full; a warning says by how much");
-  if (timed == Timed::yes) text_option(app, "--prefill-mesh", a.prefill_mesh, "WxH", "the same for prefill alone");
+  if (timed == Timed::yes)
+    text_option(app, "--prefill-mesh", a.prefill_mesh, "WxH", "the same for prefill alone; a head region by itself is decode's");
   text_option(app, "--decode-mesh", a.decode_mesh, "WxH", "the same for decode alone");
   if (timed == Timed::yes) {
     text_option(app, "--chunk", a.chunk, "TOKENS",
