@@ -72,11 +72,11 @@ std::string preface(const PaperTables& t) {
 }  // namespace
 
 std::string paper_text(const PaperTables& t) {
-  std::string out = preface(t) + fmt::format("host     {} s to time it\n", significant(t.host_seconds));
+  std::string out = folded(preface(t)) + fmt::format("host     {} s to time it\n", significant(t.host_seconds));
   each_block(t, [&](const std::string& title, const std::vector<const PaperRow*>& rows) {
     std::vector<Row> lines = {kHeads};
     for (const PaperRow* r : rows) lines.push_back(cells(*r));
-    out += "\n" + title + "\n" + table(lines, kAlignment, "  ");
+    out += "\n" + title + "\n" + table(lines, kAlignment, "  ", Wide::yes);
   });
   return out;
 }

@@ -24,11 +24,15 @@ struct PlacedRegion {
   int first_layer = 0;
   int layers = 0;
   bool head = false;  // holds embedding and LM head
+
+  bool operator==(const PlacedRegion&) const = default;
 };
 
 // Where a phase of inference runs. Layers are dealt to the regions in order; exactly one region is the head.
 struct PhasePlan {
   std::vector<PlacedRegion> regions;
+
+  bool operator==(const PhasePlan&) const = default;
 };
 
 struct Plan {

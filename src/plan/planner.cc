@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "base/parallel.h"
+#include "plan/regions.h"
 
 namespace wafer {
 
@@ -20,38 +21,7 @@ namespace {
 // Shorter chunks than this are not worth a single region: rather more regions. Assumed; the search by cycles knows better.
 constexpr int64_t kShortestChunk = 128;
 
-PhasePlan single_region(Extent e, int layers) {
-  return {.regions = {{.rect = {0, 0, e.w, e.h}, .first_layer = 0, .layers = layers, .head = true}}};
-}
-
-// Rectangles of one size, row by row on the device, every other row backwards: neighbours in the list are neighbours on the wafer.
-std::vector<Rect> slots(Extent device, Extent e) {
-  std::vector<Rect> out;
-  const int columns = device.w / e.w, rows = device.h / e.h;
-  for (int r = 0; r < rows; r++)
-    for (int c = 0; c < columns; c++) out.push_back({(r % 2 == 0 ? c : columns - 1 - c) * e.w, r * e.h, e.w, e.h});
-  return out;
-}
-
 int64_t cores_of(Extent e) { return int64_t{e.w} * e.h; }
-
-int64_t slot_count(Extent device, Extent e) { return int64_t{device.w / e.w} * (device.h / e.h); }
-
-// Layers dealt evenly to `count` regions, and the head region after them.
-PhasePlan dealt_regions(Extent device, Extent e, int layers, int count) {
-  const std::vector<Rect> places = slots(device, e);
-  CHECK(count + 1 <= static_cast<int>(places.size()), "{} regions and a head in {} places", count, places.size());
-  PhasePlan p;
-  for (int i = 0; i < count; i++) {
-    const Range r = part(layers, i, count);
-    p.regions.push_back({.rect = places[static_cast<size_t>(i)],
-                         .first_layer = static_cast<int>(r.begin),
-                         .layers = static_cast<int>(r.size()),
-                         .head = false});
-  }
-  p.regions.push_back({.rect = places[static_cast<size_t>(count)], .first_layer = layers, .layers = 0, .head = true});
-  return p;
-}
 
 struct Planner {
   const ModelConfig& config;
@@ -103,14 +73,15 @@ struct Planner {
     return low;
   }
 
-  // Regions of a given size: one if it holds everything, else as many as the bytes need and the device has room for.
-  std::optional<PhasePlan> regions_of_size(const Plan& plan, Part which, Extent e) const {
+  // Layers dealt to regions of a given size, as many as the bytes need and the device has room for, or `least`.
+  std::optional<PhasePlan> regions_of_size(const Plan& plan, Part which, Extent e, int least = 1) const {
     const int64_t places = slot_count(device_mesh(), e);
     if (places < 2) return std::nullopt;
     const int most = static_cast<int>(std::min<int64_t>(places - 1, layers()));
     const int each = layers_that_fit(plan, which, e, (layers() + most - 1) / most);
     if (each == 0) return std::nullopt;
-    const int needed = (layers() + each - 1) / each;
+    const int needed = std::max(least, (layers() + each - 1) / each);
+    if (needed > most) return std::nullopt;
     return dealt_regions(device_mesh(), e, layers(), needed);
   }
 
@@ -285,9 +256,9 @@ struct Planner {
     return false;
   }
 
-  bool use_dealt_regions(Plan& plan, Part which, Extent e) const {
+  bool use_dealt_regions(Plan& plan, Part which, Extent e, int least = 1) const {
     for (const Plan& choice : chunk_choices(plan, which, 1))
-      if (auto regions = regions_of_size(choice, which, e)) {
+      if (auto regions = regions_of_size(choice, which, e, least)) {
         take(plan, which, choice, *regions);
         return true;
       }
@@ -301,6 +272,30 @@ struct Planner {
     const int places = static_cast<int>(std::min<int64_t>(slot_count(device_mesh(), e), layers() + 1));
     const Plan choice = chunk_choices(plan, which, 1).front();
     take(plan, which, choice, places >= 2 ? dealt_regions(device_mesh(), e, layers(), places - 1) : single_region(e, layers()));
+  }
+
+  // Where one phase deals its layers to more regions than the other, the other does too if there is room: else most layers would change
+  // regions in the transition. Where there is not, a phase that does not fit anyway takes as many as the other. Then both on one grid.
+  Plan dealt_alike(const Plan& plan) const {
+    Plan out = plan;
+    int most = 0, room = layers();
+    const std::initializer_list<std::pair<Part, PhasePlan*>> phases = {{Part::prefill, &out.prefill}, {Part::decode, &out.decode}};
+    for (const auto& [which, p] : phases) {
+      if (is_dealt(*p)) most = std::max(most, layer_regions(*p));
+      room = static_cast<int>(std::min<int64_t>(room, slot_count(device_mesh(), extent(p->regions.front().rect)) - 1));
+    }
+    if (most == 0 || room == 0) return plan;
+    const int count = std::min(most, room);
+    for (const auto& [which, p] : phases) {
+      const Extent e = extent(p->regions.front().rect);
+      if (is_dealt(*p) && layer_regions(*p) == count) continue;
+      Plan choice = out;
+      if (use_dealt_regions(choice, which, e, count) && layer_regions(which == Part::prefill ? choice.prefill : choice.decode) == count)
+        out = std::move(choice);
+      else if (!fits(plan, which, *p))
+        *p = dealt_regions(device_mesh(), e, layers(), count);
+    }
+    return on_one_grid(std::move(out), device_mesh());
   }
 
   std::string no_plan_reason(const WholeBytes& t) const {
@@ -425,8 +420,16 @@ PlanResult make_plan(const ModelConfig& config, const WeightTypes& types, const 
     return out;
   }
   check_groups(out.plan);
-  judge_bytes(out, place(config, types, out.plan, planner.device_mesh()).program, device);
-  return out;
+  const auto judged = [&](const Plan& plan) {
+    PlanResult result{.plan = plan};
+    judge_bytes(result, place(config, types, plan, planner.device_mesh()).program, device);
+    return result;
+  };
+  // What makes the transition short must not be what makes it too full.
+  PlanResult alike = judged(own_choice ? on_one_grid(out.plan, planner.device_mesh()) : planner.dealt_alike(out.plan));
+  if (alike.fits || (alike.plan.prefill == out.plan.prefill && alike.plan.decode == out.plan.decode)) return alike;
+  PlanResult apart = judged(out.plan);
+  return apart.fits ? apart : alike;
 }
 
 Plan empty_plan(const PlanRequest& request) {

@@ -102,5 +102,29 @@ TEST(SizeText, ShowsAtLeastThreeDigits) {
     EXPECT_EQ(size_text(bytes), text);
 }
 
+// Meshes of the two phases that differ: layers are dealt alike and every layer stays at its corner, as does the head. Where there is no
+// room for that, each phase is as it would be alone.
+TEST(Planner, PhasesOnDifferentMeshesLieOnOneGrid) {
+  const Device d = load_device("wse2");
+  const ModelConfig model = load_shape(WAFER_SOURCE_DIR "/models/llama3-8b.toml");
+  const WeightTypes types = uniform_types(TensorType::q4_0);
+  for (const auto& [a, b] : {std::pair(Extent{100, 90}, Extent{100, 91}), std::pair(Extent{230, 191}, Extent{230, 192}),
+                             std::pair(Extent{90, 110}, Extent{120, 70}), std::pair(Extent{300, 200}, Extent{150, 160})}) {
+    const PlanResult r = make_plan(model, types, d, {.context = 64, .prefill_mesh = a, .decode_mesh = b});
+    const std::vector<PlacedRegion>&prefill = r.plan.prefill.regions, &decode = r.plan.decode.regions;
+    ASSERT_EQ(prefill.size(), decode.size()) << r.reason;
+    for (size_t i = 0; i < prefill.size(); i++) {
+      EXPECT_EQ(prefill[i].first_layer, decode[i].first_layer);
+      EXPECT_EQ(prefill[i].layers, decode[i].layers);
+      EXPECT_EQ(std::pair(prefill[i].rect.x, prefill[i].rect.y), std::pair(decode[i].rect.x, decode[i].rect.y));
+      EXPECT_EQ(extent(prefill[i].rect), prefill[i].head ? b : a);
+      EXPECT_EQ(extent(decode[i].rect), b);
+    }
+  }
+  const PlanResult r = make_plan(model, types, d, {.context = 64, .prefill_mesh = Extent{700, 700}, .decode_mesh = Extent{230, 191}});
+  EXPECT_EQ(r.plan.prefill.regions.size(), 1u) << "no room for another";
+  EXPECT_GT(r.plan.decode.regions.size(), 1u);
+}
+
 }  // namespace
 }  // namespace wafer

@@ -45,7 +45,10 @@ std::string phase_text(const PhasePlan& phase) {
     with_layers++;
   }
   const std::string layers = fewest == most ? counted(most, "layer") : fmt::format("{} to {} layers", fewest, most);
-  const std::string head = with_layers < static_cast<int64_t>(phase.regions.size()) ? ", one of embedding and LM head alone" : "";
+  const PlacedRegion& of_head = phase.regions[static_cast<size_t>(head_region(phase))];
+  std::string head;
+  if (with_layers < static_cast<int64_t>(phase.regions.size())) head = ", one of embedding and LM head alone";
+  if (mesh::extent(of_head.rect) != mesh::extent(first)) head += fmt::format(" ({})", mesh_text(mesh::extent(of_head.rect)));
   return fmt::format("{} of {} cores: {} of {}{}", counted(static_cast<int64_t>(phase.regions.size()), "region"), mesh, with_layers, layers,
                      head);
 }

@@ -13,6 +13,7 @@
 #include "lower/lower.h"
 #include "lower/request_timer.h"
 #include "mesh/verify.h"
+#include "plan/regions.h"
 #include "search/candidates.h"
 #include "search/estimate.h"
 
@@ -217,7 +218,7 @@ struct Search {
     p.prefill = prefill.plan;
     p.decode = decode.plan;
     p.groups = decode.groups;
-    return p;
+    return on_one_grid(std::move(p), device_mesh());
   }
 
   bool legal(const Lowered& lowered) const {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <set>
 
 #include "mesh/bytes.h"
 
@@ -62,6 +63,90 @@ struct Place {
     return n;
   }
 };
+
+// What both ranges of a list hold.
+std::vector<Range> in_both(const std::vector<Range>& a, const std::vector<Range>& b) {
+  std::vector<Range> out;
+  for (const Range& p : a)
+    for (const Range& q : b)
+      if (std::max(p.begin, q.begin) < std::min(p.end, q.end)) out.push_back({std::max(p.begin, q.begin), std::min(p.end, q.end)});
+  return out;
+}
+
+// Bytes that lie on their core already, as a factor for each position of `at` along each axis and one for all of them. Zero where the two
+// are different tensors, and where a dimension lies along another axis than before: what happens to be in its place there is not counted.
+struct Kept {
+  std::vector<int64_t> x, y;
+  int64_t common = 0;
+};
+Kept kept(const Place& from, const Place& to, const Place& at) {
+  const Rect r = at.rect();
+  Kept out{.x = std::vector<int64_t>(static_cast<size_t>(r.w), 1), .y = std::vector<int64_t>(static_cast<size_t>(r.h), 1)};
+  if (from.sizes.buffer(from.buffer).tensor != to.sizes.buffer(to.buffer).tensor) return out;
+  const Tensor& tensor = to.tensor();
+  int64_t common = quantised(tensor.dtype) ? 1 : bytes(tensor.dtype, 1);
+  for (const Axis axis : {Axis::x, Axis::y})
+    for (int p = span_of(r, axis).begin; p < span_of(r, axis).end; p++)
+      for (const Place* place : {&from, &to}) {
+        const Span held = span_of(place->rect(), axis);
+        if (p < held.begin || p >= held.end) (axis == Axis::x ? out.x : out.y)[static_cast<size_t>(p - span_of(r, axis).begin)] = 0;
+      }
+  for (int dim = 0; dim < static_cast<int>(tensor.dims.size()); dim++) {
+    const DimCut *source = nullptr, *destination = nullptr;
+    for (const Axis axis : {Axis::x, Axis::y})
+      for (const Place* place : {&from, &to})
+        for (const DimCut* c : place->cuts(axis)) {
+          if (c->dim != dim) continue;
+          const DimCut*& own = place == &from ? source : destination;
+          if (own != nullptr) return out;  // cut along both axes
+          own = c;
+        }
+    const auto amount = [&](const std::vector<Range>& held) {
+      return quantised(tensor.dtype) && dim == tensor.quantised_dim ? quantised_bytes(tensor.dtype, held) : count(held);
+    };
+    if (source == nullptr && destination == nullptr) {
+      common *= amount({{0, std::min(from.size(dim), to.size(dim))}});
+      continue;
+    }
+    if (source != nullptr && destination != nullptr && source->axis != destination->axis) return out;
+    const Axis axis = (source != nullptr ? source : destination)->axis;
+    const Span span = span_of(r, axis);
+    for (int p = span.begin; p < span.end; p++) {
+      int64_t& factor = (axis == Axis::x ? out.x : out.y)[static_cast<size_t>(p - span.begin)];
+      if (factor == 0) continue;
+      const auto held = [&](const Place& place, const DimCut* c) -> std::vector<Range> {
+        if (c == nullptr) return {{0, place.size(dim)}};
+        return ranges_at(c->cut, place.size(dim), p - span_of(place.rect(), axis).begin);
+      };
+      factor *= amount(in_both(held(from, source), held(to, destination)));
+    }
+  }
+  out.common = common;
+  return out;
+}
+
+// The most that a core holds beyond what it keeps.
+int64_t most_beyond(int64_t common, const std::vector<int64_t>& x, const std::vector<int64_t>& y, const Kept& k) {
+  const auto distinct = [](const std::vector<int64_t>& held, const std::vector<int64_t>& same) {
+    std::set<std::pair<int64_t, int64_t>> out;
+    for (size_t i = 0; i < held.size(); i++) out.insert({held[i], same[i]});
+    return out;
+  };
+  int64_t most = 0;
+  for (const auto& [held_x, same_x] : distinct(x, k.x))
+    for (const auto& [held_y, same_y] : distinct(y, k.y)) most = std::max(most, common * held_x * held_y - k.common * same_x * same_y);
+  return most;
+}
+
+// Whether no core has to send to others what it keeps: along each axis an element has one place, or the places that it had.
+bool one_place_each(const Place& from, const Place& to) {
+  for (const Axis axis : {Axis::x, Axis::y}) {
+    const Span s = span_of(from.rect(), axis), d = span_of(to.rect(), axis);
+    const bool stays = from.cuts(axis).empty() && d.begin >= s.begin && d.end <= s.end;
+    if (to.cuts(axis).empty() && d.end - d.begin > 1 && !stays) return false;
+  }
+  return true;
+}
 
 int64_t most(const std::vector<int64_t>& v) { return *std::max_element(v.begin(), v.end()); }
 int64_t sum(const std::vector<int64_t>& v) { return std::accumulate(v.begin(), v.end(), int64_t{0}); }
@@ -191,7 +276,14 @@ MoveLoad move_load(const StepSizes& sizes, const Device& device, const Move& mov
     out.x_first = out.y_first = {.hops = out.all_words * std::max<int64_t>(1, apart), .distance = apart + b.w + b.h};
     return out;
   }
-  out.words_out = words(static_cast<double>(from.common(true) * most(from.factors(Axis::x, true)) * most(from.factors(Axis::y, true))));
+  const Kept stays = kept(from, to, to);
+  out.words = words(static_cast<double>(most_beyond(common, x, y, stays)));
+  out.all_words = words(static_cast<double>(total - stays.common * sum(stays.x) * sum(stays.y)));
+  if (out.all_words == 0) return out = {};
+  const Kept own = one_place_each(from, to) ? kept(from, to, from) : Kept{};
+  const std::vector<int64_t> from_x = from.factors(Axis::x, true), from_y = from.factors(Axis::y, true);
+  out.words_out = words(static_cast<double>(own.common == 0 ? from.common(true) * most(from_x) * most(from_y)
+                                                            : most_beyond(from.common(true), from_x, from_y, own)));
   const int64_t elements = common == 0 ? 0 : to.common(false) * sum(to.factors(Axis::x, false)) * sum(to.factors(Axis::y, false));
   if (elements == 0) return out;
   const double bytes_each = static_cast<double>(total) / static_cast<double>(elements);

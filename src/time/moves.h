@@ -17,15 +17,16 @@ struct MoveWay {
   int64_t distance = 0;  // links on the longest way
 };
 struct MoveLoad {
-  int64_t words = 0;      // wavelets that the fullest core of the destination takes
+  int64_t words = 0;      // wavelets that a core of the destination takes, at most
   int64_t all_words = 0;  // of all cores of the destination
-  int64_t words_out = 0;  // that the fullest core of the source sends
+  int64_t words_out = 0;  // that a core of the source sends, at most
   MoveWay x_first, y_first;
 };
 
 // A dimension that lies along the same axis in both buffers is followed index by index; where two dimensions change places on an axis, what
-// comes from each position is taken to be spread over the destination as the destination's parts are. Scales of quantised tensors count as
-// the destination holds them.
+// comes from each position is taken to be spread over the destination as the destination's parts are. What lies on its core
+// already does not move, where the tensor is the same and its dimensions lie along the same axes. Scales of quantised tensors count as the
+// destination holds them.
 MoveLoad move_load(const StepSizes& sizes, const Device& device, const mesh::Move& move, const Scope& scope);
 
 }  // namespace wafer::time

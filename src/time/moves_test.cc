@@ -151,7 +151,7 @@ TEST_F(MovesTest, CopiesOfWhatIsCut) {
   EXPECT_EQ(same.x_first.hops, 0);
   EXPECT_EQ(same.x_first.distance, 0);
   const MoveLoad copies = load(move(vector_of(40), {cut(0, Axis::x, 4)}, {}));
-  EXPECT_EQ(copies.words, 40);
+  EXPECT_EQ(copies.words, 30) << "it has its own";
   EXPECT_EQ(copies.x_first.link_x, 30) << "all but its own cross the last link";
   EXPECT_EQ(copies.x_first.distance, 3);
   EXPECT_EQ(copies.x_first.hops, 3 * 40) << "each over all three links, up or down";

@@ -192,6 +192,11 @@ struct Timer {
       const auto [at, fresh] = load_of.try_emplace({move.source, move.destination});
       if (fresh) at->second = move_load(sizes, device, move, s);
       const MoveLoad& load = at->second;
+      sent[to.move]++;
+      if (load.all_words == 0) {  // everything is in its place
+        arrivals[to.move].push_back(stats_of(region).latest);
+        return;
+      }
       const int64_t issue = stream_issue_cycles(device);
       const uint64_t passes = static_cast<uint64_t>(std::max<int64_t>(1, stream_cycles(device, load.words)));
       const uint64_t ready = stats_of(region).latest, issued = time_after(ready, static_cast<uint64_t>(issue) + passes);
@@ -213,7 +218,6 @@ struct Timer {
       tally.received += load.all_words;
       tally.hops += way.hops;
       arrivals[to.move].push_back(arrival(way));
-      sent[to.move]++;
       const uint64_t x = after(links.x, way.link_x), y = after(links.y, way.link_y);
       if (way.link_x > 0) links.x = x;
       if (way.link_y > 0) links.y = y;
