@@ -81,6 +81,7 @@ Case random_case(Rng& rng, Extent prefill, Extent decode) {
   c.plan.max_prompt = 1 + below(rng, c.plan.context);
   c.plan.keep_scores = below(rng, 2) == 0;
   c.plan.host_choice = below(rng, 2) == 0;
+  c.plan.regions_in_turn = below(rng, 2) == 0;
   c.plan.tree_levels = 1 + static_cast<int>(below(rng, 2));
   c.plan.prefill = random_phase(rng, c.config.layers, prefill);
   c.plan.decode = random_phase(rng, c.config.layers, decode);

@@ -34,14 +34,20 @@ Entry transition(Placement& at) {
     lists[source_region].push_back(send(out, move, move_routes(out)));
     lists[destination_region].push_back(receive(in, move, move_routes(in)));
   };
-  for (int layer = 0; layer < at.config.layers; layer++) {
+  const auto head = [&] {
+    add(at.prefill_head.embedding, at.decode_head.embedding, 0);
+    if (at.prefill_head.output != at.prefill_head.embedding) add(at.prefill_head.output, at.decode_head.output, 0);
+    add(at.prefill_head.norm, at.decode_head.norm, 0);
+  };
+  const int layers = static_cast<int>(at.config.layers);
+  int before_head = layers_before_head(at.plan, layers);
+  for (const int layer : transition_order(at.plan, layers)) {
+    if (before_head-- == 0) head();
     const PrefillBuffers& p = at.prefill[static_cast<size_t>(region_of_layer(at.plan.prefill, layer))];
     const DecodeBuffers& d = at.decode[static_cast<size_t>(region_of_layer(at.plan.decode, layer))];
     for (const auto& [source, destination] : layer_pairs(p, d)) add(source, destination, layer);
   }
-  add(at.prefill_head.embedding, at.decode_head.embedding, 0);
-  if (at.prefill_head.output != at.prefill_head.embedding) add(at.prefill_head.output, at.decode_head.output, 0);
-  add(at.prefill_head.norm, at.decode_head.norm, 0);
+  if (before_head == 0) head();
   Entry entry{.name = "transition", .lists = {}};
   for (auto& [region, steps] : lists) entry.lists.push_back({.region = region, .steps = std::move(steps)});
   return entry;

@@ -63,10 +63,12 @@ bool lives_in(const Buffer& b, PhaseId phase) {
 
 // How many of a buffer's copies occupy bytes at a moment of a phase.
 int64_t copies_at(const Buffer& b, PhaseId phase, int moment) {
-  const int moved = std::clamp(moment - b.first_moment, 0, b.copies);
+  const auto moved = std::count_if(b.moments.begin(), b.moments.end(), [&](int m) { return m < moment; });
   if (b.leaves_in == phase) return b.copies - moved;
   if (b.arrives_in == phase) return moved;
-  return lives_in(b, phase) ? b.copies : 0;
+  if (!lives_in(b, phase)) return 0;
+  const bool at_moments = b.kind == BufferKind::staging && !b.moments.empty();
+  return !at_moments || std::find(b.moments.begin(), b.moments.end(), moment) != b.moments.end() ? b.copies : 0;
 }
 
 // The moments at which a phase can be fullest: where copies only arrive, the last; where they only leave, the first.

@@ -105,11 +105,11 @@ struct Buffer {
   int slots = 1;                // 2: double-buffered while it shifts
   std::vector<int64_t> limits;  // [dims] the largest sizes here, where they are smaller than the tensor's; empty: the tensor's
   std::vector<PhaseId> phases;  // the phases in which its bytes are occupied
-  // In a phase of several moments, copies leave or arrive one by one: copy first_copy + i is in flight at moment first_moment + i, when a
-  // leaving buffer still holds it and an arriving one does not yet.
+  // In a phase of several moments copies leave or arrive one by one: copy first_copy + i is in flight at moments[i], when a leaving buffer
+  // still holds it and an arriving one does not yet.
   PhaseId leaves_in{};
   PhaseId arrives_in{};
-  int first_moment = 0;
+  std::vector<int> moments;  // [copies] of a buffer that leaves or arrives
 };
 
 struct Phase {

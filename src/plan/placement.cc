@@ -1,6 +1,7 @@
 #include "plan/placement.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "base/check.h"
 #include "mesh/builder.h"
@@ -22,6 +23,24 @@ int region_of_layer(const PhasePlan& p, int layer) {
     if (layer >= p.regions[i].first_layer && layer < p.regions[i].first_layer + p.regions[i].layers) return static_cast<int>(i);
   check_failed(__FILE__, __LINE__, "region_of_layer", "a layer without a region");
 }
+
+// In turn: each region, of the phase with more of them, is as far with its own layers as all others. A core then holds about the same parts
+// of what it holds before and of what it holds after, and so no more than the larger of the two.
+std::vector<int> transition_order(const Plan& plan, int layers) {
+  std::vector<int> order(static_cast<size_t>(layers));
+  std::iota(order.begin(), order.end(), 0);
+  if (!plan.regions_in_turn) return order;
+  const PhasePlan& more = layer_regions(plan.prefill) > layer_regions(plan.decode) ? plan.prefill : plan.decode;
+  const auto done = [&](int layer) {  // of its region's layers, when it moves
+    const PlacedRegion& r = more.regions[static_cast<size_t>(region_of_layer(more, layer))];
+    return static_cast<double>(layer - r.first_layer) / r.layers;
+  };
+  std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return done(a) < done(b); });
+  return order;
+}
+
+// In turn: after a quarter, when the head's region has lost a quarter of what it had and the others have not yet got much of theirs.
+int layers_before_head(const Plan& plan, int layers) { return plan.regions_in_turn ? layers / 4 : layers; }
 
 int layer_regions(const PhasePlan& p) {
   return static_cast<int>(std::count_if(p.regions.begin(), p.regions.end(), [](const PlacedRegion& r) { return r.layers > 0; }));
@@ -358,34 +377,74 @@ HeadBuffers place_head(Placer& at, const Tensors& t, const ModelConfig& c, const
   return b;
 }
 
-// The transition moves one layer at a time, in place: the layer in flight lies in staging buffers where it arrives, and still where it was.
-// Of a mixture it moves one expert at a time. A core then holds between what it holds at the layer's first moment and at its last, and one
-// expert more: no more than at the fuller of the two, which are counted.
-// The head's tables follow in pieces no larger than that.
+// The tensors of a layer as they move in the transition: one list after the other.
+template <class Buffers>
+std::vector<std::vector<BufferId>> moved_in_turn(const Buffers& b) {
+  return {{b.w.attn_norm, b.w.router, b.w.q},
+          {b.w.k},
+          {b.w.v},
+          {b.w.o},
+          {b.w.ffn_norm, b.w.gate},
+          {b.w.up},
+          {b.w.down},
+          {b.k_cache},
+          {b.v_cache}};
+}
+
+// The transition moves one tensor of a layer at a time, in place: what is in flight lies in a staging buffer where it arrives, and still
+// where it was. Of a mixture it moves one expert at a time. A core then holds between what it holds at the tensor's first moment and at its
+// last, and one expert more: no more than at the fuller of the two, which are counted.
+// The head's tables follow in pieces no larger than a layer's matrix.
 void place_transition(Program& p, const Placement& at, const Plan& plan) {
   const PhaseId transition = at.transition_phase;
-  const int layers = static_cast<int>(at.config.layers);
-  p.phases[transition].moments = layers + 1;
-  const auto in = [](const std::vector<RegionId>& regions, RegionId region) {
-    return std::find(regions.begin(), regions.end(), region) != regions.end();
-  };
-  for (Buffer& b : p.buffers) {
-    if (b.kind != BufferKind::weights && b.kind != BufferKind::cache) continue;
-    (in(at.decode_regions, b.region) ? b.arrives_in : b.leaves_in) = transition;
-    b.first_moment = p.tensors[b.tensor].copies > 1 ? b.first_copy : layers;
+  const int layers = static_cast<int>(at.config.layers), steps = static_cast<int>(moved_in_turn(DecodeBuffers{}).size());
+  p.phases[transition].moments = layers * steps + 1;
+  std::vector<int> first_moment(static_cast<size_t>(layers));
+  const int before_head = layers_before_head(plan, layers), head_moment = steps * before_head;
+  int moved = 0;
+  for (const int layer : transition_order(plan, layers)) {
+    first_moment[static_cast<size_t>(layer)] = steps * moved + (moved < before_head ? 0 : 1);
+    moved++;
   }
+  const auto moments = [&](int first, int count, int step) {
+    std::vector<int> out;
+    for (int l = first; l < first + count; l++) out.push_back(first_moment[static_cast<size_t>(l)] + step);
+    return out;
+  };
+  const auto moves = [&](BufferId id, PhaseId Buffer::*when, std::vector<int> at_moments) {
+    if (!id.exists()) return;  // dense models have no router, a phase that is looked at by itself no head
+    p.buffers[id].*when = transition;
+    p.buffers[id].moments = std::move(at_moments);
+  };
+  const auto layer_moves = [&](const auto& buffers, const PlacedRegion& r, PhaseId Buffer::*when) {
+    const auto lists = moved_in_turn(buffers);
+    for (int step = 0; step < steps; step++)
+      for (const BufferId id : lists[static_cast<size_t>(step)]) moves(id, when, moments(r.first_layer, r.layers, step));
+    moves(buffers.turns, when, {head_moment});
+  };
+  const auto head_moves = [&](const HeadBuffers& b, PhaseId Buffer::*when) {
+    for (const BufferId id : {b.embedding, b.output, b.norm}) moves(id, when, {head_moment});
+  };
+  for (size_t r = 0; r < at.prefill.size(); r++)
+    if (plan.prefill.regions[r].layers > 0) layer_moves(at.prefill[r], plan.prefill.regions[r], &Buffer::leaves_in);
   for (size_t r = 0; r < at.decode.size(); r++) {
-    if (plan.decode.regions[r].layers == 0) continue;
-    const DecodeBuffers& d = at.decode[r];
+    const PlacedRegion& region = plan.decode.regions[r];
+    if (region.layers == 0) continue;
+    layer_moves(at.decode[r], region, &Buffer::arrives_in);
     Placer placer{.program = p, .region = at.decode_regions[r], .prefix = "staging."};
-    for (const BufferId buffer : {d.w.q, d.w.k, d.w.v, d.w.o, d.w.gate, d.w.up, d.w.down, d.k_cache, d.v_cache}) {
-      const Buffer of = p.buffers[buffer];
+    const auto lists = moved_in_turn(at.decode[r]);
+    for (int step = 0; step < steps; step++) {
+      const Buffer of = p.buffers[lists[static_cast<size_t>(step)].back()];
       const Tensor& tensor = p.tensors[of.tensor];
-      const BufferId id =
-          placer.stored(tensor.name, of.tensor, BufferKind::staging, of.cuts, plan.decode.regions[r].first_layer, 1, {transition});
+      const BufferId id = placer.stored(tensor.name, of.tensor, BufferKind::staging, of.cuts, region.first_layer, 1, {transition});
       p.buffers[id].limits = staged_limits(tensor);
+      p.buffers[id].moments = moments(region.first_layer, region.layers, step);
+      if (region.head && step == steps - 3)
+        p.buffers[id].moments.push_back(head_moment);  // a piece of the head's tables, as large as W_down
     }
   }
+  head_moves(at.prefill_head, &Buffer::leaves_in);
+  head_moves(at.decode_head, &Buffer::arrives_in);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "base/rng.h"
 #include "mesh/bytes.h"
 
 namespace wafer {
@@ -246,6 +247,60 @@ TEST(Place, BytesOfExpertsByHand) {
   EXPECT_EQ(more(prefill, m.prefill_phases.rows, BufferKind::staging), 0);
   EXPECT_EQ(more(decode, m.transition_phase, BufferKind::staging), 0);
   EXPECT_EQ(more(decode, m.transition_phase, BufferKind::cache), 0);
+}
+
+// Of a random plan: every layer moves once; in turn, no region of the phase with more of them is a layer ahead of another.
+TEST(Place, TheTransitionMovesEachLayerOnce) {
+  Rng rng(83);
+  const auto below = [&](int n) { return static_cast<int>(next_below(rng, static_cast<uint64_t>(n))); };
+  for (int run = 0; run < 300; run++) {
+    const int layers = 1 + below(40);
+    Plan plan{.regions_in_turn = run % 2 == 1};
+    for (PhasePlan* phase : {&plan.prefill, &plan.decode}) {
+      for (int first = 0; first < layers;) {
+        const int n = std::min(layers - first, 1 + below(layers));
+        phase->regions.push_back({.first_layer = first, .layers = n});
+        first += n;
+      }
+      phase->regions.push_back({.head = true});
+    }
+    const std::vector<int> order = transition_order(plan, layers);
+    std::vector<int> sorted = order;
+    std::sort(sorted.begin(), sorted.end());
+    for (int l = 0; l < layers; l++) {
+      EXPECT_EQ(sorted[static_cast<size_t>(l)], l);
+      if (!plan.regions_in_turn) EXPECT_EQ(order[static_cast<size_t>(l)], l);
+    }
+    if (!plan.regions_in_turn) continue;
+    const PhasePlan& more = layer_regions(plan.prefill) > layer_regions(plan.decode) ? plan.prefill : plan.decode;
+    std::vector<double> moved(more.regions.size(), 0);
+    for (const int l : order) {
+      moved[static_cast<size_t>(region_of_layer(more, l))]++;
+      for (size_t a = 0; a < moved.size(); a++)
+        for (size_t b = 0; b < moved.size(); b++)
+          if (const int of_a = more.regions[a].layers, of_b = more.regions[b].layers; of_a > 0 && of_b > 0)
+            EXPECT_LE((moved[a] - 1) / of_a, moved[b] / of_b);
+    }
+  }
+}
+
+// One region of 4x4 cores, then two of 4x2 above each other with half of the layers each: every core holds as much before as after.
+TEST(Place, RegionsInTurnNeedNoMoreThanBothPhasesAndALayer) {
+  ModelConfig c = model(2, 1, 4);
+  c.layers = 8;
+  Plan plan{.context = 19, .chunk = 7, .max_prompt = 19};
+  plan.prefill.regions = {{.rect = {0, 0, 4, 4}, .layers = 8, .head = true}};
+  plan.decode.regions = {{.rect = {0, 0, 4, 2}, .layers = 4, .head = true}, {.rect = {0, 2, 4, 2}, .first_layer = 4, .layers = 4}};
+  const auto bytes = [&](bool in_turn) {
+    plan.regions_in_turn = in_turn;
+    const Placement p = place(c, uniform_types(TensorType::f16), plan, {4, 4});
+    const CoreBytes kinds = fullest(phase_bytes(p.program, 0, p.transition_phase)).fullest;
+    return kinds.total() - kinds.by_kind[static_cast<size_t>(BufferKind::staging)];
+  };
+  // A layer's weights on a core of 16: the mean of what the fullest core holds is within a fifth of it.
+  const double layer = 2.0 * (2 * 20 * 8 + 2 * 20 * 4 + 3 * 20 * 37) / 16;
+  EXPECT_GT(static_cast<double>(bytes(false)), 11 * layer) << "8 layers of 8 cores where 4 of 16 still lie";
+  EXPECT_LT(static_cast<double>(bytes(true)), 11 * layer);
 }
 
 // Decode: x is cut along y and the first weights with it, the second ones along x: nothing is transposed in between.

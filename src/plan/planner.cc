@@ -198,11 +198,7 @@ struct Planner {
     return slots >= 2 && static_cast<double>(slots * cores_of(e) * usable()) >= bytes;
   }
 
-  // Whether the weights and caches of both phases pass each other on their way from one to the other.
-  bool transition_fits(const Plan& plan) const {
-    const Placement p = place(config, types, plan, device_mesh());
-    return fullest(phase_bytes(p.program, device.code_and_system_bytes, p.transition_phase)).fullest.total() <= sram();
-  }
+  bool transition_fits(Plan& plan) const { return settle_transition(config, types, device, plan); }
 
   // Both phases on meshes of the planner's choice. Each is the smallest that holds its phase, and both grow until the transition fits too:
   // first as single regions, then as the same regions for both; where no squares do, as rectangles.
@@ -419,6 +415,7 @@ PlanResult make_plan(const ModelConfig& config, const WeightTypes& types, const 
     out.reason = planner.no_plan_reason(*out.whole);
     return out;
   }
+  if (!own_choice) settle_transition(config, types, device, out.plan);
   check_groups(out.plan);
   const auto judged = [&](const Plan& plan) {
     PlanResult result{.plan = plan};
@@ -430,6 +427,20 @@ PlanResult make_plan(const ModelConfig& config, const WeightTypes& types, const 
   if (alike.fits || (alike.plan.prefill == out.plan.prefill && alike.plan.decode == out.plan.decode)) return alike;
   PlanResult apart = judged(out.plan);
   return apart.fits ? apart : alike;
+}
+
+bool settle_transition(const ModelConfig& config, const WeightTypes& types, const Device& device, Plan& plan) {
+  const auto fits = [&] {
+    const Placement p = place(config, types, plan, limits_of(device).mesh);
+    return fullest(phase_bytes(p.program, device.code_and_system_bytes, p.transition_phase)).fullest.total() <= device.sram_bytes_per_core;
+  };
+  plan.regions_in_turn = false;
+  if (fits()) return true;
+  if (layer_regions(plan.prefill) == 1 && layer_regions(plan.decode) == 1) return false;  // the order is the same
+  plan.regions_in_turn = true;
+  if (fits()) return true;
+  plan.regions_in_turn = false;
+  return false;
 }
 
 Plan empty_plan(const PlanRequest& request) {

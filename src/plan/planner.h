@@ -56,6 +56,9 @@ PlanResult make_plan(const ModelConfig& config, const WeightTypes& types, const 
 enum class Part : uint8_t { prefill, decode };
 bool place_part(const ModelConfig& config, const WeightTypes& types, const Device& device, const PlanRequest& request, Part part,
                 mesh::Extent mesh, Plan& plan);
+// Whether weights and caches of both phases pass each other on their way from one to the other; sets the order in which layers move: their
+// own where that fits, else regions in turn.
+bool settle_transition(const ModelConfig& config, const WeightTypes& types, const Device& device, Plan& plan);
 Plan empty_plan(const PlanRequest& request);  // without regions
 
 // Counts the bytes of the program's phases whose names begin with `part` and says in the result whether they fit.

@@ -182,7 +182,7 @@ struct Search {
       }
       (prefill->plan.regions.size() > decode->plan.regions.size() ? decode : prefill)->plan =
           PhasePlan((prefill->plan.regions.size() > decode->plan.regions.size() ? prefill : decode)->plan);
-      if (!transition_fits(joined(*prefill, *decode))) {
+      if (!transition_fits(*prefill, *decode)) {
         out.refused.transition++;
         continue;
       }
@@ -298,9 +298,10 @@ struct Search {
     return list;
   }
 
-  bool transition_fits(const Plan& plan) const {
-    const Placement p = place(config, types, plan, device_mesh());
-    return fullest(phase_bytes(p.program, device.code_and_system_bytes, p.transition_phase)).fullest.total() <= device.sram_bytes_per_core;
+  bool transition_fits(Plan& plan) const { return settle_transition(config, types, device, plan); }
+  bool transition_fits(const Timed& prefill, const Timed& decode) const {
+    Plan plan = joined(prefill, decode);
+    return transition_fits(plan);
   }
 
   void count_bytes() {
@@ -345,6 +346,7 @@ struct Search {
     std::stable_sort(out.decode.begin(), out.decode.end(), [&](const Timed& a, const Timed& b) { return value(a) < value(b); });
     out.request_cycles = value(prefill) + out.generated * value(decode) + pair->transition;
     out.plan = {.plan = joined(prefill, decode)};
+    out.plan.plan.regions_in_turn = pair->regions_in_turn;
     judge_bytes(out.plan, place(config, types, out.plan.plan, device_mesh()).program, device);
   }
 
@@ -352,16 +354,18 @@ struct Search {
     size_t prefill = 0, decode = 0;
     int64_t cycles = 0;      // without the transition
     int64_t transition = 0;  // where the goal counts it
+    bool regions_in_turn = false;
   };
 
   // Whether a pair is legal as a whole; then its transition is timed too.
   bool take(Pair& pair) {
-    const Plan plan = joined(out.prefill[pair.prefill], out.decode[pair.decode]);
+    Plan plan = joined(out.prefill[pair.prefill], out.decode[pair.decode]);
     const bool by_rule = out.prefill[pair.prefill].by_rule && out.decode[pair.decode].by_rule;
-    if (!by_rule && !transition_fits(plan)) {
+    if (!transition_fits(plan) && !by_rule) {
       out.refused.transition++;
       return false;
     }
+    pair.regions_in_turn = plan.regions_in_turn;
     const Lowered lowered = lower(config, types, plan, device_mesh());
     if (!by_rule && !legal(lowered)) {
       out.refused.too_many_colours++;
@@ -425,7 +429,7 @@ struct Look {
     double least = estimate(found.first, found.second);
     for (const Timed& p : prefills)
       for (const Timed& d : decodes) {
-        if (estimate(p, d) >= least || (both() && !search.transition_fits(search.joined(p, d)))) continue;
+        if (estimate(p, d) >= least || (both() && !search.transition_fits(p, d))) continue;
         found = {p, d};
         least = estimate(p, d);
       }
@@ -439,7 +443,9 @@ struct Look {
     const auto [prefill, decode] = best(prefills, decodes);
     if (estimate(prefills.front(), decodes.front()) < kWorthTiming * estimate(prefill, decode)) return std::nullopt;
     const Timed &first = by.prompt > 0 ? prefill : decode, &second = by.steps > 0 ? decode : prefill;  // a program needs both phases
-    const Lowered lowered = lower(search.config, search.types, search.joined(first, second), search.device_mesh());
+    Plan faster = search.joined(first, second);
+    if (both()) search.transition_fits(faster);
+    const Lowered lowered = lower(search.config, search.types, faster, search.device_mesh());
     if (!search.legal(lowered)) return std::nullopt;
     const time::RequestTimer timer = request_timer(lowered, search.device);
     FasterPlan out{.by = by, .chunk = prefill.chunk};

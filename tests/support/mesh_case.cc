@@ -135,6 +135,7 @@ MeshCase random_case(uint64_t seed, Numerics numerics, int max_side) {
   c.plan.keep_scores = between(0, 1) == 1;
   c.plan.tree_levels = static_cast<int>(between(1, 3));
   c.plan.host_choice = between(0, 3) == 0;
+  c.plan.regions_in_turn = between(0, 1) == 1;
   c.seed = seed;
   return c;
 }
