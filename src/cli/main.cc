@@ -14,6 +14,7 @@
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "cli/parse_faults.h"
+#include "report/text.h"
 
 namespace wafer::cli {
 namespace {
@@ -35,7 +36,7 @@ CLI::Option* text_option(CLI::App* app, const std::string& names, Given& target,
 
 constexpr const char* kPlans = "how the work is laid out: waferllm (default; the only one that makes text)";
 constexpr const char* kBenchPlans =
-    "how the work is laid out: waferllm (default), or published: the paper's measured kernels, one layer timed on\na square mesh that is "
+    "how the work is laid out: waferllm (default), or published: the paper's measured kernels, one layer timed on a square mesh that is "
     "given, in fp16; no memory is checked";
 
 // Where nothing is timed, options that only cycles depend on are not offered.
@@ -45,16 +46,16 @@ void add_plan_options(CLI::App* app, PlanArguments& a, const char* plans = kPlan
   text_option(app, "--device", a.device, "NAME", "a device of `waferllm devices`, or the path of a device file (default: wse2)");
   text_option(app, "--plan", a.plan, "PLAN", plans);
   text_option(app, "--numerics", a.numerics, "KIND",
-              "mixed: operands fp16, sums fp32 (default); fp16: all in fp16, as the paper runs;\nfp32: all in fp32, for checking");
+              "mixed: operands fp16, sums fp32 (default); fp16: all in fp16, as the paper runs; fp32: all in fp32, for checking");
   text_option(app, "--mesh", a.mesh, "WxH",
-              "cores of every region of both phases, such as 360x360 (default: the planner's choice).\nA mesh given here is used even "
+              "cores of every region of both phases, such as 360x360 (default: the planner's choice). A mesh given here is used even "
               "where its cores are too full; a warning says by how much");
   if (timed == Timed::yes)
     text_option(app, "--prefill-mesh", a.prefill_mesh, "WxH", "the same for prefill alone; a head region by itself is decode's");
   text_option(app, "--decode-mesh", a.decode_mesh, "WxH", "the same for decode alone");
   if (timed == Timed::yes) {
     text_option(app, "--chunk", a.chunk, "TOKENS",
-                "tokens of a prefill chunk; a prompt that is shorter is one chunk\n(default: the whole prompt, or as many as fit)");
+                "tokens of a prefill chunk; a prompt that is shorter is one chunk (default: the whole prompt, or as many as fit)");
     text_option(app, "--clock", a.clock, "HZ", "clock of the device, such as 1.1e9 (default: the device file's)");
   }
   text_option(app, "--code-bytes", a.code_bytes, "BYTES", "bytes of each core that code and system take (default: the device file's)");
@@ -64,7 +65,7 @@ void add_plan_options(CLI::App* app, PlanArguments& a, const char* plans = kPlan
 void add_goal(CLI::App* app, PlanArguments& a) {
   text_option(
       app, "--goal", a.goal, "GOAL",
-      "search meshes, chunks and trees by their cycles: latency, of one request; throughput, of a full pipeline\n(default: no search, "
+      "search meshes, chunks and trees by their cycles: latency, of one request; throughput, of a full pipeline (default: no search, "
       "the smallest mesh that holds the model)");
 }
 
@@ -73,7 +74,9 @@ void add_run(CLI::App& app, RunArguments& a) {
   text_option(run, "-m,--model", a.plan.model, "FILE", "the checkpoint, a GGUF file")->required();
   text_option(run, "-p,--prompt", a.prompt, "TEXT", "the prompt; \"\" for none. It is not echoed");
   text_option(run, "-f,--prompt-file", a.prompt_file, "FILE", "the prompt from a file, every byte as it is; - for stdin");
-  text_option(run, "--prompt-ids", a.prompt_ids, "IDS", "the prompt as token ids, such as \"1 403 407\"; no BOS is added");
+  text_option(
+      run, "--prompt-ids", a.prompt_ids, "IDS",
+      "the prompt as token ids, with spaces or commas between them, such as \"1 403 407\", or as `tokenize` prints them; no BOS is added");
   text_option(run, "-n,--tokens", a.tokens, "N", "tokens to generate at most (default: 128); 0: prefill alone");
   text_option(run, "--temperature", a.temperature, "T",
               "0: always the likeliest token, chosen on the mesh (default); above: drawn by the host");
@@ -85,7 +88,7 @@ void add_run(CLI::App& app, RunArguments& a) {
   run->add_flag("--token-by-token", a.token_by_token,
                 "feed the prompt through the decode program, one token at a time, instead of prefill");
   text_option(run, "--logits", a.logits, "FILE",
-              "write the logits after the prompt and after each token fed back:\n\"LGT1\", i32 rows, i32 vocabulary, then each row: i32 "
+              "write the logits after the prompt and after each token fed back: \"LGT1\", i32 rows, i32 vocabulary, then each row: i32 "
               "position, i32 token, f32 logits");
   run->add_flag("--all-logits", a.all_logits, "in that file every position of the prompt too");
   text_option(run, "--threads", a.threads, "T", "threads of the host (default: one for each CPU); they change no bit of the result");
@@ -104,7 +107,7 @@ void add_plan(CLI::App& app, PlanCommandArguments& a) {
       app.add_subcommand("plan", "show where a model's layers and bytes lie on a device, whether they fit, and what a token costs");
   text_option(plan, "-m,--model", a.plan.model, "FILE", "a checkpoint (GGUF) or a shape (TOML, as in models/)")->required();
   text_option(plan, "--context", a.context, "N",
-              "tokens, prompt and text together, that the KV cache holds\n(default: the model's context, at most 4096)");
+              "tokens, prompt and text together, that the KV cache holds (default: the model's context, at most 4096)");
   add_plan_options(plan, a.plan);
   plan->add_flag("--no-time", a.no_time, "placement alone, without cycles");
   plan->add_flag("--roles", a.roles, "the classes of equal cores too: what each does, and its bytes of code");
@@ -127,7 +130,7 @@ CLI::App* add_bench_of_model(CLI::App* bench, const std::string& name, const std
     text_option(app, "--engine", a.engine, "ENGINE", "time: the clocks of every core (default; the only one so far)");
     text_option(
         app, "--groups", a.plan.groups, "G,..",
-        "groups of each level of the reduction trees along whole lines: decode's, and those of the LM head after\na prompt (default: "
+        "groups of each level of the reduction trees along whole lines: decode's, and those of the LM head after a prompt (default: "
         "even ones of two levels; with --plan published: one number, by default the published one)");
   }
   app->callback([&a, command] { command(a); });
@@ -170,7 +173,7 @@ void add_kernel_benches(CLI::App* bench, BenchCommands& b) {
   text_option(gemv, "--n", b.gemv.n, "N", "elements of y")->required();
   text_option(gemv, "--mesh", b.gemv.mesh, "WxH", "cores, such as 360x360")->required();
   text_option(gemv, "--allreduce", b.gemv.allreduce, "NAME",
-              "how the sums are joined: ktree (default); pipeline, one chain and a multicast;\ntwo-phase, chains in groups and of their "
+              "how the sums are joined: ktree (default); pipeline, one chain and a multicast; two-phase, chains in groups and of their "
               "heads; ring, "
               "reduce-scatter and allgather");
   text_option(gemv, "--groups", b.gemv.groups, "G,..", "ktree: groups of each level; two-phase: cores of a group (default: even ones)");
@@ -186,7 +189,7 @@ void add_kernel_benches(CLI::App* bench, BenchCommands& b) {
   text_option(reduce, "--dtype", b.reduce.dtype, "TYPE", "f32 (default) or f16");
   b.reduce.algorithm = "ktree";
   text_option(reduce, "--algorithm", b.reduce.algorithm, "NAME",
-              "ktree (default), ring: as our kernels do them. chain, two-phase, tree: as the vendor's benchmark does,\nwhose start task "
+              "ktree (default), ring: as our kernels do them. chain, two-phase, tree: as the vendor's benchmark does, whose start task "
               "and time stamps "
               "are counted too");
   text_option(reduce, "--groups", b.reduce.groups, "G,..",
@@ -210,16 +213,17 @@ CLI::App* add_bench(CLI::App& app, BenchCommands& b) {
   add_bench_of_model(bench, "kv", "positions of KV cache that fit, by shift and by concat", b.kv, bench_kv_command, kPlans, Timed::no);
   add_kernel_benches(bench, b);
   CLI::App* paper =
-      add_bench_of_device(bench, "paper", "the tables of the WaferLLM paper, its numbers and ours", b.paper, bench_paper_command);
+      add_bench_of_device(bench, "paper", "the tables of the WaferLLM paper, its numbers and ours, in lines of up to 240 letters", b.paper,
+                          bench_paper_command);
   text_option(paper, "--tables", b.paper.tables, "T,..", "some of them only, such as 3,4 (default: all)");
   text_option(paper, "--plots", b.paper.plots, "DIR", "draw tables 3 and 4 and figures 9 and 10 too, as SVG files in DIR; needs gnuplot");
   paper->add_flag("--markdown", b.paper.markdown, "as Markdown, as in docs/paper.md");
   add_bench_of_device(bench, "calibrate", "fit the calibrated constants to the paper's rows again, and leave rows out", b.calibrate,
                       bench_calibrate_command);
   bench->footer(
-      "decode and prefill: cycles, seconds and steps are those of one layer, tokens/s of all layers; the whole with embedding, hand-overs\n"
-      "and LM head beside it. Without a mesh the planner's is taken; a mesh given here is used even where its cores are too full.\n"
-      "--plan published times what the paper measured: its kernels on one layer, times the layers, without embedding and LM head; at any\n"
+      "decode and prefill: cycles, seconds and steps are those of one layer, tokens/s of all layers; the whole with embedding, hand-overs "
+      "and LM head beside it. Without a mesh the planner's is taken; a mesh given here is used even where its cores are too full. "
+      "--plan published times what the paper measured: its kernels on one layer, times the layers, without embedding and LM head; at any "
       "length, past the model's context too, which the report tells.\n\n"
       "Examples:\n"
       "  waferllm bench decode -m models/llama3-8b.toml --mesh 330x330 --context 4096\n"
@@ -277,7 +281,7 @@ int parse_and_run(int argc, char** argv) {
   TokenizeArguments tokenize;
   CLI::App app("LLM inference on wafer-scale chips: a checkpoint and a device go in, text and what lies where come out.", "waferllm");
   app.require_subcommand(1);
-  app.get_formatter()->column_width(34);
+  app.get_formatter()->column_width(30);
   add_run(app, run);
   add_plan(app, plan);
   add_bench(app, bench);
@@ -288,7 +292,7 @@ int parse_and_run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
-    write_out(app.help());
+    write_out(folded(app.help()));
   } catch (const CLI::ParseError& e) {
     explain_fault(app, {argv + 1, argv + argc}, e.what());
   }

@@ -24,9 +24,10 @@ std::string calibration_text(const std::vector<CalibrationGroup>& groups, const 
       rows.push_back({"  " + r.name, significant(r.paper), percent_of(r.in_use), percent_of(r.fitted), percent_of(r.left_out)});
     out += "\n" + table(constants, "lrr") + "\n" + table(rows, "lrrrr");
   }
-  return out +
-         "\nErrors are signed: ours over the paper's, less one, with the constants in use, with the fitted ones, and with those of a fit "
-         "that has not\nseen the row.\n";
+  return out + "\n" +
+         folded(
+             "Errors are signed: ours over the paper's, less one, with the constants in use, with the fitted ones, and with those of a fit "
+             "that has not seen the row.\n");
 }
 
 std::string calibration_json(const std::vector<CalibrationGroup>& groups, const Device& device) {

@@ -26,14 +26,15 @@ std::string bench_text(const KvReport& r) {
                                : fmt::format("no position fits on regions of {}: {}", mesh_text(c.mesh), r.why_none)}};
   if (const std::string as = taken_as(r.model); !as.empty()) head.insert(head.begin() + 1, Row{"", as});
   const int64_t usable = r.device.mesh_width * r.device.mesh_height;
-  const std::string arithmetic = fmt::format("whole-wafer arithmetic, {} cores{}, after a prompt of {}", grouped(p.cores),
+  const std::string arithmetic = fmt::format("{} cores{}, after a prompt of {}", grouped(p.cores),
                                              p.cores == usable ? "" : fmt::format(" of the chip ({} usable)", grouped(usable)), p.prompt);
+  if (p.shift > 0) head.push_back({"wafer", "whole-wafer arithmetic: " + arithmetic});
   std::vector<Row> rows = {{"positions of KV cache", "shift", "concat", "gain"}};
   if (c.shift > 0) rows.push_back({"  this placement, byte by byte", grouped(c.shift), grouped(c.concat), gain(c.shift, c.concat)});
   if (p.shift > 0)
-    rows.push_back({"  " + arithmetic, grouped(p.shift), grouped(p.concat), gain(p.shift, p.concat)});
+    rows.push_back({"  whole-wafer arithmetic", grouped(p.shift), grouped(p.concat), gain(p.shift, p.concat)});
   else
-    head.push_back({"none", arithmetic + ": the weights and the prompt's cache leave no room"});
+    head.push_back({"none", "whole-wafer arithmetic, " + arithmetic + ": the weights and the prompt's cache leave no room"});
   return table(head, "ll") + (rows.size() == 1 ? "" : "\n" + table(rows, "lrrr"));
 }
 

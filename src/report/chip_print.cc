@@ -83,8 +83,7 @@ std::string percent(double share) {
 
 std::string chip_text(const ChipTime& t) {
   const InferenceRequest& r = t.request;
-  std::vector<Row> rows = {{"chip", "cycles", fmt::format("seconds at {} GHz", significant(t.clock_hz / 1e9)), "tokens/s", "computing",
-                            "communicating", "waiting"}};
+  std::vector<Row> rows = {{"chip", "cycles", "seconds", "tokens/s", "compute", "transfer", "wait"}};
   if (r.token_by_token) rows.push_back(part_row("  transition", t, t.transition.cycles, t.transition.cores, ""));
   rows.push_back(part_row(r.token_by_token ? "  prompt" : "  prefill", t, t.prefill.cycles, t.prefill.cores,
                           significant(prefill_tokens_per_second(t))));

@@ -51,7 +51,7 @@ std::string short_list(const std::string& value) {
 }  // namespace
 
 std::string devices_text(const std::vector<Device>& devices) {
-  std::vector<Row> rows = {{"device", "mesh", "cores", "bytes a core", "of them free", "colours", "clock GHz", "watts", "what it is"}};
+  std::vector<Row> rows = {{"device", "mesh", "cores", "bytes a core", "free", "colours", "GHz", "watts", "what it is"}};
   for (const Device& d : devices)
     rows.push_back({d.name, mesh_text({static_cast<int>(d.mesh_width), static_cast<int>(d.mesh_height)}),
                     grouped(d.mesh_width * d.mesh_height), grouped(d.sram_bytes_per_core), grouped(data_bytes_per_core(d)),
@@ -69,7 +69,7 @@ std::string device_text(const Device& d) {
   std::vector<Row> rows = {{"number", "value", "unit", "source"}};
   for (const DeviceRow& r : device_rows(d))
     rows.push_back({r.name, short_list(r.value), r.unit, (r.used ? "" : "[not used by time()] ") + r.source});
-  return fmt::format("{}: {}\n{}\n\n", escaped(d.name), escaped(d.description), escaped(d.file)) + table(rows, "lrll");
+  return folded(fmt::format("{}: {}\n{}\n\n", escaped(d.name), escaped(d.description), escaped(d.file)), 2) + table(rows, "lrll");
 }
 
 std::string device_json(const Device& d) {

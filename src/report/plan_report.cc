@@ -17,7 +17,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int kMapColumns = 40;  // two maps and a gap fit a line of 100
+constexpr int kMapColumns = 38;  // two maps and a gap fit a line
 constexpr size_t kLimitsShown = 3;
 
 bool same_regions(const PhasePlan& a, const PhasePlan& b) {

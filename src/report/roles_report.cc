@@ -26,11 +26,11 @@ std::string actions_text(const roles::Role& role) {
 }  // namespace
 
 std::string code_text(const roles::CodeEstimate& e) {
-  return fmt::format(
-      "code     {} bytes at most in {} roles, system {}, estimated (all assumed); the plan reserves {}: {}\n         {} to {} of code were "
-      "measured on a WSE-3 decode engine\n",
-      grouped(e.code_bytes_max), grouped(e.roles), grouped(e.system_bytes), grouped(e.reserved), e.fits ? "fits" : "too little",
-      grouped(roles::kMeasuredCodeLeast), grouped(roles::kMeasuredCodeMost));
+  return folded(
+      fmt::format("code     {} bytes at most in {} roles, system {}, estimated (all assumed); the plan reserves {}: {}; {} to {} "
+                  "of code were measured on a WSE-3 decode engine\n",
+                  grouped(e.code_bytes_max), grouped(e.roles), grouped(e.system_bytes), grouped(e.reserved), e.fits ? "fits" : "too little",
+                  grouped(roles::kMeasuredCodeLeast), grouped(roles::kMeasuredCodeMost)));
 }
 
 std::string roles_text(const roles::RoleTable& table) {
