@@ -119,7 +119,7 @@ TEST_F(CliBadInput, Numbers) {
   };
   for (const char* n : {"-1", "x", "1.5", "", "1e3", "99999999999999999999"}) refused({"-n", n}, "-n: found");
   for (const char* t : {"0", "-1", "x", "100000"}) refused({"-n", "1", "--threads", t}, "--threads");
-  for (const char* t : {"nan", "-1", "inf", "x", "", "-nan"}) refused({"-n", "1", "--temperature", t}, "temperature");
+  for (const char* t : {"nan", "-1", "inf", "x", "", "-nan"}) refused({"-n", "1", "--temperature", t}, "--temperature: found ");
   for (const char* p : {"0", "1.1", "nan", "-0.5", "x"}) refused({"-n", "1", "--top-p", p}, "top-p");
   for (const char* k : {"-1", "x", "0.5"}) refused({"-n", "1", "--top-k", k}, "top-k");
   for (const char* s : {"-1", "x", "18446744073709551616"}) refused({"-n", "1", "--seed", s}, "--seed");

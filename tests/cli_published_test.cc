@@ -149,7 +149,7 @@ TEST_F(CliPublished, OnWse3DecodeHasItsOwnKernels) {
   EXPECT_EQ(j["kernels"], "WSE-3");
   EXPECT_EQ(j["actions"]["route_changes"], 6 * 5 * 9 * 9);
   EXPECT_EQ(bench("prefill", {"--mesh", "9x9", "--device", "wse3"})["kernels"], "WSE-2") << "there are no others";
-  EXPECT_NE(run({"bench", "decode"}, {"--mesh", "9x9", "--device", "wse3"}).out.find("those for WSE-3"), std::string::npos);
+  EXPECT_NE(unfolded(run({"bench", "decode"}, {"--mesh", "9x9", "--device", "wse3"}).out).find("those for WSE-3"), std::string::npos);
 }
 
 TEST_F(CliPublished, TheTextHasStepsActionsAndTheWordOnMemory) {
@@ -157,7 +157,7 @@ TEST_F(CliPublished, TheTextHasStepsActionsAndTheWordOnMemory) {
   EXPECT_EQ(decode.status, 0) << decode.err;
   for (const char* part : {"published, numerics fp16", "checks no memory", "3 groups of 3 cores", "position 127", "tokens/s", "qkv.sum",
                            "descriptor_loads", "8 of dim, 15 of positions, 11 of ffn"})
-    EXPECT_NE(decode.out.find(part), std::string::npos) << part << " in\n" << decode.out;
+    EXPECT_NE(unfolded(decode.out).find(part), std::string::npos) << part << " in\n" << decode.out;
   EXPECT_NE(run({"bench", "prefill"}, {"--mesh", "9x9"}).out.find("128 tokens"), std::string::npos);
 }
 

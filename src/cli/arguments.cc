@@ -81,7 +81,7 @@ std::vector<int32_t> ids_of(std::string_view option, std::string_view text, int6
     const std::string_view word = left.substr(0, left.find_first_of(kBetween));
     const std::optional<int32_t> id = number_in<int32_t>(word);
     if (!id || *id < 0 || *id >= vocab)
-      refuse(option, word, fmt::format("token ids from 0 to {} with spaces between them, such as \"1 403 407\"", vocab - 1));
+      refuse(option, word, fmt::format("token ids from 0 to {} with spaces or commas between them, such as \"1 403 407\"", vocab - 1));
     ids.push_back(*id);
     left.remove_prefix(word.size());
   }

@@ -74,7 +74,9 @@ void add_run(CLI::App& app, RunArguments& a) {
   text_option(run, "-m,--model", a.plan.model, "FILE", "the checkpoint, a GGUF file")->required();
   text_option(run, "-p,--prompt", a.prompt, "TEXT", "the prompt; \"\" for none. It is not echoed");
   text_option(run, "-f,--prompt-file", a.prompt_file, "FILE", "the prompt from a file, every byte as it is; - for stdin");
-  text_option(run, "--prompt-ids", a.prompt_ids, "IDS", "the prompt as token ids, such as \"1 403 407\"; no BOS is added");
+  text_option(
+      run, "--prompt-ids", a.prompt_ids, "IDS",
+      "the prompt as token ids, with spaces or commas between them, such as \"1 403 407\", or as `tokenize` prints them; no BOS is added");
   text_option(run, "-n,--tokens", a.tokens, "N", "tokens to generate at most (default: 128); 0: prefill alone");
   text_option(run, "--temperature", a.temperature, "T",
               "0: always the likeliest token, chosen on the mesh (default); above: drawn by the host");

@@ -69,6 +69,15 @@ std::string preface(const PaperTables& t) {
                      t.device.clock_hz / 1e9);
 }
 
+// One line for each table that has none; empty: they all have rows.
+std::string without_rows(const PaperTables& t) {
+  std::string out;
+  for (const std::string& name : t.without_rows)
+    out += fmt::format("{}: no rows: none of its meshes fits the {}x{} cores of {}\n", paper_table_title(name), t.device.mesh_width,
+                       t.device.mesh_height, escaped(t.device.name));
+  return out.empty() ? out : "\n" + out;
+}
+
 }  // namespace
 
 std::string paper_text(const PaperTables& t) {
@@ -78,7 +87,7 @@ std::string paper_text(const PaperTables& t) {
     for (const PaperRow* r : rows) lines.push_back(cells(*r));
     out += "\n" + title + "\n" + table(lines, kAlignment, "  ", Wide::yes);
   });
-  return out;
+  return out + folded(without_rows(t), 2);
 }
 
 constexpr const char* kReading =
@@ -114,11 +123,12 @@ std::string paper_markdown(const PaperTables& t, const std::string& options, con
     out += "\n## " + title + "\n\n| " + fmt::format("{}", fmt::join(kHeads, " | ")) + " |\n|---|---|---|---|---:|---:|---:|---:|---|---|\n";
     for (const PaperRow* r : rows) out += escaped("| " + fmt::format("{}", fmt::join(cells(*r), " | ")) + " |") + "\n";
   });
-  return out;
+  return out + without_rows(t);
 }
 
 std::string paper_json(const PaperTables& t) {
   Json json = {{"bench", "paper"}, {"device", t.device.name}, {"clock_hz", t.device.clock_hz}, {"rows", Json::array()}};
+  json["without_rows"] = t.without_rows;
   for (const PaperRow& r : t.rows) {
     Json row = {{"table", r.table},   {"model", r.model},   {"method", r.method}, {"device", r.device},
                 {"config", r.config}, {"metric", r.metric}, {"paper", nullptr},   {"ours", r.ours},

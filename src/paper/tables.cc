@@ -300,7 +300,9 @@ PaperTables paper_tables(const Device& device, const std::vector<std::string>& o
     const Table& t = kTables[k];
     if (!only.empty() && std::find(only.begin(), only.end(), t.name) == only.end()) continue;
     progress(t.title, static_cast<double>(k) / static_cast<double>(kTables.size()));
+    const size_t before = out.rows.size();
     t.rows(w);
+    if (out.rows.size() == before) out.without_rows.push_back(t.name);
   }
   return out;
 }

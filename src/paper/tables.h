@@ -30,6 +30,7 @@ std::optional<double> error_of(const PaperRow& row);
 struct PaperTables {
   Device device;
   std::vector<PaperRow> rows;
+  std::vector<std::string> without_rows;  // tables that were asked for, none of whose meshes fits the device
   double host_seconds = 0;
 };
 

@@ -244,7 +244,12 @@ struct Planner {
   }
 
   bool use_single_region(Plan& plan, Part which, Extent e) const {
-    for (const Plan& choice : chunk_choices(plan, which, kShortestChunk))
+    const std::vector<Plan> choices = chunk_choices(plan, which, kShortestChunk);
+    // A prompt of one token takes the fewest bytes: where that does not fit, none does.
+    Plan least = plan;
+    least.chunk = least.max_prompt = 1;
+    if (choices.size() > 1 && !fits(least, which, single_region(e, layers()))) return false;
+    for (const Plan& choice : choices)
       if (fits(choice, which, single_region(e, layers()))) {
         take(plan, which, choice, single_region(e, layers()));
         return true;

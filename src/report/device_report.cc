@@ -69,7 +69,7 @@ std::string device_text(const Device& d) {
   std::vector<Row> rows = {{"number", "value", "unit", "source"}};
   for (const DeviceRow& r : device_rows(d))
     rows.push_back({r.name, short_list(r.value), r.unit, (r.used ? "" : "[not used by time()] ") + r.source});
-  return folded(fmt::format("{}: {}\n{}\n\n", escaped(d.name), escaped(d.description), escaped(d.file))) + table(rows, "lrll");
+  return folded(fmt::format("{}: {}\n{}\n\n", escaped(d.name), escaped(d.description), escaped(d.file)), 2) + table(rows, "lrll");
 }
 
 std::string device_json(const Device& d) {

@@ -152,9 +152,10 @@ std::string model_text(const ModelReport& r) {
   if (r.config) {
     std::vector<Row> rows;
     for (const auto& [key, value] : config_rows(*r.config)) rows.push_back({key, cell(value)});
+    if (const std::string as = taken_as(*r.config); !as.empty()) rows.push_back({"", as});
     text += "\nconfig\n" + table(rows, "ll", "  ");
   } else {
-    text += fmt::format("\nconfig: not one that this system runs: {}\n", r.why_no_config);
+    text += folded(fmt::format("\nconfig: not one that this system runs: {}\n", r.why_no_config), 2);
   }
   if (!r.metadata.empty()) {
     std::vector<Row> rows;
@@ -164,15 +165,15 @@ std::string model_text(const ModelReport& r) {
   if (r.tokenizer)
     text += "\ntokenizer\n" + table(tokenizer_rows(*r.tokenizer), "ll", "  ");
   else
-    text += fmt::format("\ntokenizer: none: {}\n", r.why_no_tokenizer);
+    text += folded(fmt::format("\ntokenizer: none: {}\n", r.why_no_tokenizer), 2);
   std::vector<Row> rows = {{"tensor", "type", "shape", "bytes"}};
   for (const TensorRow& t : r.tensors) rows.push_back({t.name, t.type, fmt::format("[{}]", fmt::join(t.shape, ", ")), grouped(t.bytes)});
   text += "\n" + table(rows, "lllr");
   const Totals totals = totals_of(r);
-  text += fmt::format("\n{}, {}, {}", counted(totals.tensors, "tensor"), counted(totals.parameters, "parameter"),
-                      counted(totals.bytes, "byte"));
-  for (const auto& [type, bytes] : totals.bytes_by_type) text += fmt::format(", {} {}", type, grouped(bytes));
-  return text + "\n";
+  std::string sums = fmt::format("\n{}, {}, {}", counted(totals.tensors, "tensor"), counted(totals.parameters, "parameter"),
+                                 counted(totals.bytes, "byte"));
+  for (const auto& [type, bytes] : totals.bytes_by_type) sums += fmt::format(", {} {}", type, grouped(bytes));
+  return text + folded(sums, 2);
 }
 
 std::string model_json(const ModelReport& r) {
@@ -182,6 +183,7 @@ std::string model_json(const ModelReport& r) {
     json["config"] = Json::object();
     for (const auto& [key, value] : config_rows(*r.config)) json["config"][key] = value;
     json["config"]["rope_factors"] = r.config->rope_factors;
+    json["leaves_out"] = left_out(*r.config).empty() ? Json(nullptr) : Json(left_out(*r.config));
   } else {
     json["why_no_config"] = r.why_no_config;
   }

@@ -19,8 +19,9 @@ std::string run_text(const RunReport& r) {
       {"host", fmt::format("{}, {}, {} s in all", r.isa, counted(r.threads, "thread"), significant(r.seconds))},
       {"  prefill", fmt::format("{} {}, {} s, {} tokens/s", counted(prompt, "token"), how, significant(r.prefill_seconds),
                                 per_second(prompt, r.prefill_seconds))},
-      {"  decode", fmt::format("{}, {} s, {} tokens/s", counted(r.decode_steps, "step"), significant(r.decode_seconds),
-                               per_second(r.decode_steps, r.decode_seconds))},
+      {"  decode", r.decode_steps == 0 ? "no step"
+                                       : fmt::format("{}, {} s, {} tokens/s", counted(r.decode_steps, "step"),
+                                                     significant(r.decode_seconds), per_second(r.decode_steps, r.decode_seconds))},
   };
   rows.push_back({"  report", fmt::format("{} s to time the chip", significant(r.report_seconds))});
   if (r.overflows > 0)

@@ -65,6 +65,19 @@ std::string shortened(const std::string& text, size_t width) {
   return text.substr(0, bytes) + "...";
 }
 
+// What stands between single spaces: where there are more, a name has them, which is not taken apart.
+std::vector<std::string> pieces_of(const std::string& text) {
+  std::vector<std::string> out(1);
+  for (size_t i = 0; i < text.size(); i++) {
+    const bool between = text[i] == ' ' && i > 0 && i + 1 < text.size() && text[i - 1] != ' ' && text[i + 1] != ' ';
+    if (between)
+      out.emplace_back();
+    else
+      out.back() += text[i];
+  }
+  return out;
+}
+
 std::vector<std::string> lines_of(const std::vector<std::string>& words, size_t width) {
   std::vector<std::string> lines;
   for (const std::string& word : words) {
@@ -79,7 +92,7 @@ std::vector<std::string> lines_of(const std::vector<std::string>& words, size_t 
 // A cell in lines of at most so many letters.
 std::vector<std::string> fold(const std::string& cell, size_t width) {
   if (width_of(cell) <= width) return {cell};
-  std::vector<std::string> words = words_of(cell);
+  std::vector<std::string> words = pieces_of(cell);
   for (std::string& word : words) word = shortened(word, width);
   return lines_of(words, width);
 }
@@ -144,11 +157,12 @@ std::string table(const std::vector<Row>& given, std::string_view alignment, std
   return out;
 }
 
-std::string folded(std::string_view text) {
+std::string folded(std::string_view text, size_t hang) {
   std::string out;
   while (!text.empty()) {
     const size_t end = std::min(text.find('\n'), text.size());
-    const std::string line(text.substr(0, end));
+    std::string line(text.substr(0, end));
+    line.erase(line.find_last_not_of(' ') + 1);
     text.remove_prefix(std::min(end + 1, text.size()));
     const size_t first = line.find_first_not_of(' ');
     if (width_of(line) <= kLineWidth || first == std::string::npos) {
@@ -158,8 +172,8 @@ std::string folded(std::string_view text) {
     const bool command = line.compare(first, 9, "waferllm ") == 0;
     const size_t gap = line.find("  ", first), second = gap == std::string::npos ? gap : line.find_first_not_of(' ', gap);
     const bool columns = !command && second != std::string::npos && second <= kLineWidth / 2;
-    const std::string head = line.substr(0, columns ? second : first), before(columns ? second : command ? first + 4 : first, ' ');
-    std::vector<std::string> words = words_of(line.substr(head.size()));
+    const std::string head = line.substr(0, columns ? second : first), before(columns ? second : command ? first + 4 : first + hang, ' ');
+    std::vector<std::string> words = pieces_of(line.substr(head.size()));
     if (command) {  // an option and what follows it up to the next one, or to a pipe, are one piece
       std::vector<std::string> pieces;
       for (const std::string& word : words)

@@ -28,9 +28,10 @@ constexpr size_t kLineWidth = 80;
 using Row = std::vector<std::string>;
 enum class Wide : uint8_t { no, yes };
 std::string table(const std::vector<Row>& rows, std::string_view alignment, std::string_view indent = "", Wide wide = Wide::no);
-// Lines of prose, folded at spaces: what a line is continued with begins where its second column does, or under its first letter. A command
-// (`waferllm ...`) is continued before an option, as a shell takes it.
-std::string folded(std::string_view text);
+// Lines of prose, folded at spaces: what a line is continued with begins where its second column does, or `hang` letters after its first. A
+// command (`waferllm ...`) is continued before an option, as a shell takes it. What names of files are in hangs, so that none of them can
+// write a line of its own.
+std::string folded(std::string_view text, size_t hang = 0);
 // Rows {name, line}, {"", line} ... of two columns: the pieces, with a space between them, in lines of at most `width` letters. A piece
 // that is longer has a line of its own.
 std::vector<Row> wrapped_rows(const std::string& name, const std::vector<std::string>& pieces, size_t width);

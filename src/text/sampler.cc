@@ -28,9 +28,9 @@ void validate(const SamplerOptions& o) {
   const auto fail = [](const char* option, const std::string& found, const char* expected) {
     throw Error{{.where = option, .found = found, .expected = expected, .fix = "correct the option"}};
   };
-  if (!(o.temperature >= 0 && o.temperature <= 1e6)) fail("temperature", fmt::format("{}", o.temperature), "0 (greedy) to 1e6");
-  if (o.top_k < 0) fail("top-k", fmt::format("{}", o.top_k), "0 (all tokens) or more");
-  if (!(o.top_p > 0 && o.top_p <= 1)) fail("top-p", fmt::format("{}", o.top_p), "above 0 and at most 1 (all tokens)");
+  if (!(o.temperature >= 0 && o.temperature <= 1e6)) fail("--temperature", fmt::format("{}", o.temperature), "0 (greedy) to 1e6");
+  if (o.top_k < 0) fail("--top-k", fmt::format("{}", o.top_k), "0 (all tokens) or more");
+  if (!(o.top_p > 0 && o.top_p <= 1)) fail("--top-p", fmt::format("{}", o.top_p), "above 0 and at most 1 (all tokens)");
 }
 
 Sampler make_sampler(const SamplerOptions& options) {

@@ -15,7 +15,7 @@
 #include "time/clocks.h"
 #include "time/lanes.h"
 #include "time/ledger.h"
-#include "time/moves.h"
+#include "time/moves_under_way.h"
 #include "time/product_memo.h"
 #include "time/step_sizes.h"
 
@@ -24,11 +24,6 @@ namespace wafer::time {
 using namespace mesh;
 
 namespace {
-
-// When the links along each axis have carried what was sent over them.
-struct LinksFree {
-  uint64_t x = 0, y = 0;
-};
 
 template <class T>
 struct Timer {
@@ -59,17 +54,14 @@ struct Timer {
   StepSizes sizes{program};
   Advance advance{program, device, options, sizes};
   Ledger ledger{ids};
+  MovesUnderWay moves{program, device, sizes};
   uint64_t latest = 0;                     // of all regions
   bool too_wide = false;                   // the clocks of a region did not fit T: what follows is void
   IdVector<RegionId, Clocks<T>> clocks{};  // [regions]
   std::map<std::string, Turns> known_turns{};
-  IdVector<RegionId, ClockStats> known_stats{};                 // [regions] of clocks with their floor
-  std::map<MoveId, int64_t> sent{};                             // [moves]
-  IdVector<RegionId, PhaseId> routes_of{};                      // the phase whose routes are set; none: not known yet
-  std::map<RegionId, LinksFree> links_free{};                   // [regions] of the relayouts that have been sent to each so far
-  std::map<MoveId, std::deque<uint64_t>> arrivals{};            // [moves] times at which a sent value is at its place
-  std::map<std::pair<BufferId, BufferId>, MoveLoad> load_of{};  // [source, destination]: of all layers alike
-  std::map<RegionId, uint64_t> from_host{};                     // [regions] wavelets that the host has sent so far
+  IdVector<RegionId, ClockStats> known_stats{};  // [regions] of clocks with their floor
+  IdVector<RegionId, PhaseId> routes_of{};       // the phase whose routes are set; none: not known yet
+  std::map<RegionId, uint64_t> from_host{};      // [regions] wavelets that the host has sent so far
 
   Clocks<T>& of(RegionId region) { return clocks[region]; }
   ClockStats& stats_of(RegionId region) { return known_stats[region]; }
@@ -182,57 +174,19 @@ struct Timer {
     return all;
   }
 
-  // A value leaves for another region or layout: issued by all cores at once. A relayout keeps the busiest links of its way busy, those
-  // along x and those along y, which other moves to the same region wait for. The sender is free when its words are gone and its first way
-  // is free. The way is taken for which arrival and the sender's freedom are earlier in sum: by arrival alone, two ways that arrive nearly
-  // together would let a cycle decide whether the sender waits in the longer queue.
+  // A value leaves for another region or layout, issued by all cores at once.
   void send(const Step& step, const Send& to, RegionId region, const Scope& s) {
     booked(step, region, [&](Tally& tally) {
-      const Move& move = program.moves[to.move];
-      const auto [at, fresh] = load_of.try_emplace({move.source, move.destination});
-      if (fresh) at->second = move_load(sizes, device, move, s);
-      const MoveLoad& load = at->second;
-      sent[to.move]++;
-      if (load.all_words == 0) {  // everything is in its place
-        arrivals[to.move].push_back(stats_of(region).latest);
-        return;
-      }
-      const int64_t issue = stream_issue_cycles(device);
-      const uint64_t passes = static_cast<uint64_t>(std::max<int64_t>(1, stream_cycles(device, load.words)));
-      const uint64_t ready = stats_of(region).latest, issued = time_after(ready, static_cast<uint64_t>(issue) + passes);
-      const uint64_t gone = time_after(ready, static_cast<uint64_t>(stream_cycles(device, load.words_out)));
-      LinksFree& links = links_free[sizes.buffer(move.destination).region];
-      const auto after = [&](uint64_t free, int64_t words) {
-        return words == 0 ? ready : time_after(std::max(ready, free), static_cast<uint64_t>(stream_cycles(device, words)));
-      };
-      const auto arrival = [&](const MoveWay& way) {
-        const int64_t latency = 2 * (issue + 2 * device.ramp_cycles) + way.distance * device.hop_cycles;
-        return time_after(std::max({issued, gone, after(links.x, way.link_x), after(links.y, way.link_y)}),
-                          static_cast<uint64_t>(latency) + passes);
-      };
-      const uint64_t free_x = std::max({issued, gone, after(links.x, load.x_first.link_x)}),
-                     free_y = std::max({issued, gone, after(links.y, load.y_first.link_y)});
-      const bool x_first = time_after(arrival(load.x_first), free_x) <= time_after(arrival(load.y_first), free_y);
-      const MoveWay& way = x_first ? load.x_first : load.y_first;
-      tally.wavelets += load.all_words;
-      tally.received += load.all_words;
-      tally.hops += way.hops;
-      arrivals[to.move].push_back(arrival(way));
-      const uint64_t x = after(links.x, way.link_x), y = after(links.y, way.link_y);
-      if (way.link_x > 0) links.x = x;
-      if (way.link_y > 0) links.y = y;
-      hold(region, x_first ? free_x : free_y);
+      const MovesUnderWay::Sent sent = moves.send(to.move, stats_of(region).latest, s);
+      tally.wavelets += sent.words;
+      tally.received += sent.words;
+      tally.hops += sent.hops;
+      hold(region, sent.sender_free);
     });
   }
 
   void receive(const Step& step, const Receive& from, RegionId region) {
-    booked(step, region, [&](Tally&) {
-      std::deque<uint64_t>& queue = arrivals[from.move];
-      CHECK(!queue.empty(), "nothing has been sent for {}", step.name);
-      hold(region, queue.front());
-      queue.pop_front();
-      sent[from.move]--;
-    });
+    booked(step, region, [&](Tally&) { hold(region, moves.receive(from.move, step.name)); });
   }
 
   // The host's values come over the wafer's upper left corner to all cores of the region, ahead of time: one wavelet a cycle from the start
@@ -389,8 +343,7 @@ struct Timer {
       const int64_t equal_turns = l.var == LoopVar::chunk && (s.params.cached + s.params.rows) % s.params.chunk != 0 ? n - 1 : n;
       const int64_t left = steps_differ ? 0 : equal_turns - 1 - i;
       // What comes from elsewhere comes when it comes; a loop that only receives what it sends itself repeats.
-      const bool repeats =
-          !receives || (sends && std::all_of(arrivals.begin(), arrivals.end(), [](const auto& a) { return a.second.empty(); }));
+      const bool repeats = !receives || (sends && moves.none());
       if (!repeats || left <= 0) {
         steps(l.body, region, s);
         continue;
@@ -400,7 +353,7 @@ struct Timer {
       const std::vector<T> before = of(region).t;
       const ClockStats stats_before = stats_of(region);
       const TimeReport report_before = ledger.report;
-      const std::map<MoveId, std::deque<uint64_t>> arrivals_before = sends ? arrivals : std::map<MoveId, std::deque<uint64_t>>();
+      const MovesUnderWay::Arrivals arrivals_before = sends ? moves.arrivals : MovesUnderWay::Arrivals();
       steps(l.body, region, s);
       if (!too_wide) settled(region);
       if (too_wide) return;
@@ -411,7 +364,7 @@ struct Timer {
       done.report_of_latest = gained(ledger.report, report_before, ids, id);
       // Only where the steps moved the latest clock of all, so that their cycles are their own.
       if (!key.empty() && start.known.latest >= start.latest) known_turns[key] = remembered_turns(done, start, region);
-      if (sends) repeat_sends(arrivals_before, left, done.latest_turn);
+      if (sends) moves.repeat(arrivals_before, left, done.latest_turn);
       repeat(done, 0, left, region);
       i += left;
     }
@@ -458,17 +411,6 @@ struct Timer {
     repeat(done, offset, n - done.count, region);
   }
 
-  // What the latest turn of a loop sent is sent `times` more times, a turn's cycles later each.
-  void repeat_sends(const std::map<MoveId, std::deque<uint64_t>>& before, int64_t times, uint64_t cycles) {
-    for (auto& [move, queue] : arrivals) {
-      const auto old = before.find(move);
-      const size_t known = old == before.end() ? 0 : old->second.size(), fresh = queue.size() - known;
-      for (int64_t turn = 0; turn < times; turn++)
-        for (size_t q = 0; q < fresh; q++) queue.push_back(time_after(queue[queue.size() - fresh], cycles));
-      sent[move] += times * static_cast<int64_t>(fresh);
-    }
-  }
-
   void run(const Params& params) {
     for (const Region& r : program.regions) clocks.add({.w = r.rect.w, .h = r.rect.h, .t = {}});
     known_stats = IdVector<RegionId, ClockStats>(clocks.size());
@@ -477,7 +419,7 @@ struct Timer {
       of(list.region).t.assign(static_cast<size_t>(of(list.region).w) * static_cast<size_t>(of(list.region).h), 0);
     // Regions wait for each other: what one of them idles is not a step's. The cycles of the steps of the list that ends last, and of those
     // it waited for, add up to the whole.
-    run_lists(entry, sent, [&](size_t l, const Step& st) {
+    run_lists(entry, moves.sent, [&](size_t l, const Step& st) {
       step(st, entry.lists[l].region, {.params = params});
       return !too_wide;
     });

@@ -23,6 +23,9 @@ CommandResult run_program(const std::vector<std::string>& words, const CommandIn
 // `part` in it. `context` goes to the message of a failure.
 void expect_refusal(const CommandResult& result, const std::string& part, const std::string& context = "");
 
+// The words of a report with one space between them, however its lines are folded.
+std::string unfolded(const std::string& text);
+
 // A folder that is there as long as the object.
 struct TemporaryFolder {
   TemporaryFolder();
