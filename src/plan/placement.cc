@@ -391,13 +391,14 @@ std::vector<std::vector<BufferId>> moved_in_turn(const Buffers& b) {
           {b.v_cache}};
 }
 
-// The transition moves one tensor of a layer at a time, in place: what is in flight lies in a staging buffer where it arrives, and still
-// where it was. Of a mixture it moves one expert at a time. A core then holds between what it holds at the tensor's first moment and at its
-// last, and one expert more: no more than at the fuller of the two, which are counted.
-// The head's tables follow in pieces no larger than a layer's matrix.
+// The transition moves in place, in order a layer at a time, in turn a tensor of a layer: what is in flight lies in staging buffers where
+// it arrives, and still where it was. Of a mixture it moves one expert at a time. A core then holds between what it holds at the first
+// moment and at the last, and one expert more: no more than at the fuller of the two, which are counted. The head's tables follow in pieces
+// no larger than that.
 void place_transition(Program& p, const Placement& at, const Plan& plan) {
   const PhaseId transition = at.transition_phase;
-  const int layers = static_cast<int>(at.config.layers), steps = static_cast<int>(moved_in_turn(DecodeBuffers{}).size());
+  const size_t tensors = moved_in_turn(DecodeBuffers{}).size();
+  const int layers = static_cast<int>(at.config.layers), steps = plan.regions_in_turn ? static_cast<int>(tensors) : 1;
   p.phases[transition].moments = layers * steps + 1;
   std::vector<int> first_moment(static_cast<size_t>(layers));
   const int before_head = layers_before_head(plan, layers), head_moment = steps * before_head;
@@ -406,9 +407,10 @@ void place_transition(Program& p, const Placement& at, const Plan& plan) {
     first_moment[static_cast<size_t>(layer)] = steps * moved + (moved < before_head ? 0 : 1);
     moved++;
   }
-  const auto moments = [&](int first, int count, int step) {
+  const auto moments = [&](const PlacedRegion& r, size_t tensor) {
     std::vector<int> out;
-    for (int l = first; l < first + count; l++) out.push_back(first_moment[static_cast<size_t>(l)] + step);
+    for (int l = r.first_layer; l < r.first_layer + r.layers; l++)
+      out.push_back(first_moment[static_cast<size_t>(l)] + std::min(static_cast<int>(tensor), steps - 1));
     return out;
   };
   const auto moves = [&](BufferId id, PhaseId Buffer::*when, std::vector<int> at_moments) {
@@ -418,8 +420,8 @@ void place_transition(Program& p, const Placement& at, const Plan& plan) {
   };
   const auto layer_moves = [&](const auto& buffers, const PlacedRegion& r, PhaseId Buffer::*when) {
     const auto lists = moved_in_turn(buffers);
-    for (int step = 0; step < steps; step++)
-      for (const BufferId id : lists[static_cast<size_t>(step)]) moves(id, when, moments(r.first_layer, r.layers, step));
+    for (size_t t = 0; t < tensors; t++)
+      for (const BufferId id : lists[t]) moves(id, when, moments(r, t));
     moves(buffers.turns, when, {head_moment});
   };
   const auto head_moves = [&](const HeadBuffers& b, PhaseId Buffer::*when) {
@@ -433,14 +435,15 @@ void place_transition(Program& p, const Placement& at, const Plan& plan) {
     layer_moves(at.decode[r], region, &Buffer::arrives_in);
     Placer placer{.program = p, .region = at.decode_regions[r], .prefix = "staging."};
     const auto lists = moved_in_turn(at.decode[r]);
-    for (int step = 0; step < steps; step++) {
-      const Buffer of = p.buffers[lists[static_cast<size_t>(step)].back()];
+    for (size_t t = 0; t < tensors; t++) {
+      const Buffer of = p.buffers[lists[t].back()];
       const Tensor& tensor = p.tensors[of.tensor];
       const BufferId id = placer.stored(tensor.name, of.tensor, BufferKind::staging, of.cuts, region.first_layer, 1, {transition});
       p.buffers[id].limits = staged_limits(tensor);
-      p.buffers[id].moments = moments(region.first_layer, region.layers, step);
-      if (region.head && step == steps - 3)
-        p.buffers[id].moments.push_back(head_moment);  // a piece of the head's tables, as large as W_down
+      if (!plan.regions_in_turn) continue;
+      p.buffers[id].moments = moments(region, t);
+      if (region.head && of.tensor == p.buffers[at.decode[r].w.down].tensor)
+        p.buffers[id].moments.push_back(head_moment);  // for its pieces
     }
   }
   head_moves(at.prefill_head, &Buffer::leaves_in);

@@ -269,7 +269,9 @@ TEST(Place, TheTransitionMovesEachLayerOnce) {
     std::sort(sorted.begin(), sorted.end());
     for (int l = 0; l < layers; l++) {
       EXPECT_EQ(sorted[static_cast<size_t>(l)], l);
-      if (!plan.regions_in_turn) EXPECT_EQ(order[static_cast<size_t>(l)], l);
+      if (!plan.regions_in_turn) {
+        EXPECT_EQ(order[static_cast<size_t>(l)], l);
+      }
     }
     if (!plan.regions_in_turn) continue;
     const PhasePlan& more = layer_regions(plan.prefill) > layer_regions(plan.decode) ? plan.prefill : plan.decode;
@@ -278,8 +280,9 @@ TEST(Place, TheTransitionMovesEachLayerOnce) {
       moved[static_cast<size_t>(region_of_layer(more, l))]++;
       for (size_t a = 0; a < moved.size(); a++)
         for (size_t b = 0; b < moved.size(); b++)
-          if (const int of_a = more.regions[a].layers, of_b = more.regions[b].layers; of_a > 0 && of_b > 0)
+          if (const int of_a = more.regions[a].layers, of_b = more.regions[b].layers; of_a > 0 && of_b > 0) {
             EXPECT_LE((moved[a] - 1) / of_a, moved[b] / of_b);
+          }
     }
   }
 }
