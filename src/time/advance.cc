@@ -6,8 +6,10 @@
 #include "base/check.h"
 #include "base/parallel.h"
 #include "mesh/cut.h"
+#include "mesh/expand.h"
 #include "mesh/visit.h"
 #include "time/product_memo.h"
+#include "time/product_schedule.h"
 
 namespace wafer::time {
 
@@ -199,7 +201,7 @@ int64_t tile_words(const Device& d, const StepSizes& sizes, BufferId buffer, con
 template <class T>
 void Advance::shift(Clocks<T>& c, const Shift& shift, const Scope& s, Tally& tally) const {
   const bool along_x = shift.axis == Axis::x;
-  const int64_t issue = 2 * stream_issue_cycles(device);
+  const int64_t issue = issue_cycles(device, shift_actions()), task = task_cycles(device, shift_actions());
   Clocks<T> before = c;
   for (const Range& run : shift.runs) {
     const int w = static_cast<int>(run.size()), length = along_x ? w : c.h, lines = along_x ? c.h : w, L = std::max(w, c.h);
@@ -222,10 +224,8 @@ void Advance::shift(Clocks<T>& c, const Shift& shift, const Scope& s, Tally& tal
         const auto owned = [&](int r) { return logical_positions((r + length) % length, length, L).size(); };
         const int64_t out = tile_words(device, sizes, shift.buffer, s, x, y, owned(ring)),
                       in = tile_words(device, sizes, shift.buffer, s, from_x, from_y, owned(ring + sense));
-        const int64_t hops = std::abs(x - from_x) + std::abs(y - from_y),
-                      sends = issue + stream_cycles(device, out) + device.task_activation_cycles,
-                      takes = issue + 2 * device.ramp_cycles + hops * device.hop_cycles + stream_cycles(device, in) +
-                              device.task_activation_cycles;
+        const int64_t hops = std::abs(x - from_x) + std::abs(y - from_y), sends = issue + stream_cycles(device, out) + task,
+                      takes = issue + 2 * device.ramp_cycles + hops * device.hop_cycles + stream_cycles(device, in) + task;
         if (!fits(before, std::max(sends, takes))) {
           c.too_wide = true;
           return;
@@ -234,8 +234,8 @@ void Advance::shift(Clocks<T>& c, const Shift& shift, const Scope& s, Tally& tal
         tally.wavelets += out;
         tally.received += in;
         tally.hops += in * hops;
-        tally.communicate += static_cast<double>(issue + out + in);
-        tally.actions = tally.actions + Actions{.stream_ops = 2, .descriptor_loads = 2, .descriptor_edits = 2, .tasks = 1};
+        tally.communicate += static_cast<double>(out + in);
+        book_product_actions(device, shift_actions(), 0, 0, tally);
       }
     }
   }
@@ -247,8 +247,8 @@ template <class T>
 void Advance::tile_cast(Clocks<T>& c, const TileCast& cast, const Scope& s, Tally& tally) const {
   const bool along_x = cast.axis == Axis::x;
   const int length = along_x ? c.w : c.h, lines = along_x ? c.h : c.w, L = std::max(c.w, c.h);
-  const int64_t issue = stream_issue_cycles(device), block = s.ring_step + cast.ahead;
-  if (!cast.all && block >= L) return;
+  const int64_t issue = issue_cycles(device, cast_actions()), task = task_cycles(device, cast_actions()), block = s.ring_step + cast.ahead;
+  if (length == 1 || (!cast.all && block >= L)) return;
   const Clocks<T> before = c;
   const auto clock = [&](auto& of, int line, int p) -> auto& {
     return along_x ? of.t[static_cast<size_t>(line) * static_cast<size_t>(c.w) + static_cast<size_t>(p)]
@@ -261,22 +261,22 @@ void Advance::tile_cast(Clocks<T>& c, const TileCast& cast, const Scope& s, Tall
       const int64_t words =
           tile_words(device, sizes, cast.buffer, s, along_x ? owner : line, along_x ? line : owner, cast.all ? 1 : mine.size());
       const int64_t farthest = std::max(owner, length - 1 - owner), passes = stream_cycles(device, words);
-      if (!fits(c, Bound(issue + issue + 2 * device.ramp_cycles + farthest * device.hop_cycles) + passes)) return;
+      if (!fits(c, Bound(issue + issue + 2 * device.ramp_cycles + farthest * device.hop_cycles) + passes + task)) return;
       const T sent = clock(before, line, owner) + static_cast<T>(issue);
       for (int p = 0; p < length; p++) {
         T& at = clock(c, line, p);
         if (p == owner) {
-          at = std::max(at, sent) + static_cast<T>(passes);
+          at = std::max(at, sent) + static_cast<T>(passes + task);
           continue;
         }
         const T first = sent + static_cast<T>(2 * device.ramp_cycles + std::abs(p - owner) * device.hop_cycles);
-        at = std::max(at + static_cast<T>(issue), first) + static_cast<T>(passes);
+        at = std::max(at + static_cast<T>(issue), first) + static_cast<T>(passes + task);
       }
       tally.wavelets += words * (length - 1);  // each copy, as it is taken
       tally.received += words * (length - 1);
       tally.hops += words * (length - 1);
-      tally.communicate += static_cast<double>(length) * static_cast<double>(issue + passes);
-      tally.actions = tally.actions + int64_t{length} * Actions{.stream_ops = 1, .descriptor_loads = 1, .descriptor_edits = 1};
+      tally.communicate += static_cast<double>(length) * static_cast<double>(passes);
+      book_product_actions(device, int64_t{length} * cast_actions(), 0, 0, tally);
       c.most = Clocks<T>::kUnknown;
     }
 }
@@ -331,7 +331,8 @@ void Advance::to_host(Clocks<T>& c, const Host& link, const Scope& s, RegionId r
 // ---- products ------------------------------------------------------------------------------------------------------------------------
 
 template <class T>
-void Advance::product(Clocks<T>& c, const Product& g, const Scope& s, RegionId region, Tally& tally) const {
+void Advance::product(Clocks<T>& c, const Step& step, const Product& g, const Scope& s, RegionId region, Tally& tally) const {
+  const ProductSchedule schedule = schedule_of(expand(program, step));
   std::vector<ProductSizes> all;
   for (size_t r = 0; r < g.runs.size(); r++) {
     int64_t first_head = static_cast<int64_t>(r), heads = 1;
@@ -342,10 +343,10 @@ void Advance::product(Clocks<T>& c, const Product& g, const Scope& s, RegionId r
     }
     ProductSizes z = sizes.product_sizes(g, s, g.runs[r], first_head, region);
     z.heads = heads;
-    z.align_a = on_rings(g.algorithm) && !g.a_aligned;
-    z.align_b = on_rings(g.algorithm) && !g.b_aligned;
-    z.overlap = g.overlap;
-    z.together = options.step_start == StepStart::as_written ? starts_together(g.algorithm) : options.step_start == StepStart::together;
+    z.align_a = schedule.align_a;
+    z.align_b = schedule.align_b;
+    z.overlap = schedule.overlap;
+    z.together = options.step_start == StepStart::as_written ? schedule.together : options.step_start == StepStart::together;
     all.push_back(std::move(z));
   }
   const auto one = [&](const ProductSizes& z, Tally& into) {
@@ -383,7 +384,7 @@ void Advance::step(Clocks<T>& c, const Step& step, const Scope& s, RegionId regi
       [&](const Reduce& r) { reduce(c, r, s, tally); }, [&](const RingReduce& r) { ring_reduce(c, r, s, tally); },
       [&](const RootReduce& r) { root_reduce(c, r, s, tally); }, [&](const Multicast& m) { multicast(c, m, s, tally); },
       [&](const TileCast& t) { tile_cast(c, t, s, tally); }, [&](const Shift& t) { shift(c, t, s, tally); },
-      [&](const RowShift& t) { row_shift(c, t, s, tally); }, [&](const Product& g) { product(c, g, s, region, tally); },
+      [&](const RowShift& t) { row_shift(c, t, s, tally); }, [&](const Product& g) { product(c, step, g, s, region, tally); },
       [&](const Host& link) {
         CHECK(link.to_host, "what comes from the host holds the whole region");
         to_host(c, link, s, region, tally);

@@ -47,7 +47,7 @@ struct Advance {
   template <class T>
   void to_host(Clocks<T>& c, const mesh::Host& link, const Scope& s, mesh::RegionId region, Tally& tally) const;
   template <class T>
-  void product(Clocks<T>& c, const mesh::Product& g, const Scope& s, mesh::RegionId region, Tally& tally) const;
+  void product(Clocks<T>& c, const mesh::Step& step, const mesh::Product& g, const Scope& s, mesh::RegionId region, Tally& tally) const;
 };
 
 }  // namespace wafer::time

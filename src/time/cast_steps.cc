@@ -64,6 +64,13 @@ WAFER_CLONES void advance(const Row<uint64_t>& r, int w) { row_body(r, w); }
 
 }  // namespace
 
+StreamActions casts_of(const CastSteps& p) {
+  return (p.w > 1 ? cast_actions() : StreamActions{}) + (p.h > 1 ? cast_actions() : StreamActions{});
+}
+StreamActions gathers_of(const CastSteps& p) {
+  return (p.w > 1 ? cast_actions(p.w) : StreamActions{}) + (p.h > 1 ? cast_actions(p.h) : StreamActions{});
+}
+
 CastSteps cast_setup(Extent region, const Device& d, Numerics numerics, const ProductSizes& z) {
   CastSteps p{.w = region.w, .h = region.h, .L = std::max(region.w, region.h)};
   p.k = z.k;
@@ -92,14 +99,14 @@ CastSteps cast_setup(Extent region, const Device& d, Numerics numerics, const Pr
   p.b = packing(d, z.b);
   if (p.w == 1) p.a.bits = 0;
   if (p.h == 1) p.b.bits = 0;
-  // A core sends or receives once on each axis. What follows a step is taken to be as after an exchange of four transfers.
-  p.issue = 2 * stream_issue_cycles(d);
-  p.finish = 4 * d.task_activation_cycles + d.exchange_step_cycles;
+  p.issue = issue_cycles(d, casts_of(p));
+  p.finish = task_cycles(d, casts_of(p));
+  p.turn = turn_cycles(d);
   p.latency = 2 * d.ramp_cycles;
   p.hop = d.hop_cycles;
   p.steal = background_steal(d);
-  p.receive_cycles = stream_issue_cycles(d) + d.task_activation_cycles;
-  p.send_cycles = stream_issue_cycles(d);
+  p.send_cycles = issue_cycles(d, cast_actions());
+  p.gather_cycles = issue_cycles(d, gathers_of(p)) + task_cycles(d, gathers_of(p));
   return p;
 }
 
@@ -109,9 +116,10 @@ void cast_turn(const CastSteps& p, std::vector<T>& t, int64_t turn) {
   auto row = [&](int i) { return t.data() + static_cast<size_t>(i) * w; };
   if (turn + 1 == p.L) {  // the last block: no more casts
     for (int i = 0; i < p.h; i++)
-      for (int j = 0; j < p.w; j++) row(i)[j] += static_cast<T>(p.issue + product_of(p, turn, i, j) + p.finish);
+      for (int j = 0; j < p.w; j++) row(i)[j] += static_cast<T>(product_of(p, turn, i, j) + p.turn);
     return;
   }
+  const int64_t finish = p.finish + (turn < 0 ? 0 : p.turn);
   const int64_t block = turn + 1, k = p.k[static_cast<size_t>(block)], k_now = turn < 0 ? 0 : p.k[static_cast<size_t>(turn)];
   const int root_x = p.column_of[static_cast<size_t>(block)], root_y = p.row_of[static_cast<size_t>(block)];
   auto a_words = [&](int i) { return p.a.wavelets(p.rows[static_cast<size_t>(i)] * k); };
@@ -138,7 +146,7 @@ void cast_turn(const CastSteps& p, std::vector<T>& t, int64_t turn) {
       const int64_t end =
           core_end(p, core, static_cast<int64_t>(row(i)[j]) + p.issue, static_cast<int64_t>(a_lead + dx[static_cast<size_t>(j)]),
                    static_cast<int64_t>(b_lead[static_cast<size_t>(j)] + dy));
-      return static_cast<T>(end + p.finish);
+      return static_cast<T>(end + finish);
     };
     if (i == root_y) {
       for (int j = 0; j < p.w; j++)
@@ -159,12 +167,24 @@ void cast_turn(const CastSteps& p, std::vector<T>& t, int64_t turn) {
                    .a_lead = a_lead,
                    .dy = dy,
                    .issue = static_cast<T>(p.issue),
-                   .finish = static_cast<T>(p.finish),
+                   .finish = static_cast<T>(finish),
                    .steal = static_cast<T>(p.steal)},
             p.w);
     row(i)[root_x] = of_root;
   }
 }
+template <class T>
+void cast_turn_apart(const CastSteps& p, std::vector<T>& t, int64_t turn) {
+  for (int i = 0; i < p.h; i++)
+    for (int j = 0; j < p.w; j++)
+      t[static_cast<size_t>(i) * static_cast<size_t>(p.w) + static_cast<size_t>(j)] += static_cast<T>(product_of(p, turn, i, j));
+  CastSteps casts = p;
+  casts.rate.assign(p.rate.size(), {});
+  casts.steal = 0;
+  cast_turn(casts, t, turn);
+}
+template void cast_turn_apart<uint32_t>(const CastSteps&, std::vector<uint32_t>&, int64_t);
+template void cast_turn_apart<uint64_t>(const CastSteps&, std::vector<uint64_t>&, int64_t);
 template void cast_turn<uint32_t>(const CastSteps&, std::vector<uint32_t>&, int64_t);
 template void cast_turn<uint64_t>(const CastSteps&, std::vector<uint64_t>&, int64_t);
 
@@ -193,8 +213,7 @@ struct Line {
 uint64_t cast_cycles_together(const CastSteps& p) {
   const Line columns(p.n), rows(p.rows);
   int64_t cycles = 0;
-  const bool casts = p.w > 1 || p.h > 1;
-  for (int64_t turn = casts ? -1 : 0; turn < p.L; turn++) {
+  for (int64_t turn = first_turn(p); turn < p.L; turn++) {
     const bool last = turn + 1 == p.L;
     const size_t block = static_cast<size_t>(last ? turn : turn + 1);
     const int root_x = p.column_of[block], root_y = p.row_of[block];
@@ -214,7 +233,7 @@ uint64_t cast_cycles_together(const CastSteps& p) {
         most = std::max(most,
                         core_end(p, core, 0, p.latency + std::abs(j - root_x) * p.hop, p.latency + a_first + std::abs(i - root_y) * p.hop));
       }
-    cycles += p.issue + most + p.finish;
+    cycles += (last ? 0 : p.issue + p.finish) + most + (turn < 0 ? 0 : p.turn);
   }
   return static_cast<uint64_t>(cycles);
 }
@@ -267,7 +286,6 @@ std::vector<int64_t> gather_cycles(const CastSteps& p) {
   };
   sums(a, a_in, a_sum);
   sums(b, b_in, b_sum);
-  const int64_t actions = (p.w - 1 + p.h - 1) * p.receive_cycles + ((p.w > 1 ? 1 : 0) + (p.h > 1 ? 1 : 0)) * p.send_cycles;
   int64_t k = 0;
   for (int64_t size : p.k) k += size;
   std::vector<int64_t> out;
@@ -275,7 +293,7 @@ std::vector<int64_t> gather_cycles(const CastSteps& p) {
     for (int j = 0; j < p.w; j++) {
       const size_t y = static_cast<size_t>(i), x = static_cast<size_t>(j);
       const int64_t rows = p.rows[y], n = p.n[x], own = a.at(rows)[x] + b.at(n)[y], in = a_sum[rows] + b_sum[n] - own;
-      int64_t end = actions + (((own + in) * p.steal) >> kStealShift);
+      int64_t end = p.gather_cycles + (((own + in) * p.steal) >> kStealShift);
       if (p.w > 1 || p.h > 1)
         end = std::max({end, p.send_cycles + p.latency + 1 + in, p.send_cycles + p.latency + std::max(a_in[rows][x], b_in[n][y])});
       out.push_back(end + k * tile_cycles_per_k(p.rate[y], n));

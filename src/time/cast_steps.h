@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "time/product_schedule.h"
 #include "time/product_steps.h"
 
 namespace wafer::time {
@@ -15,11 +16,16 @@ struct CastSteps {
   std::vector<int64_t> k;              // [L]
   std::vector<TileRate> rate;          // [h]
   Packing a, b;                        // no bits where that axis has one core only
-  int64_t issue = 0, finish = 0, latency = 0, hop = 0;
-  int64_t steal = 0;           // as ProductSteps
-  int64_t receive_cycles = 0;  // gather: what a core does for one tile
-  int64_t send_cycles = 0;     // gather: and to send its own along one axis
+  int64_t issue = 0, finish = 0;       // of the casts of a turn
+  int64_t turn = 0;                    // at the end of a turn that computes, beside them
+  int64_t latency = 0, hop = 0;
+  int64_t steal = 0;          // as ProductSteps
+  int64_t send_cycles = 0;    // gather: of the main thread, for the operations that send a core's tiles
+  int64_t gather_cycles = 0;  // and for all that it does for tiles, those that arrive too
 };
+
+StreamActions casts_of(const CastSteps& p);    // of one core: a tile along each axis
+StreamActions gathers_of(const CastSteps& p);  // the tiles of all cores of its row and of its column
 
 CastSteps cast_setup(mesh::Extent region, const Device& d, Numerics numerics, const ProductSizes& z);
 
@@ -27,8 +33,14 @@ CastSteps cast_setup(mesh::Extent region, const Device& d, Numerics numerics, co
 // t [h][w]. Requires: cast_rise() fits T.
 template <class T>
 void cast_turn(const CastSteps& p, std::vector<T>& t, int64_t turn);
+// The same where the casts of a turn come after its product.
+template <class T>
+void cast_turn_apart(const CastSteps& p, std::vector<T>& t, int64_t turn);
 // Cycles of all turns where each starts on all cores when the one before has ended on all of them.
 uint64_t cast_cycles_together(const CastSteps& p);
+
+// The first turn: -1, or 0 on one core, where there is nothing to cast.
+inline int64_t first_turn(const CastSteps& p) { return p.w > 1 || p.h > 1 ? -1 : 0; }
 
 // By how much all turns may raise the latest clock; no number computed on the way is larger.
 Bound cast_rise(const CastSteps& p);

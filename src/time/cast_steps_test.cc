@@ -25,7 +25,7 @@ Clock plain_turn(const CastSteps& p, const Clock& t, int64_t turn) {
   const bool casts = turn + 1 < p.L;
   const int block = static_cast<int>(turn) + 1, root_x = casts ? p.column_of[static_cast<size_t>(block)] : -1,
             root_y = casts ? p.row_of[static_cast<size_t>(block)] : -1;
-  auto clock = [&](int y, int x) { return t[static_cast<size_t>(y * p.w + x)] + p.issue; };
+  auto clock = [&](int y, int x) { return t[static_cast<size_t>(y * p.w + x)] + (casts ? p.issue : 0); };
   auto a_words = [&](int y) { return casts ? p.a.wavelets(at(p.rows, y) * at(p.k, block)) : 0; };
   auto b_words = [&](int x) { return casts ? p.b.wavelets(at(p.n, x) * at(p.k, block)) : 0; };
   for (int y = 0; y < p.h; y++)
@@ -43,7 +43,7 @@ Clock plain_turn(const CastSteps& p, const Clock& t, int64_t turn) {
         if (y != root_y) end = std::max(end, b_lead + b);
         if (x != root_x && y != root_y) end = std::max(end, std::min(a_lead, b_lead) + a + b);
       }
-      out[static_cast<size_t>(y * p.w + x)] = std::max(end, start + sent) + p.finish;
+      out[static_cast<size_t>(y * p.w + x)] = std::max(end, start + sent) + (casts ? p.finish : 0) + (turn < 0 ? 0 : p.turn);
     }
   return out;
 }
@@ -174,7 +174,9 @@ TEST(GemmTimes, OneCoreHasNothingToSend) {
   GemmShape s{.m = 8, .k = 8, .n = 8, .mesh = {1, 1}, .algorithm = GemmAlgorithm::allgather};
   EXPECT_EQ(cycles(s, d), product);
   s.algorithm = GemmAlgorithm::summa;
-  EXPECT_EQ(cycles(s, d), product + 20 + 40 + d.exchange_step_cycles);
+  EXPECT_EQ(cycles(s, d), product + 2 * d.task_activation_cycles + d.exchange_step_cycles);
+  s.algorithm = GemmAlgorithm::meshgemm;
+  EXPECT_EQ(cycles(s, d), product + 2 * d.task_activation_cycles + d.exchange_step_cycles);
 }
 
 TEST(GemmTimes, StepsTogetherAreNeverFaster) {

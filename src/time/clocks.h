@@ -98,13 +98,10 @@ struct ProductSizes {
   bool align_a = false, align_b = false;
   mesh::LineOrder order = mesh::LineOrder::interleaved;  // of the logical positions on both axes
   bool together = false;                                 // all cores start a step at the same time
-  bool overlap = true;  // MeshGEMM: a step's product and exchange at the same time, else one after the other
+  bool overlap = true;                                   // a step's product and transfers at the same time, else one after the other
 };
 
 void append_key(std::vector<int64_t>& key, const ProductSizes& sizes);  // all numbers of it
-
-// Books the machine actions of `exchanges` core-steps, each with so many stream operations and tasks, and of `k_turns` turns over k.
-void book_step_actions(const Device& d, int64_t exchanges, int64_t operations, int64_t tasks, int64_t k_turns, Tally& tally);
 
 // sampled_steps: 0, or how many of the compute-shift steps are timed before the others are taken to be like them.
 template <class T>

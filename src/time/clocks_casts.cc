@@ -49,14 +49,20 @@ template <class T>
 void time_gemm_cast(Clocks<T>& c, const Device& d, Numerics numerics, const ProductSizes& z, Tally& tally) {
   const CastSteps p = cast_setup({c.w, c.h}, d, numerics, z);
   if (!fits(c, cast_rise(p))) return;
-  if (z.together)
+  if (z.together && z.overlap) {
     std::fill(c.t.begin(), c.t.end(), latest_of(c) + static_cast<T>(cast_cycles_together(p)));
-  else
-    for (int64_t turn = p.w > 1 || p.h > 1 ? -1 : 0; turn < p.L; turn++) cast_turn(p, c.t, turn);
+  } else {
+    for (int64_t turn = first_turn(p); turn < p.L; turn++) {
+      if (z.together) std::fill(c.t.begin(), c.t.end(), *std::max_element(c.t.begin(), c.t.end()));
+      z.overlap ? cast_turn(p, c.t, turn) : cast_turn_apart(p, c.t, turn);
+    }
+    if (z.together) std::fill(c.t.begin(), c.t.end(), *std::max_element(c.t.begin(), c.t.end()));
+  }
   c.most = Clocks<T>::kUnknown;
   book(p, all_words(p.a, p.rows, p.k), all_words(p.b, p.n, p.k), tally);
-  const int64_t turns = p.L + (p.w > 1 || p.h > 1 ? 1 : 0);
-  book_step_actions(d, turns * p.w * p.h, 2, 4, k_turns(p), tally);
+  // Every block is cast once; a turn for each computes.
+  const int64_t turns = int64_t{p.L} * p.w * p.h;
+  book_product_actions(d, turns * (casts_of(p) + turn_actions()), turns, k_turns(p), tally);
 }
 
 template <class T>
@@ -73,9 +79,7 @@ void time_gemm_gather(Clocks<T>& c, const Device& d, Numerics numerics, const Pr
     return k;
   };
   book(p, all_words(p.a, p.rows, held(p.column_of, p.w)), all_words(p.b, p.n, held(p.row_of, p.h)), tally);
-  const int64_t cores = static_cast<int64_t>(p.w) * p.h, tiles = p.w - 1 + p.h - 1;
-  book_step_actions(d, cores * tiles, 1, 1, k_turns(p), tally);
-  book_step_actions(d, cores * ((p.w > 1 ? 1 : 0) + (p.h > 1 ? 1 : 0)), 1, 0, 0, tally);
+  book_product_actions(d, int64_t{p.w} * p.h * gathers_of(p), 0, k_turns(p), tally);
 }
 
 #define WAFER_CASTS(T)                                                                            \

@@ -8,6 +8,8 @@
 #include "base/check.h"
 #include "base/parallel.h"
 #include "time/clocks.h"
+#include "time/product_align.h"
+#include "time/product_schedule.h"
 #include "time/product_steps.h"
 
 namespace wafer::time {
@@ -19,18 +21,15 @@ Packing packing(const Device& d, Dtype type, int64_t rate) {
   int64_t shift = 0;
   while ((int64_t{1} << shift) < bits) shift++;
   CHECK((int64_t{1} << shift) == bits, "{} wavelets of {} bits a cycle", rate, d.wavelet_bits);
-  return {.bits = 8 * bytes(type, 1), .round = bits - 1, .shift = shift};
+  return {.bits = bytes(type, 8), .round = bits - 1, .shift = shift};  // of one element: the bytes of eight
 }
 
 int64_t background_steal(const Device& d) { return std::llround(std::ldexp(d.background_wavelet_cycles, kStealShift)); }
 
-void book_step_actions(const Device& d, int64_t exchanges, int64_t operations, int64_t tasks, int64_t k_turns, Tally& tally) {
-  const int64_t issued = checked_mul(exchanges, operations), loaded = checked_add(issued, checked_mul(3, k_turns));
-  const int64_t step = tasks > 1 ? d.exchange_step_cycles : 0;  // an alignment is no compute-shift step
-  add(tally,
-      {.communicate =
-           static_cast<double>(checked_mul(exchanges, operations * stream_issue_cycles(d) + tasks * d.task_activation_cycles + step)),
-       .actions = {.stream_ops = issued, .descriptor_loads = loaded, .descriptor_edits = loaded, .tasks = checked_mul(exchanges, tasks)}});
+Packing by_wavelet(const Device& d, Packing p) {
+  for (int64_t rate = stream_rate(d); rate > 1; rate /= 2) p.shift--;
+  p.round = (int64_t{1} << p.shift) - 1;
+  return p;
 }
 
 namespace {
@@ -73,12 +72,8 @@ std::vector<int64_t> ring_hops(LineOrder order, int n) {
   return hops;
 }
 
-// The same elements by the wavelet.
-Packing counted(const Device& d, Packing p) {
-  for (int64_t rate = stream_rate(d); rate > 1; rate /= 2) p.shift--;
-  p.round = (int64_t{1} << p.shift) - 1;
-  return p;
-}
+// A shift on a ring of so many cores.
+StreamActions ring_shift(int cores) { return cores > 1 ? shift_actions() : StreamActions{}; }
 
 ProductSteps steps_of(Extent region, const Device& d, Numerics numerics, const ProductSizes& z) {
   ProductSteps p{.w = static_cast<int>(z.columns.size()), .h = region.h};
@@ -98,10 +93,9 @@ ProductSteps steps_of(Extent region, const Device& d, Numerics numerics, const P
   p.sum = packing(d, z.sum, stream_rate(d));
   if (p.w == 1) p.a.bits = 0;
   if (p.h == 1) p.b.bits = 0;
-  // Machine actions around one compute-shift step, as the authors' code issues them: four edits, loads and stream operations issue the
-  // exchange; four tasks start: x finished, y finished, both finished, next step.
-  p.issue = 4 * stream_issue_cycles(d);
-  p.finish = 4 * d.task_activation_cycles + d.exchange_step_cycles;
+  const StreamActions exchange = ring_shift(p.w) + ring_shift(p.h);
+  p.issue = issue_cycles(d, exchange);
+  p.finish = task_cycles(d, exchange) + turn_cycles(d);
   p.latency = 2 * d.ramp_cycles;
   p.steal = background_steal(d);
   p.reduce_issue = stream_issue_cycles(d);
@@ -144,83 +138,53 @@ int64_t tiles_with_work(const ProductSteps& p) {
   return (p.L - std::count(p.rows.begin(), p.rows.end(), 0)) * (p.L - std::count(p.n.begin(), p.n.end(), 0));
 }
 
-// Tiles that move to their place before the first step, along rows (A) or columns (B): at most half a ring in the shorter sense; a core
-// with nothing to move waits for nobody.
-struct Alignment {
-  bool rows = true;
-  std::vector<int64_t> moves, words;  // [lines]; none: nothing to do
-  int64_t issue = 0, finish = 0;
-  Bound rise;
-  Tally tally;
-};
-
-Alignment alignment(const ProductSteps& p, const Device& d, const ProductSizes& z, bool rows) {
-  const int lines = rows ? p.h : p.w, length = rows ? p.w : p.h;
-  Alignment a{.rows = rows, .moves = {}, .words = {}, .issue = p.issue / 2, .finish = d.task_activation_cycles, .rise = {}, .tally = {}};
-  if (length == 1) return a;
-  const std::vector<int64_t>& hops = rows ? p.x_hops : p.y_hops;
-  const int64_t k_most = *std::max_element(z.k.begin(), z.k.end());
-  const Packing packing = rows ? p.a : p.b;
-  for (int line = 0; line < lines; line++) {
-    const Range own = rows ? p.own_rows[static_cast<size_t>(line)] : p.own_cols[static_cast<size_t>(line)];
-    int64_t size = 0, moves = 0;
-    for (int64_t l = own.begin; l < own.end; l++) {
-      moves = std::max(moves, std::min<int64_t>(l, p.L - l));
-      size = checked_add(size, rows ? z.rows[static_cast<size_t>(l)] : z.n[static_cast<size_t>(l)]);
-    }
-    const int64_t elements = checked_mul(size, k_most, rows ? z.heads : 1);
-    checked_mul(elements, packing.bits);
-    const int64_t words = std::max<int64_t>(1, packing.wavelets(elements));
-    a.moves.push_back(moves);
-    a.words.push_back(words);
-    a.rise = larger(a.rise, Bound(moves) * (Bound(a.issue + a.finish + p.latency + *std::max_element(hops.begin(), hops.end())) + words));
-    const int64_t sent = checked_mul(std::max<int64_t>(1, counted(d, packing).wavelets(elements)), moves);
-    add(a.tally, {.wavelets = checked_mul(sent, length), .hops = checked_mul(sent, total(hops)), .received = checked_mul(sent, length)});
-    book_step_actions(d, moves * length, 2, 1, 0, a.tally);
-  }
-  return a;
+// What a step's product takes of the core at ring position (i, j).
+int64_t gemm_product(const ProductSteps& p, int64_t s, size_t i, size_t j) {
+  int64_t cycles = 0;
+  for (int64_t l = p.own_rows[i].begin; l < p.own_rows[i].end; l++)
+    for (int64_t c = p.own_cols[j].begin; c < p.own_cols[j].end; c++)
+      cycles +=
+          p.k[static_cast<size_t>((l + c + s) % p.L)] * tile_cycles_per_k(p.rate[static_cast<size_t>(l)], p.n[static_cast<size_t>(c)]);
+  return cycles;
+}
+int64_t gemm_t_product(const ProductSteps& p, int64_t s, size_t i, size_t j) {
+  int64_t cycles = 0;
+  for (int64_t l = p.own_rows[i].begin; l < p.own_rows[i].end; l++)
+    cycles += p.k[j] * tile_cycles_per_k(p.rate[static_cast<size_t>(l)], p.n[static_cast<size_t>((l + s) % p.L)]);
+  return cycles;
 }
 
-template <class T>
-void align(const Alignment& a, std::vector<T>& clocks, const ProductSteps& p) {
-  const int lines = static_cast<int>(a.moves.size()), length = a.rows ? p.w : p.h;
-  AlignLine<T> one{.hops = {}, .issue = static_cast<T>(a.issue), .finish = static_cast<T>(a.finish), .latency = static_cast<T>(p.latency)};
-  for (int64_t v : a.rows ? p.x_hops : p.y_hops) one.hops.push_back(static_cast<T>(v));
-  parallel_for(0, lines, 16, [&](int64_t begin, int64_t end) {
-    std::vector<T> t(static_cast<size_t>(length) + 1), scratch;
-    for (int64_t line = begin; line < end; line++) {
-      auto at = [&](int q) -> T& {
-        const size_t i = static_cast<size_t>(a.rows ? line : q), j = static_cast<size_t>(a.rows ? q : line);
-        return clocks[i * static_cast<size_t>(p.w) + j];
-      };
-      for (int q = 0; q < length; q++) t[static_cast<size_t>(q)] = at(q);
-      align_line(one, t, scratch, static_cast<T>(a.words[static_cast<size_t>(line)]), a.moves[static_cast<size_t>(line)]);
-      for (int q = 0; q < length; q++) at(q) = t[static_cast<size_t>(q)];
-    }
-  });
-}
-
-// Steps without overlap: every core's product, then the exchange, from which the product is taken out.
-template <class T>
-void apart_steps(const ProductSteps& p, std::vector<T>& t, int64_t first, int64_t steps) {
+// Steps without overlap: every core's product, then the transfers, from which the product is taken out.
+template <class T, class Product, class Advance>
+void apart_steps(const ProductSteps& p, std::vector<T>& t, int64_t first, int64_t steps, Product product, Advance advance) {
   ProductSteps exchange = p;
   exchange.rate.assign(p.rate.size(), {});
   exchange.steal = 0;
   for (int64_t s = first; s < first + steps; s++) {
     parallel_for(0, p.h, 16, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; i++)
-        for (int j = 0; j < p.w; j++) {
-          int64_t cycles = 0;
-          const Range rows = p.own_rows[static_cast<size_t>(i)], cols = p.own_cols[static_cast<size_t>(j)];
-          for (int64_t l = rows.begin; l < rows.end; l++)
-            for (int64_t c = cols.begin; c < cols.end; c++)
-              cycles += p.k[static_cast<size_t>((l + c + s) % p.L)] *
-                        tile_cycles_per_k(p.rate[static_cast<size_t>(l)], p.n[static_cast<size_t>(c)]);
-          t[static_cast<size_t>(i) * static_cast<size_t>(p.w) + static_cast<size_t>(j)] += static_cast<T>(cycles);
-        }
+      for (size_t i = static_cast<size_t>(begin); i < static_cast<size_t>(end); i++)
+        for (size_t j = 0; j < static_cast<size_t>(p.w); j++) t[i * static_cast<size_t>(p.w) + j] += static_cast<T>(product(p, s, i, j));
     });
-    gemm_steps(exchange, t, s, 1);
+    advance(exchange, t, s, 1);
   }
+}
+template <class T>
+void gemm_steps_apart(const ProductSteps& p, std::vector<T>& t, int64_t first, int64_t steps) {
+  apart_steps(p, t, first, steps, gemm_product, gemm_steps<T>);
+}
+template <class T>
+void gemm_t_steps_apart(const ProductSteps& p, std::vector<T>& t, int64_t first, int64_t steps) {
+  apart_steps(p, t, first, steps, gemm_t_product, gemm_t_steps<T>);
+}
+
+// Each step on all cores when the one before has ended on all of them.
+template <class T>
+void together_steps_apart(const ProductSteps& p, std::vector<T>& t, int64_t first, int64_t steps) {
+  for (int64_t s = first; s < first + steps; s++) {
+    std::fill(t.begin(), t.end(), *std::max_element(t.begin(), t.end()));
+    gemm_steps_apart(p, t, s, 1);
+  }
+  std::fill(t.begin(), t.end(), *std::max_element(t.begin(), t.end()));
 }
 
 // Whether every step of a product costs every core the same: equal tiles, and so equal words, everywhere.
@@ -281,8 +245,8 @@ ProductSteps gemm_t_setup(Extent region, const Device& d, Numerics numerics, con
   ProductSteps p = steps_of(region, d, numerics, z);
   for (int j = 0; j < p.w; j++) p.k.push_back(checked_mul(z.k[static_cast<size_t>(ring_to_position(j, p.w))], z.heads));
   for (int64_t& rows : p.rows) rows = checked_mul(rows, z.heads);  // of the partial tiles that the row sums carry
-  p.issue /= 2;                                                    // only B moves
-  p.finish = 3 * d.task_activation_cycles + d.exchange_step_cycles;
+  p.issue = issue_cycles(d, ring_shift(p.h));                      // only B moves
+  p.finish = task_cycles(d, ring_shift(p.h)) + turn_cycles(d);
   return p;
 }
 
@@ -299,23 +263,25 @@ template <class T>
 void time_gemm(Clocks<T>& c, const Device& d, Numerics numerics, const ProductSizes& z, int64_t sampled_steps, Tally& tally) {
   Rectangle<T> r = gather(c, z.columns, z.order);
   const ProductSteps p = gemm_setup({c.w, c.h}, d, numerics, z);
-  const Alignment rows = z.align_a ? alignment(p, d, z, true) : Alignment{}, columns = z.align_b ? alignment(p, d, z, false) : Alignment{};
+  const Alignment rows = z.align_a ? alignment(p, d, true) : Alignment{}, columns = z.align_b ? alignment(p, d, false) : Alignment{};
   const T most = *std::max_element(r.t.begin(), r.t.end());
   if (!fits(c, most, gemm_rise(p) + rows.rise + columns.rise)) return;
   align<T>(rows, r.t, p);
   align<T>(columns, r.t, p);
-  if (z.together)
+  if (!z.together)
+    all_steps(r, p, sampled_steps, equal_steps(p), z.overlap ? gemm_steps<T> : gemm_steps_apart<T>);
+  else if (z.overlap)
     std::fill(r.t.begin(), r.t.end(), *std::max_element(r.t.begin(), r.t.end()) + static_cast<T>(gemm_cycles_together(p)));
   else
-    all_steps(r, p, sampled_steps, equal_steps(p), z.overlap ? gemm_steps<T> : apart_steps<T>);
+    all_steps(r, p, sampled_steps, equal_steps(p), together_steps_apart<T>);
   scatter(r, c);
 
   // Over a whole turn every core meets every block of k once, so what the steps do is known without them.
   const int64_t k = total(p.k);
   std::map<std::vector<int64_t>, int64_t> known_a, known_b;
   int64_t a = 0, b = 0;
-  for (const Range& own : p.own_rows) a = checked_add(a, edge_words(p, counted(d, p.a), p.rows, own, known_a));
-  for (const Range& own : p.own_cols) b = checked_add(b, edge_words(p, counted(d, p.b), p.n, own, known_b));
+  for (const Range& own : p.own_rows) a = checked_add(a, edge_words(p, by_wavelet(d, p.a), p.rows, own, known_a));
+  for (const Range& own : p.own_cols) b = checked_add(b, edge_words(p, by_wavelet(d, p.b), p.n, own, known_b));
   const int64_t sent = checked_add(checked_mul(a, p.w), checked_mul(b, p.h));
   add(tally, rows.tally);
   add(tally, columns.tally);
@@ -324,7 +290,8 @@ void time_gemm(Clocks<T>& c, const Device& d, Numerics numerics, const ProductSi
               .hops = checked_add(checked_mul(a, total(p.x_hops)), checked_mul(b, total(p.y_hops))),
               .received = sent,
               .multiply_adds = checked_mul(total(p.rows), k, total(p.n))});
-  book_step_actions(d, int64_t{p.L} * p.w * p.h, 4, 4, checked_mul(k, tiles_with_work(p)), tally);
+  const int64_t turns = int64_t{p.L} * p.w * p.h;
+  book_product_actions(d, turns * (ring_shift(p.w) + ring_shift(p.h) + turn_actions()), turns, checked_mul(k, tiles_with_work(p)), tally);
 }
 
 template <class T>
@@ -332,11 +299,11 @@ void time_gemm_t(Clocks<T>& c, const Device& d, Numerics numerics, const Product
   Rectangle<T> r = gather(c, z.columns);
   const ProductSteps p = gemm_t_setup({c.w, c.h}, d, numerics, z);
   if (!fits(c, *std::max_element(r.t.begin(), r.t.end()), gemm_t_rise(p))) return;
-  all_steps(r, p, sampled_steps, false, gemm_t_steps<T>);
+  all_steps(r, p, sampled_steps, false, z.overlap ? gemm_t_steps<T> : gemm_t_steps_apart<T>);
   scatter(r, c);
 
   const int64_t k = total(p.k), steps = int64_t{p.L} * p.w * p.h;
-  const Packing b = counted(d, p.b), sums = counted(d, p.sum);
+  const Packing b = by_wavelet(d, p.b), sums = by_wavelet(d, p.sum);
   int64_t sent = 0, hops = 0;
   for (int64_t dims : p.k) {
     int64_t words = 0;
@@ -344,21 +311,27 @@ void time_gemm_t(Clocks<T>& c, const Device& d, Numerics numerics, const Product
     sent = checked_add(sent, checked_mul(words, p.h));
     hops = checked_add(hops, checked_mul(words, total(p.y_hops)));
   }
-  for (const Range& own : p.own_rows)
-    for (int64_t s = 0; s < p.L; s++) {
-      int64_t sum = 0;
-      for (int64_t l = own.begin; l < own.end; l++) sum += p.rows[static_cast<size_t>(l)] * p.n[static_cast<size_t>((l + s) % p.L)];
-      const int64_t words = checked_mul(std::max<int64_t>(1, sums.wavelets(sum)), p.w - 1);
-      sent = checked_add(sent, words);
-      hops = checked_add(hops, words);
+  // Each logical row's sum of each block: over the links between neighbours, from both ends to the block's column.
+  std::map<int64_t, int64_t> words_of;  // of all blocks
+  for (int64_t rows : p.rows) {
+    const auto [it, fresh] = words_of.try_emplace(rows, 0);
+    for (size_t block = 0; fresh && block < p.n.size(); block++) it->second = checked_add(it->second, sums.wavelets(rows * p.n[block]));
+    const int64_t words = checked_mul(it->second, p.w - 1);
+    sent = checked_add(sent, words);
+    hops = checked_add(hops, words);
+  }
+  StreamActions row_sums;
+  for (int root = 0; root < p.w; root++)
+    for (int x = 0; x < p.w; x++) {
+      const size_t ring = static_cast<size_t>(position_to_ring(root, p.w));
+      row_sums = row_sums + p.L * p.own_cols[ring].size() * row_sum_actions(x, root, p.w);
     }
   add(tally, {.compute = static_cast<double>(k) * static_cast<double>(cycles_per_k(p)),
               .wavelets = sent,
               .hops = hops,
               .received = sent,
               .multiply_adds = checked_mul(total(z.rows), k, total(p.n))});
-  book_step_actions(d, steps, 2, 3, checked_mul(k, tiles_with_work(p)), tally);
-  book_step_actions(d, steps, p.w > 1 ? 1 : 0, 0, 0, tally);
+  book_product_actions(d, steps * (ring_shift(p.h) + turn_actions()) + row_sums, steps, checked_mul(k, tiles_with_work(p)), tally);
 }
 
 #define WAFER_PRODUCTS(T)                                                                             \

@@ -119,8 +119,8 @@ int64_t stream_cycles(const Device& d, int64_t n) { return ceil_div(n, stream_ra
 
 TileRate tile_rate(const Device& d, Numerics numerics, int64_t rows) {
   if (rows == 0) return {};
-  // Per k: the out descriptor is edited, three are loaded, the next column and row are edited in; per (k, n): one multiply-add of `rows`.
-  return {.per_k = 3 * d.descriptor_edit_cycles + 3 * d.descriptor_load_cycles,
+  // Per (k, n): one multiply-add of `rows`.
+  return {.per_k = kTileDescriptors * (d.descriptor_edit_cycles + d.descriptor_load_cycles),
           .per_kn = checked_add(d.map_iteration_cycles, vector_cycles(d, fmac_rate(d, numerics), rows))};
 }
 

@@ -55,6 +55,8 @@ struct TileRate {
   int64_t per_kn = 0;  // b
 };
 TileRate tile_rate(const Device& device, Numerics numerics, int64_t rows);  // of no rows: no cycles
+// Descriptors that are edited, and as many that are loaded, for each k: of the next column and row, and of the sums.
+constexpr int64_t kTileDescriptors = 3;
 // Cycles for each k of a tile with n columns: none where it is empty.
 inline int64_t tile_cycles_per_k(const TileRate& r, int64_t n) { return n == 0 ? 0 : r.per_k + n * r.per_kn; }
 

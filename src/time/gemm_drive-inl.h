@@ -58,7 +58,7 @@ struct GemmRows {
 
   std::vector<T> ways() const {
     std::vector<T> out;
-    for (int64_t hops : p.x_hops) out.push_back(static_cast<T>(hops + p.latency));
+    for (int j = 0; j < p.w; j++) out.push_back(static_cast<T>(x_way(p, j)));
     out.resize(stride);
     return out;
   }
@@ -68,7 +68,7 @@ struct GemmRows {
     const size_t under = static_cast<size_t>((i + 1) % p.h), row = static_cast<size_t>(i);
     const size_t m = static_cast<size_t>((p.own_rows[row].begin + s) % p.L),
                  m_below = static_cast<size_t>((p.own_rows[under].begin + s) % p.L);
-    const T y_way = static_cast<T>(p.y_hops[row] + p.latency);
+    const T y_way = static_cast<T>(time::y_way(p, static_cast<int>(i)));
     const int width = static_cast<int>(stride);
     if (form == GemmForm::square)
       kernel.square(square_row_of(kinds.of[row], kinds.of[under], m, y_way, own, below, out), width);
@@ -95,7 +95,7 @@ struct GemmRows {
             .a_below_high = under.a_high,
             .y_way = y_way,
             .turn = static_cast<T>(p.issue + p.finish),
-            .latency = static_cast<T>(p.latency),
+            .ramp_way = static_cast<T>(ramp_way(p)),
             .steal_shift = steal,
             .out = out};
   }
@@ -117,7 +117,7 @@ struct GemmRows {
             .y_way = y_way,
             .issue = static_cast<T>(p.issue),
             .finish = static_cast<T>(p.finish),
-            .latency = static_cast<T>(p.latency),
+            .ramp_way = static_cast<T>(ramp_way(p)),
             .steal = static_cast<T>(p.steal),
             .round = static_cast<T>(p.b.round),
             .shift = packing,

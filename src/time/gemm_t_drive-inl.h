@@ -15,6 +15,7 @@ template <class T>
 struct GemmTTables {
   int64_t blocks = 0, stride = 0;                  // of rows; between columns of the clocks [w][stride]
   bool single = true;                              // one logical position a row
+  int64_t sums = 1;                                // the most that a row has
   std::vector<T> dims;                             // [w]
   std::vector<int> dims_class;                     // [w] columns of equally many dims
   std::vector<std::vector<T>> words;               // [classes] ring: wavelets of B
@@ -29,6 +30,7 @@ GemmTTables<T> gemm_t_tables(const ProductSteps& p) {
   out.blocks = (p.h + kLanes - 1) / kLanes;
   out.stride = out.blocks * kLanes + 1;
   out.single = p.h == p.L;
+  for (const mesh::Range& own : p.own_rows) out.sums = std::max(out.sums, own.size());
   std::map<int64_t, int> classes;
   for (int j = 0; j < p.w; j++) {
     const int64_t dims = p.k[static_cast<size_t>(j)];
@@ -50,7 +52,7 @@ GemmTTables<T> gemm_t_tables(const ProductSteps& p) {
   for (std::vector<T>* v : {&out.y_ways, &out.per_k, &out.per_kn, &out.sum_bits}) v->resize(out.lanes());
   for (int i = 0; i < p.h; i++) {
     const size_t at = static_cast<size_t>(i), l = static_cast<size_t>(p.own_rows[at].begin);
-    out.y_ways[at] = static_cast<T>(p.y_hops[at] + p.latency);
+    out.y_ways[at] = static_cast<T>(y_way(p, i));
     out.per_k[at] = static_cast<T>(p.rate[l].per_k);
     out.per_kn[at] = static_cast<T>(p.rate[l].per_kn);
     out.sum_bits[at] = static_cast<T>(p.rows[l] * p.sum.bits);
@@ -61,14 +63,15 @@ GemmTTables<T> gemm_t_tables(const ProductSteps& p) {
 // What a step asks of each row.
 template <class T>
 struct GemmTTurn {
-  std::vector<T> product, sum_words;            // [lanes] cycles of the product for one dim; wavelets of the row's sums
-  std::vector<T> root;                          // [lanes]; only where rows hold several positions, as what follows
+  std::vector<T> product;                       // [lanes] cycles of the product for one dim
+  std::vector<T> sum_words;                     // [sums][lanes] cycles in which a logical row's sums pass, of nothing as of a wavelet
+  std::vector<T> root;                          // [sums][lanes]; only where rows hold several positions, as what follows
   std::vector<std::vector<T>> words, arriving;  // [classes][lanes] wavelets of B that leave and that come in
 
   explicit GemmTTurn(const GemmTTables<T>& tables)
       : product(tables.lanes()),
-        sum_words(tables.lanes()),
-        root(tables.lanes()),
+        sum_words(tables.lanes() * static_cast<size_t>(tables.sums)),
+        root(sum_words.size()),
         words(tables.words.size(), std::vector<T>(tables.lanes())),
         arriving(words) {}
 
@@ -88,17 +91,17 @@ struct GemmTTurn {
   }
   void fill_sum(const ProductSteps& p, const GemmTTables<T>& tables, int64_t s, int i) {
     const mesh::Range own = p.own_rows[static_cast<size_t>(i)], below = p.own_rows[static_cast<size_t>((i + 1) % p.h)];
-    int64_t cycles = 0, sum = 0;
-    for (int64_t l = own.begin; l < own.end; l++) {
-      const int64_t n = p.n[static_cast<size_t>((l + s) % p.L)];
-      cycles += tile_cycles_per_k(p.rate[static_cast<size_t>(l)], n);
-      sum += p.rows[static_cast<size_t>(l)] * n;
-    }
     const size_t at = static_cast<size_t>(i), leaves = static_cast<size_t>((own.begin + s) % p.L),
                  comes = static_cast<size_t>((below.begin + s) % p.L);
+    int64_t cycles = 0;
+    for (int64_t l = own.begin; l < own.end; l++) {
+      const size_t block = static_cast<size_t>((l + s) % p.L), sum = static_cast<size_t>(l - own.begin) * tables.lanes() + at;
+      const int64_t n = p.n[block];
+      cycles += tile_cycles_per_k(p.rate[static_cast<size_t>(l)], n);
+      sum_words[sum] = static_cast<T>(std::max<int64_t>(1, p.sum.wavelets(p.rows[static_cast<size_t>(l)] * n)));
+      root[sum] = tables.root[block];
+    }
     product[at] = static_cast<T>(cycles);
-    sum_words[at] = static_cast<T>(std::max<int64_t>(1, p.sum.wavelets(sum)));
-    root[at] = tables.root[leaves];
     for (size_t c = 0; c < words.size(); c++) {
       words[c][at] = tables.words[c][leaves];
       arriving[c][at] = tables.words[c][comes];
@@ -117,7 +120,12 @@ void gemm_t_block_step(const ProductSteps& p, const GemmTTables<T>& tables, cons
     arriving.push_back(tables.single ? tables.words[c].data() + at + 1 : turn.arriving[c].data() + i);
   }
   const T* root = tables.single ? tables.root.data() + at : turn.root.data() + i;
-  const auto [least, most] = std::minmax_element(root, root + real);
+  auto [first_root, last_root] = std::pair{0, p.w - 1};
+  if (tables.sums == 1) {
+    const auto [least, most] = std::minmax_element(root, root + real);
+    first_root = static_cast<int>(*least);
+    last_root = static_cast<int>(*most);
+  }
   kernel.block(GemmTBlock<T>{.w = p.w,
                              .stride = tables.stride,
                              .t = now.data() + i,
@@ -128,11 +136,13 @@ void gemm_t_block_step(const ProductSteps& p, const GemmTTables<T>& tables, cons
                              .arriving = arriving.data(),
                              .product = turn.product.data() + i,
                              .y_ways = tables.y_ways.data() + i,
+                             .sums = tables.sums,
+                             .lanes = static_cast<int64_t>(tables.lanes()),
                              .root = root,
                              .sum_words = turn.sum_words.data() + i,
                              .ring_of = p.ring_of.data(),
-                             .first_root = static_cast<int>(*least),
-                             .last_root = static_cast<int>(*most),
+                             .first_root = first_root,
+                             .last_root = last_root,
                              .issue = static_cast<T>(p.issue + (more ? p.finish : 0)),  // the step before ends with its tasks
                              .steal = static_cast<T>(p.steal),
                              .reduce_issue = static_cast<T>(p.reduce_issue),

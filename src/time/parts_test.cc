@@ -80,7 +80,7 @@ TEST_F(PartsTest, ACast) {
   int64_t sum = 0;
   for (int64_t owner = 0; owner < 8; owner++) {
     const TimeReport r = time({step(TileCast{.axis = Axis::x, .buffer = small, .out = big, .ahead = owner})});
-    EXPECT_EQ(r.cycles, issue + 2 * d.ramp_cycles + std::max(owner, 7 - owner) * d.hop_cycles + 10) << owner;
+    EXPECT_EQ(r.cycles, issue + 2 * d.ramp_cycles + std::max(owner, 7 - owner) * d.hop_cycles + 10 + task) << owner;
     EXPECT_EQ(r.wavelets_sent, 8 * 7 * 10) << "one owner on each line";
     sum += r.wavelets_sent;
   }

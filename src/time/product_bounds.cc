@@ -55,15 +55,15 @@ StepRise gemm_step_rise(const ProductSteps& p) {
 }
 
 StepRise gemm_t_step_rise(const ProductSteps& p) {
-  const Bound dims = most_of(p.k), rows = most_held(p.own_rows, [&](size_t l) { return p.rows[l]; }),
+  const Bound dims = most_of(p.k), rows = most_of(p.rows), sums = most_held(p.own_rows, [](size_t) { return int64_t{1}; }),
               per_k = most_held(p.own_rows, [&](size_t l) { return p.rate[l].per_k; }),
               per_kn = most_held(p.own_rows, [&](size_t l) { return p.rate[l].per_kn; }), n = most_of(p.n);
   const Stream b(p.b, dims * n), sum(p.sum, rows * n);
   const Bound words = b.cycles * 2;
   // The chains of a row end at its root one after the other.
-  const Bound chains = Bound(p.w + 4) * (Bound(p.hop) + p.ramp * 2 + p.forward + 1) + Bound(p.reduce_issue) * 2 + (sum.cycles + 1) * 3;
-  const Bound step =
-      Bound(p.issue) + p.finish + p.latency + most_of(p.y_hops) + dims * (per_k + per_kn * n) + stolen(words, p.steal) + words + chains;
+  const Bound chain = Bound(p.w + 4) * (Bound(p.hop) + p.ramp * 2 + p.forward + 1) + Bound(p.reduce_issue) * 2 + (sum.cycles + 1) * 3;
+  const Bound step = Bound(p.issue) + p.finish + p.latency + most_of(p.y_hops) + dims * (per_k + per_kn * n) + stolen(words, p.steal) +
+                     words + sums * chain;
   return {.step = step, .apart = step, .widest = larger(words * p.steal, larger(b.bits, sum.bits))};
 }
 
@@ -87,8 +87,8 @@ Bound cast_rise(const CastSteps& p) {
   }
   const Stream a(p.a, k * rows), b(p.b, k * n);
   const Bound words = (a.cycles + b.cycles) * 2;
-  const Bound turn =
-      Bound(p.issue) + p.finish + p.latency + Bound(p.hop) * (p.w + p.h) + k * (per_k + per_kn * n) + stolen(words, p.steal) + words;
+  const Bound turn = Bound(p.issue) + p.finish + p.turn + p.latency + Bound(p.hop) * (p.w + p.h) + k * (per_k + per_kn * n) +
+                     stolen(words, p.steal) + words;
   return larger(Bound(p.L + 1) * turn, larger(words * p.steal, larger(a.bits, b.bits)));
 }
 
@@ -100,7 +100,7 @@ Bound gather_rise(const CastSteps& p) {
   if (!(k <= kLatest)) return k;
   whole.k = {static_cast<int64_t>(k.n)};
   whole.L = 1;
-  return cast_rise(whole) + Bound(p.w + p.h) * (p.receive_cycles + p.send_cycles + p.steal + 2);
+  return cast_rise(whole) + p.gather_cycles + Bound(p.w + p.h) * (p.steal + 2);
 }
 
 }  // namespace wafer::time

@@ -39,11 +39,11 @@ struct RightShift<uint16_t> {
 // When a compute-shift step ends on one core: its own product and sends, what comes from the right and from below, and the ramp that takes
 // both in. A leaves a ramp before B.
 template <class T>
-WAFER_INLINE T step_end(T start, T a_start, T b_start, T product, T a, T b, T a_right, T a_below, T b_below, T x_way, T y_way, T latency,
+WAFER_INLINE T step_end(T start, T a_start, T b_start, T product, T a, T b, T a_right, T a_below, T b_below, T x_way, T y_way, T ramp_way,
                         T steal) {
   const T scaled = (a + b + a_right + b_below) * steal, stolen = scaled >> kStealShift;
   const T own = start + larger<T>(product + stolen, a + b);
-  const T ramp = smaller<T>(a_start, b_start) + latency + 1 + a_right + b_below;
+  const T ramp = smaller<T>(a_start, b_start) + ramp_way + a_right + b_below;
   return larger<T>(larger<T>(own, ramp), larger<T>(a_start + a_right + x_way, b_start + a_below + b_below + y_way));
 }
 
@@ -55,7 +55,7 @@ struct GemmRow {
   const T *k, *k_below;          // wide form: k of the B tile that leaves, times its bits
   const T *b, *b_below;          // tall form: wavelets of B
   const T *n, *x_ways;           // [w]
-  T y_way, issue, finish, latency, steal, round;
+  T y_way, issue, finish, ramp_way, steal, round;
   RightShift<T> shift;
   T* out;  // [w]
 };
@@ -69,7 +69,7 @@ WAFER_INLINE void wide_row(const GemmRow<T>& r, int w) {
     const T n = v.n[j];
     const T b = v.shift(v.k[j] * n + v.round), b_below = v.shift(v.k_below[j] * n + v.round);
     out[j] = step_end<T>(v.t[j] + v.issue, v.t[j + 1] + v.issue, v.t_below[j] + v.issue, n == 0 ? 0 : v.product[j] + n * v.product_n[j],
-                         v.a[j], b, v.a[j + 1], v.a_below[j], b_below, v.x_ways[j], v.y_way, v.latency, v.steal) +
+                         v.a[j], b, v.a[j + 1], v.a_below[j], b_below, v.x_ways[j], v.y_way, v.ramp_way, v.steal) +
              v.finish;
   }
 }
@@ -84,7 +84,7 @@ struct SquareRow {
   const T *b_low, *b_high;            // [w] wavelets of B
   const T* x_ways;                    // [w]
   T a_low, a_high, a_below_low, a_below_high;
-  T y_way, turn, latency;     // turn: issue and finish
+  T y_way, turn, ramp_way;    // turn: issue and finish
   RightShift<T> steal_shift;  // a wavelet takes 2^-steal_shift cycles from the product
   T* out;                     // [w]
 };
@@ -93,7 +93,6 @@ template <class T>
 WAFER_INLINE void square_row(const SquareRow<T>& r, int w) {
   const SquareRow<T> v = r;
   T* __restrict out = v.out;
-  const T ramp_way = v.latency + 1;
   for (int j = 0; j < (w & -kRowPadding); j++) {
     const bool high = v.high[j] != 0, next = v.high[j + 1] != 0;
     const T b0 = v.b_low[j], b1 = v.b_high[j], p0 = v.cycles_low[j], p1 = v.cycles_high[j];
@@ -101,7 +100,7 @@ WAFER_INLINE void square_row(const SquareRow<T>& r, int w) {
     const T a_right = next ? v.a_high : v.a_low, a_below = next ? v.a_below_high : v.a_below_low, b_below = next ? b1 : b0;
     const T sent = a + b, taken = a_right + b_below;
     const T own = v.t[j] + larger<T>(product + v.steal_shift(sent + taken), sent);
-    const T ramp = smaller<T>(v.t[j + 1], v.t_below[j]) + ramp_way + taken;
+    const T ramp = smaller<T>(v.t[j + 1], v.t_below[j]) + v.ramp_way + taken;
     const T a_in = v.t[j + 1] + a_right + v.x_ways[j], b_in = v.t_below[j] + a_below + b_below + v.y_way;
     out[j] = larger<T>(larger<T>(own, ramp), larger<T>(a_in, b_in)) + v.turn;
   }
@@ -114,27 +113,17 @@ WAFER_INLINE void tall_row(const GemmRow<T>& r, int w) {
   T* __restrict out = v.out;
   for (int j = 0; j < (w & -kRowPadding); j++)
     out[j] = step_end<T>(v.t[j] + v.issue, v.t[j + 1] + v.issue, v.t_below[j] + v.issue, v.product[j], v.a[j], v.b[j], v.a[j + 1],
-                         v.a_below[j], v.b_below[j], v.x_ways[j], v.y_way, v.latency, v.steal) +
+                         v.a_below[j], v.b_below[j], v.x_ways[j], v.y_way, v.ramp_way, v.steal) +
              v.finish;
 }
 
 // ---- GEMM-T ------------------------------------------------------------------------------------------------------------------------
 
-// One step on kLanes rows: the product and the shift of every column, then the chains of neighbours from both ends of each row to its root.
-template <class T>
-WAFER_INLINE void gemm_t_block(const GemmTBlock<T>& block) {
-  const GemmTBlock<T> v = block;
+// The chains of neighbours from both ends of each row to its root. kSome: rows without words have none.
+template <bool kSome, class T>
+WAFER_INLINE void gemm_t_chains(const GemmTBlock<T>& v, const T* root, const T* sum) {
   T lead[kLanes], last[kLanes];
-  for (int j = 0; j < v.w; j++) {
-    const T *t = v.t + static_cast<int64_t>(j) * v.stride, *words = v.words[v.dims_class[j]], *arriving = v.arriving[v.dims_class[j]];
-    T* __restrict out = v.out + static_cast<int64_t>(j) * v.stride;
-    const T dims = v.dims[j];
-    for (int i = 0; i < kLanes; i++) {
-      const T start = t[i] + v.issue, scaled = (words[i] + arriving[i]) * v.steal, stolen = scaled >> kStealShift;
-      out[i] = larger<T>(start + larger<T>(dims * v.product[i] + stolen, words[i]), t[i + 1] + v.issue + arriving[i] + v.y_ways[i]);
-    }
-  }
-  const T *root = v.root, *sum = v.sum_words;
+  const auto joins = [sum](int i) { return !kSome || sum[i] > 0; };
   for (int sense : {1, -1}) {
     const int first = sense > 0 ? 0 : v.w - 1, end = sense > 0 ? v.last_root : v.first_root;
     if (sense > 0 ? end <= first : end >= first) continue;
@@ -145,13 +134,13 @@ WAFER_INLINE void gemm_t_block(const GemmTBlock<T>& block) {
         for (int i = 0; i < kLanes; i++) {
           lead[i] = own[i] + v.reduce_issue + v.ramp;
           last[i] = lead[i] + sum[i] - 1;
-          own[i] = root[i] == at ? own[i] : own[i] + v.reduce_issue + sum[i];
+          own[i] = root[i] == at || !joins(i) ? own[i] : own[i] + v.reduce_issue + sum[i];
         }
         continue;
       }
       const T way = v.hop + v.ramp;
       for (int i = 0; i < kLanes; i++) {
-        const bool before = sense > 0 ? at < root[i] : at > root[i], is_root = at == root[i];
+        const bool before = (sense > 0 ? at < root[i] : at > root[i]) && joins(i), is_root = at == root[i] && joins(i);
         const T begin = larger<T>(lead[i] + way, own[i] + v.reduce_issue);
         const T leave = begin + 1 + v.ramp + v.forward;
         const T passed = larger<T>(last[i] + way + v.ramp + v.forward + 1, leave + sum[i] - 1);
@@ -162,6 +151,23 @@ WAFER_INLINE void gemm_t_block(const GemmTBlock<T>& block) {
       }
     }
   }
+}
+
+// One step on kLanes rows: the product and the shift of every column, then the row sums, one logical row after the other.
+template <class T>
+WAFER_INLINE void gemm_t_block(const GemmTBlock<T>& block) {
+  const GemmTBlock<T> v = block;
+  for (int j = 0; j < v.w; j++) {
+    const T *t = v.t + static_cast<int64_t>(j) * v.stride, *words = v.words[v.dims_class[j]], *arriving = v.arriving[v.dims_class[j]];
+    T* __restrict out = v.out + static_cast<int64_t>(j) * v.stride;
+    const T dims = v.dims[j];
+    for (int i = 0; i < kLanes; i++) {
+      const T start = t[i] + v.issue, scaled = (words[i] + arriving[i]) * v.steal, stolen = scaled >> kStealShift;
+      out[i] = larger<T>(start + larger<T>(dims * v.product[i] + stolen, words[i]), t[i + 1] + v.issue + arriving[i] + v.y_ways[i]);
+    }
+  }
+  if (v.sums == 1) return gemm_t_chains<false>(v, v.root, v.sum_words);
+  for (int64_t q = 0; q < v.sums; q++) gemm_t_chains<true>(v, v.root + q * v.lanes, v.sum_words + q * v.lanes);
 }
 
 }  // namespace wafer::time::inl

@@ -21,6 +21,7 @@ struct Packing {
 };
 
 Packing packing(const Device& d, mesh::Dtype type, int64_t rate = 1);  // of `rate` wavelets a cycle
+Packing by_wavelet(const Device& d, Packing packing);                  // of the same elements, one wavelet a cycle: counts them
 int64_t background_steal(const Device& d);                             // ProductSteps::steal
 
 // What the steps of one product need to know. L = max(w, h) logical positions.
@@ -36,6 +37,12 @@ struct ProductSteps {
   int64_t reduce_issue = 0, ramp = 0, hop = 0, forward = 0;  // GEMM-T's row sums
   std::vector<int> ring_of;                                  // [w] ring position of each column, for the row sums between neighbours
 };
+
+// From when the neighbour's first word leaves its memory until it is here; a core alone on its ring waits for nobody.
+inline int64_t x_way(const ProductSteps& p, int ring) { return p.w > 1 ? p.x_hops[static_cast<size_t>(ring)] + p.latency : 0; }
+inline int64_t y_way(const ProductSteps& p, int ring) { return p.h > 1 ? p.y_hops[static_cast<size_t>(ring)] + p.latency : 0; }
+// The same over one link, and the cycle in which the ramp takes it.
+inline int64_t ramp_way(const ProductSteps& p) { return p.w > 1 || p.h > 1 ? p.latency + 1 : 0; }
 
 ProductSteps gemm_setup(mesh::Extent region, const Device& d, Numerics numerics, const ProductSizes& z);
 ProductSteps gemm_t_setup(mesh::Extent region, const Device& d, Numerics numerics, const ProductSizes& z);
@@ -81,16 +88,18 @@ constexpr int kLanes = 64;  // rows of a GEMM-T that are advanced together
 template <class T>
 struct GemmTBlock {
   int w = 1;
-  int64_t stride = 0;                  // between columns of t and out
-  const T* t = nullptr;                // [w][lanes + 1]: the row below each is the next element
-  T* out = nullptr;                    // [w][lanes]
-  const T* dims = nullptr;             // [w]
-  const int* dims_class = nullptr;     // [w] index into words and arriving
-  const T* const* words = nullptr;     // [classes][lanes]
-  const T* const* arriving = nullptr;  // [classes][lanes]
-  const T *product = nullptr, *y_ways = nullptr, *root = nullptr, *sum_words = nullptr;  // [lanes]; product: for one dim
-  const int* ring_of = nullptr;                                                          // [w]
-  int first_root = 0, last_root = 0;                                                     // the range of root
+  int64_t stride = 0;                             // between columns of t and out
+  const T* t = nullptr;                           // [w][lanes + 1]: the row below each is the next element
+  T* out = nullptr;                               // [w][lanes]
+  const T* dims = nullptr;                        // [w]
+  const int* dims_class = nullptr;                // [w] index into words and arriving
+  const T* const* words = nullptr;                // [classes][lanes]
+  const T* const* arriving = nullptr;             // [classes][lanes]
+  const T *product = nullptr, *y_ways = nullptr;  // [lanes]; product: for one dim
+  int64_t sums = 1, lanes = 0;                    // row sums one after the other, and from one's numbers to the next one's
+  const T *root = nullptr, *sum_words = nullptr;  // [sums][lanes]; where there are several, no words: that row has fewer sums
+  const int* ring_of = nullptr;                   // [w]
+  int first_root = 0, last_root = 0;              // the range of root
   T issue = 0, steal = 0, reduce_issue = 0, ramp = 0, hop = 0, forward = 0;
 };
 }  // namespace inl

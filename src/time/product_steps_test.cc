@@ -42,10 +42,10 @@ Clock plain_gemm_step(const ProductSteps& p, const Clock& t, int64_t s) {
         for (int64_t c = p.own_cols[static_cast<size_t>(j)].begin; c < p.own_cols[static_cast<size_t>(j)].end; c++)
           product += at(p.k, l + c + s) * tile_cycles_per_k(p.rate[static_cast<size_t>(l)], at(p.n, c));
       const int64_t start = start_of(i, j), a_start = start_of(i, right), b_start = start_of(below, j);
-      const int64_t a_in = a_start + a_words(i, right) + p.latency + at(p.x_hops, j);
-      const int64_t b_in = b_start + a_words(below, j) + b_words(below, j) + p.latency + at(p.y_hops, i);
+      const int64_t a_in = a_start + a_words(i, right) + x_way(p, j);
+      const int64_t b_in = b_start + a_words(below, j) + b_words(below, j) + y_way(p, i);
       const int64_t stolen = ((a_words(i, j) + b_words(i, j) + a_words(i, right) + b_words(below, j)) * p.steal) >> kStealShift;
-      const int64_t ramp = std::min(a_start, b_start) + p.latency + 1 + a_words(i, right) + b_words(below, j);
+      const int64_t ramp = std::min(a_start, b_start) + ramp_way(p) + a_words(i, right) + b_words(below, j);
       out[static_cast<size_t>(i * p.w + j)] =
           static_cast<uint64_t>(std::max({start + product + stolen, start + a_words(i, j) + b_words(i, j), a_in, b_in, ramp}) + p.finish);
     }
@@ -58,36 +58,35 @@ Clock plain_gemm_t_step(const ProductSteps& p, const Clock& t, int64_t s) {
     const int below = (i + 1) % p.h;
     const mesh::Range own = p.own_rows[static_cast<size_t>(i)];
     std::vector<int64_t> row(static_cast<size_t>(p.w));  // by physical column
-    int64_t sum = 0;
-    for (int64_t l = own.begin; l < own.end; l++) sum += at(p.rows, l) * at(p.n, l + s);
     for (int j = 0; j < p.w; j++) {
       const int64_t dims = p.k[static_cast<size_t>(j)];
       int64_t product = 0;
       for (int64_t l = own.begin; l < own.end; l++) product += dims * tile_cycles_per_k(p.rate[static_cast<size_t>(l)], at(p.n, l + s));
       auto words = [&](int y) { return p.b.wavelets(at(p.n, p.own_rows[static_cast<size_t>(y)].begin + s) * dims); };
       const int64_t start = static_cast<int64_t>(t[static_cast<size_t>(i * p.w + j)]) + p.issue;
-      const int64_t in =
-          static_cast<int64_t>(t[static_cast<size_t>(below * p.w + j)]) + p.issue + words(below) + p.latency + at(p.y_hops, i);
+      const int64_t in = static_cast<int64_t>(t[static_cast<size_t>(below * p.w + j)]) + p.issue + words(below) + y_way(p, i);
       row[static_cast<size_t>(mesh::ring_to_position(j, p.w))] =
           std::max({start + product + (((words(i) + words(below)) * p.steal) >> kStealShift), start + words(i), in});
     }
-    const int64_t block = (own.begin + s) % p.L, words = std::max<int64_t>(1, p.sum.wavelets(sum));
-    int owner = 0;
-    while (p.own_cols[static_cast<size_t>(owner)].end <= block) owner++;
-    const int root = mesh::ring_to_position(owner, p.w);
-    for (int sense : {1, -1}) {
-      const int first = sense > 0 ? 0 : p.w - 1;
-      if (first == root) continue;
-      int64_t lead = row[static_cast<size_t>(first)] + p.reduce_issue + p.ramp, last = lead + words - 1;
-      row[static_cast<size_t>(first)] += p.reduce_issue + words;
-      for (int q = first + sense; q != root; q += sense) {
-        const int64_t leave = std::max(lead + p.hop + p.ramp, row[static_cast<size_t>(q)] + p.reduce_issue) + 1 + p.ramp + p.forward;
-        last = std::max(last + p.hop + 2 * p.ramp + p.forward + 1, leave + words - 1);
-        lead = leave;
-        row[static_cast<size_t>(q)] = last + 1 - p.ramp;
+    for (int64_t l = own.begin; l < own.end; l++) {
+      const int64_t block = (l + s) % p.L, words = std::max<int64_t>(1, p.sum.wavelets(at(p.rows, l) * at(p.n, block)));
+      int owner = 0;
+      while (p.own_cols[static_cast<size_t>(owner)].end <= block) owner++;
+      const int root = mesh::ring_to_position(owner, p.w);
+      for (int sense : {1, -1}) {
+        const int first = sense > 0 ? 0 : p.w - 1;
+        if (first == root) continue;
+        int64_t lead = row[static_cast<size_t>(first)] + p.reduce_issue + p.ramp, last = lead + words - 1;
+        row[static_cast<size_t>(first)] += p.reduce_issue + words;
+        for (int q = first + sense; q != root; q += sense) {
+          const int64_t leave = std::max(lead + p.hop + p.ramp, row[static_cast<size_t>(q)] + p.reduce_issue) + 1 + p.ramp + p.forward;
+          last = std::max(last + p.hop + 2 * p.ramp + p.forward + 1, leave + words - 1);
+          lead = leave;
+          row[static_cast<size_t>(q)] = last + 1 - p.ramp;
+        }
+        int64_t& end = row[static_cast<size_t>(root)];
+        end = std::max(last + p.hop + p.ramp, std::max(lead + p.hop + p.ramp, end + p.reduce_issue) + words - 1) + 1;
       }
-      int64_t& end = row[static_cast<size_t>(root)];
-      end = std::max(last + p.hop + p.ramp, std::max(lead + p.hop + p.ramp, end + p.reduce_issue) + words - 1) + 1;
     }
     for (int j = 0; j < p.w; j++)
       out[static_cast<size_t>(i * p.w + j)] = static_cast<uint64_t>(row[static_cast<size_t>(mesh::ring_to_position(j, p.w))] + p.finish);

@@ -50,8 +50,7 @@ std::vector<int64_t> slowest(const ProductSteps& p, int i) {
       const int64_t stolen = ((a + b + a_right + b_below) * p.steal) >> kStealShift;
       int64_t& end = most[static_cast<size_t>(u)];
       end =
-          std::max({end, product + stolen, a + b, p.latency + 1 + a_right + b_below, a_right + p.latency + p.x_hops[static_cast<size_t>(j)],
-                    a_below + b_below + p.latency + p.y_hops[static_cast<size_t>(i)]});
+          std::max({end, product + stolen, a + b, ramp_way(p) + a_right + b_below, a_right + x_way(p, j), a_below + b_below + y_way(p, i)});
     }
   return most;
 }
@@ -62,7 +61,7 @@ uint64_t gemm_cycles_together(const ProductSteps& p) {
   std::map<std::vector<int64_t>, std::vector<int64_t>> by_kind;
   std::vector<const std::vector<int64_t>*> of_row;
   for (int i = 0; i < p.h; i++) {
-    std::vector<int64_t> kind = {p.y_hops[static_cast<size_t>(i)]};
+    std::vector<int64_t> kind = {y_way(p, i)};
     for (const int row : {i, (i + 1) % p.h}) {
       const mesh::Range own = p.own_rows[static_cast<size_t>(row)];
       kind.insert(kind.end(), p.rows.begin() + own.begin, p.rows.begin() + own.end);
