@@ -32,7 +32,7 @@ struct Lowering {
             .what = Loop{.var = LoopVar::layer, .begin = r.first_layer, .fixed = r.layers, .body = std::move(body)}};
   }
 
-  // Sine and cosine of the token's angles, or of a chunk's rows', once for all layers of a region; before the first value arrives.
+  // Sine and cosine of the token's angles, or of a chunk's rows', once for all layers of a region; while it waits for its first values.
   static Step turn_angles(PhaseId phase, BufferId turns, BufferId angles) {
     return {.name = "angles", .phase = phase, .what = Local{.op = LocalOp::turn_angles, .in = {turns}, .out = {angles}}};
   }
@@ -58,7 +58,7 @@ struct Lowering {
     const HeadBuffers& hb = at.prefill_head;
     const HeadSteps head_parts = head_steps(prefill_site(head, at.prefill_phases.head), at.config, hb, at.plan);
 
-    for (const size_t r : order) lists[r].push_back(turn_angles(at.prefill_phases.rows, at.prefill[r].turns, at.prefill[r].angles));
+    for (const size_t r : order) lists[r].push_back(turn_angles(move_phase, at.prefill[r].turns, at.prefill[r].angles));
     // token ids enter at the head region; each row goes to its place in the first region's layout
     const MoveId embed = move("embedding", MoveKind::row_in, hb.x, at.prefill[order.front()].x);
     const Step send_row = send_from(prefill_site(head, move_phase), embed),
@@ -102,7 +102,6 @@ struct Lowering {
     const HeadBuffers& hb = at.decode_head;
     const HeadSteps head_parts = head_steps(decode_site(head, at.decode_phases.head), at.config, hb, at.plan);
 
-    for (const size_t r : order) lists[r].push_back(turn_angles(at.decode_phases.layer, at.decode[r].turns, at.decode[r].angles));
     if (at.plan.host_choice)
       lists[head].push_back(
           {.name = "token.from_host", .phase = at.decode_phases.head, .what = Host{.to_host = false, .buffer = hb.token}});
@@ -111,6 +110,7 @@ struct Lowering {
     lists[head].push_back(send_from(decode_site(head, move_phase), incoming));
     for (size_t i = 0; i < order.size(); i++) {
       const size_t r = order[i];
+      lists[r].push_back(turn_angles(move_phase, at.decode[r].turns, at.decode[r].angles));
       lists[r].push_back(receive_at(decode_site(r, move_phase), incoming));
       lists[r].push_back(layers(plan.regions[r], at.decode_phases.layer,
                                 decode_layer(decode_site(r, at.decode_phases.layer), at.config, at.decode[r], at.plan)));

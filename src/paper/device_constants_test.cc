@@ -99,6 +99,8 @@ std::map<std::string, std::string> figures(const Device& d) {
       .layers = 1, .dim = 720, .heads = 6, .kv_heads = 2, .head_dim = 120, .ffn = 1440, .vocab = 10, .context = 512};
   if (d.mesh_width >= 360 && d.mesh_height >= 360)
     add("published decode", static_cast<double>(published_decode_layer(published, 360, 400, d).cycles));
+  if (d.published_kernels == "fixed-routes")
+    add("published prefill", static_cast<double>(published_prefill_layer(published, 60, 100, d).cycles));
   // What stands beside it.
   add("paper's capacity", static_cast<double>(paper_capacity(published, d, 1000, 10).shift));
   int64_t rows = 0;

@@ -270,7 +270,7 @@ TEST(WideClocks, VectorsOfAModelOnOneCore) {
   const Device d = load_device("wse2");
   ModelConfig c = load_shape(WAFER_SOURCE_DIR "/models/llama3-8b.toml");
   c.layers = 1;
-  const int64_t tokens = 8192;
+  const int64_t tokens = 16384;
   Plan plan{.numerics = Numerics::mixed, .context = tokens, .chunk = tokens, .max_prompt = tokens};
   plan.prefill.regions = plan.decode.regions = {{.rect = {0, 0, 1, 1}, .first_layer = 0, .layers = 1, .head = true}};
   const Lowered l = lower(c, uniform_types(TensorType::f16), plan, {750, 994});
@@ -279,7 +279,7 @@ TEST(WideClocks, VectorsOfAModelOnOneCore) {
   EXPECT_EQ(Wide{step(r, "silu").cycles}, 30 * issue + elements * 24);
   EXPECT_EQ(Wide{step(r, "softmax.exp").cycles},
             c.heads / c.kv_heads * (14 * issue) + vectors * (2 * issue + tokens) + vectors * tokens * 11);
-  EXPECT_GT(step(r, "silu").cycles, int64_t{1} << 33);
+  EXPECT_GT(step(r, "silu").cycles, int64_t{1} << 32);
   const Wide up = Wide{c.dim} * (6 * 2 + c.ffn * (d.map_iteration_cycles + tokens / 2));
   EXPECT_NEAR(static_cast<double>(step(r, "up").cycles), static_cast<double>(up), 1000);
   int64_t sum = 0;
