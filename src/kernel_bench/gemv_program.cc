@@ -71,7 +71,7 @@ Program gemv_program(const GemvShape& s, Extent device_mesh) {
     step = mesh_gemv(site, "gemv", x, {{w, y}}, add_reduce_line(site, "y.tree", Axis::y, std::move(forest)));
     std::get<Reduce>(std::get<Group>(step.what).body.back().what).broadcast = s.broadcast;
   }
-  p.entries = {{.name = "gemv", .lists = {{.region = region, .steps = {std::move(step)}}}}};
+  p.entries = {{.name = "gemv", .lists = {{.region = region, .steps = {std::move(step)}}}, .inputs = {x, w}, .outputs = {y}}};
   return p;
 }
 

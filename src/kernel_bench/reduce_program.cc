@@ -132,7 +132,7 @@ Program reduce_program(const ReduceShape& s, Extent device_mesh) {
     r.first = way.first;
     r.later = way.later;
   }
-  p.entries = {{.name = "reduce", .lists = {{.region = region, .steps = {std::move(step)}}}}};
+  p.entries = {{.name = "reduce", .lists = {{.region = region, .steps = {std::move(step)}}}, .inputs = {buffer}, .outputs = {buffer}}};
   return p;
 }
 
