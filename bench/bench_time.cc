@@ -10,6 +10,7 @@
 #include "base/parallel.h"
 #include "device/device.h"
 #include "lower/lower.h"
+#include "mesh/locality.h"
 #include "model/config.h"
 #include "paper/published_time.h"
 #include "plan/planner.h"
@@ -112,6 +113,12 @@ void measure_reports(const Device& d) {
     for (int run = 0; run < 5; run++) s = std::min(s, seconds(work));
     return s;
   };
+  for (const auto& [p, q] : {std::pair{660, 360}, std::pair{718, 718}}) {
+    const Lowered whole = lowered(p, q);
+    size_t faults = 0;
+    const double proof = best([&] { faults = mesh::check_locality(whole.program()).size(); });
+    fmt::print("check_locality() of LLaMA3-8B, {0}x{0} and {1}x{1}:  {2} faults in {3:.3f} s\n", p, q, faults, proof);
+  }
   int64_t cycles = 0;
   const double decode = best([&] { cycles = time_entry(l.program(), d, "decode", {.cached = 4095}).cycles; });
   fmt::print("decode step of LLaMA3-8B, 360x360, at 4095:  {} cycles in {:.4f} s\n", cycles, decode);

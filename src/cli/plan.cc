@@ -11,7 +11,7 @@
 #include "cli/output.h"
 #include "cli/plan_request.h"
 #include "lower/lower.h"
-#include "mesh/verify.h"
+#include "mesh/locality.h"
 #include "report/json_line.h"
 #include "report/plan_report.h"
 #include "report/search_report.h"
@@ -60,7 +60,7 @@ void plan_command(const PlanCommandArguments& a) {
   const mesh::Program* program = lowered ? &lowered->program() : unlowered ? &unlowered->program : nullptr;
   PlanReport report{.placement = placement_report(shape.config, device, result, program)};
   if (experts) report.why_no_time = kNoTime;
-  if (lowered) add_faults(report.placement, mesh::verify(lowered->program(), limits_of(device)));
+  if (lowered) add_faults(report.placement, mesh::prove(lowered->program(), limits_of(device)));
   if (lowered) {
     const bool timed = !a.no_time && report.placement.faults.empty();
     if (timed) working.emplace("timing the chip");

@@ -6,7 +6,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
-#include "mesh/verify.h"
+#include "mesh/locality.h"
 
 namespace wafer {
 
@@ -17,7 +17,7 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 }
 
 void check_program(const Session& session) {
-  for (const mesh::Diagnostic& d : mesh::verify(session.lowered->program(), limits_of(session.device)))
+  for (const mesh::Diagnostic& d : mesh::prove(session.lowered->program(), limits_of(session.device)))
     if (d.rule != mesh::Rule::bytes)
       throw Error(
           {.where = d.where, .found = d.text, .expected = "a program that the device can run", .fix = "choose another mesh or device"});

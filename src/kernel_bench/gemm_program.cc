@@ -45,7 +45,7 @@ Program gemm_program(const GemmShape& s, Extent device_mesh) {
   };
   const TensorId a_all = tensor("a", operand, rows, dim("k", s.k)), b_all = tensor("b", operand, dim("k", s.k), dim("n", s.n)),
                  c_all = tensor("c", sum, rows, dim("n", s.n));
-  const int slots = travels ? 2 : 1;
+  const int slots = travels && s.overlap ? 2 : 1;  // the next tile arrives beside the current one, or in its place
   const BufferId a = buffer("a", a_all, BufferKind::activations, {along_y, along_x}, slots);
   const BufferId b = buffer("b", b_all, BufferKind::weights, {along_y, along_x}, slots);
   const BufferId c = buffer("c", c_all, BufferKind::activations, {along_y, along_x}, 1);
@@ -69,7 +69,7 @@ Program gemm_program(const GemmShape& s, Extent device_mesh) {
       gemm = allgather_gemm(site, "gemm", casts, o);
     }
   }
-  p.entries = {{.name = "gemm", .lists = {{.region = region, .steps = {std::move(gemm)}}}}};
+  p.entries = {{.name = "gemm", .lists = {{.region = region, .steps = {std::move(gemm)}}}, .inputs = {a, b}, .outputs = {c}}};
   return p;
 }
 

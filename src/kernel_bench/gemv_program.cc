@@ -69,7 +69,7 @@ Program gemv_program(const GemvShape& s, Extent device_mesh) {
     Forest forest{.runs = {{0, h}}, .trees = {tree}};
     step = mesh_gemv(site, "gemv", x, {{w, y}}, add_reduce_line(site, "y.tree", Axis::y, std::move(forest)), s.broadcast);
   }
-  p.entries = {{.name = "gemv", .lists = {{.region = region, .steps = {std::move(step)}}}}};
+  p.entries = {{.name = "gemv", .lists = {{.region = region, .steps = {std::move(step)}}}, .inputs = {x, w}, .outputs = {y}}};
   return p;
 }
 

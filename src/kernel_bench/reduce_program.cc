@@ -129,7 +129,7 @@ Program reduce_program(const ReduceShape& s, Extent device_mesh) {
     step = reduce(site, "reduce", add_reduce_line(site, "tree", axis, {.runs = {{0, s.size}}, .trees = {tree}}), {part});
     std::get<Reduce>(step.what).issue = add_issue(p, way);
   }
-  p.entries = {{.name = "reduce", .lists = {{.region = region, .steps = {std::move(step)}}}}};
+  p.entries = {{.name = "reduce", .lists = {{.region = region, .steps = {std::move(step)}}}, .inputs = {buffer}, .outputs = {buffer}}};
   return p;
 }
 

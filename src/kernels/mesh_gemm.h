@@ -29,10 +29,11 @@ Rings add_rings(const Site& site, const std::string& name, std::vector<mesh::Ran
 enum class AlignB { placed, shifted };  // weights lie aligned already; K and V tiles are aligned by shifts along y
 
 struct GemmOperands {
-  mesh::BufferId a{};      // [rows][k]: rows along y, k along x
-  mesh::BufferId b{};      // [k][n]: k along y, n along x
-  mesh::BufferId c{};      // [rows][n]
-  bool a_aligned = false;  // by an earlier product on the same A
+  mesh::BufferId a{};       // [rows][k]: rows along y, k along x
+  mesh::BufferId b{};       // [k][n]: k along y, n along x
+  mesh::BufferId c{};       // [rows][n]
+  mesh::BufferId b_slot{};  // where tiles of B arrive; none: in B's second slot
+  bool a_aligned = false;   // by an earlier product on the same A
   AlignB align_b = AlignB::placed;
   int heads = 0;        // attention: a product for each KV head, in its own run
   bool overlap = true;  // the next tiles arrive during the product of the current ones; else after it
@@ -46,6 +47,7 @@ struct GemmTOperands {
   mesh::BufferId b{};        // [n][k]: keys, n along y
   mesh::BufferId partial{};  // [heads][rows][n]
   mesh::BufferId c{};        // [heads][rows][n]: n along x
+  mesh::BufferId b_slot{};   // where tiles of B arrive; none: in B's second slot
   int heads = 0;
 };
 

@@ -35,7 +35,8 @@ struct HeadSteps {
   mesh::Steps embed_at_owner;  // token -> row on the columns that own it (prefill: it moves on from there)
   mesh::Steps choose;          // row -> logits -> choice
 };
-HeadSteps head_steps(const kernels::Site& site, const ModelConfig& config, const HeadBuffers& b, const Plan& plan);
+// `token`: where the id of the row to embed is.
+HeadSteps head_steps(const kernels::Site& site, const ModelConfig& config, const HeadBuffers& b, mesh::BufferId token, const Plan& plan);
 
 // Weights and caches from the prefill buffers to the decode buffers, layer by layer.
 mesh::Entry transition(Placement& placement);

@@ -9,14 +9,14 @@ namespace wafer::lower_blocks {
 using namespace mesh;
 using namespace kernels;
 
-HeadSteps head_steps(const Site& site, const ModelConfig& c, const HeadBuffers& b, const Plan& plan) {
+HeadSteps head_steps(const Site& site, const ModelConfig& c, const HeadBuffers& b, BufferId token, const Plan& plan) {
   const Extent e = extent(site);
   const ReduceLine y = add_reduce_line(site, "head.y.tree", Axis::y, line_forest(e.h, line_groups(plan, e.h)));
   const ReduceLine x = add_reduce_line(site, "head.x.tree", Axis::x, line_forest(e.w, line_groups(plan, e.w)));
   const std::vector<RouteId> relay = add_relay_routes(site, "head.row", Axis::x);
 
   HeadSteps s;
-  s.embed_at_owner.push_back(local(site, "look_up", {.op = LocalOp::look_up, .in = {b.embedding, b.token}, .out = {b.x}}));
+  s.embed_at_owner.push_back(local(site, "look_up", {.op = LocalOp::look_up, .in = {b.embedding, token}, .out = {b.x}}));
   s.embed_on_all = s.embed_at_owner;
   s.embed_on_all.push_back(multicast(site, "embedding.cast", Axis::x, b.x, relay));
 

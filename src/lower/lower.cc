@@ -56,7 +56,7 @@ struct Lowering {
     std::vector<Steps> lists(plan.regions.size());
     const PhaseId move_phase = at.prefill_phases.move;
     const HeadBuffers& hb = at.prefill_head;
-    const HeadSteps head_parts = head_steps(prefill_site(head, at.prefill_phases.head), at.config, hb, at.plan);
+    const HeadSteps head_parts = head_steps(prefill_site(head, at.prefill_phases.head), at.config, hb, hb.token, at.plan);
 
     for (const size_t r : order) lists[r].push_back(turn_angles(move_phase, at.prefill[r].turns, at.prefill[r].angles));
     // token ids enter at the head region; each row goes to its place in the first region's layout
@@ -64,7 +64,7 @@ struct Lowering {
     const Step send_row = send_from(prefill_site(head, move_phase), embed),
                receive_row = receive_at(prefill_site(order.front(), move_phase), embed);
     Steps rows = {{.name = "token.from_host", .phase = at.prefill_phases.head, .what = Host{.to_host = false, .buffer = hb.token}}};
-    append(rows, head_parts.embed_at_owner);
+    lower_blocks::append(rows, head_parts.embed_at_owner);
     rows.push_back(send_row);
     if (head == order.front()) {
       rows.push_back(receive_row);
@@ -82,15 +82,25 @@ struct Lowering {
       incoming = move("hand_over." + std::to_string(i), MoveKind::relay, at.prefill[r].x, at.prefill[order[i + 1]].x);
       lists[r].push_back(send_from(prefill_site(r, move_phase), incoming));
     }
-    add_entry("prefill", at.prefill_regions, lists);
+    std::vector<BufferId> stored, caches;
+    for (const size_t r : order) {
+      append(stored, weights_of(at.prefill[r].w));
+      stored.push_back(at.prefill[r].turns);
+      append(caches, {at.prefill[r].k_cache, at.prefill[r].v_cache});
+    }
+    const BufferId last = at.prefill[order.back()].x;
+    append(stored, caches);
+    stored.push_back(hb.embedding);
+    append(caches, {last});
+    add_entry("prefill", at.prefill_regions, lists, std::move(stored), std::move(caches));
 
     // one row of the last region through the head
     std::vector<Steps> row_lists(plan.regions.size());
-    const MoveId out = move("last_row", MoveKind::row_out, at.prefill[order.back()].x, hb.x);
+    const MoveId out = move("last_row", MoveKind::row_out, last, hb.x);
     row_lists[order.back()].push_back(send_from(prefill_site(order.back(), move_phase), out));
     row_lists[head].push_back(receive_at(prefill_site(head, move_phase), out));
-    append(row_lists[head], head_parts.choose);
-    add_entry("row", at.prefill_regions, row_lists);
+    lower_blocks::append(row_lists[head], head_parts.choose);
+    add_entry("row", at.prefill_regions, row_lists, {last, hb.norm, hb.output}, chosen(hb));
   }
 
   void add_decode_entry() {
@@ -100,12 +110,14 @@ struct Lowering {
     std::vector<Steps> lists(plan.regions.size());
     const PhaseId move_phase = at.decode_phases.move;
     const HeadBuffers& hb = at.decode_head;
-    const HeadSteps head_parts = head_steps(decode_site(head, at.decode_phases.head), at.config, hb, at.plan);
+    // The mesh embeds what it chose in the step before.
+    const HeadSteps head_parts =
+        head_steps(decode_site(head, at.decode_phases.head), at.config, hb, at.plan.host_choice ? hb.token : hb.best, at.plan);
 
     if (at.plan.host_choice)
       lists[head].push_back(
           {.name = "token.from_host", .phase = at.decode_phases.head, .what = Host{.to_host = false, .buffer = hb.token}});
-    append(lists[head], head_parts.embed_on_all);
+    lower_blocks::append(lists[head], head_parts.embed_on_all);
     MoveId incoming = move("embedding", MoveKind::relay, hb.x, at.decode[order.front()].x);
     lists[head].push_back(send_from(decode_site(head, move_phase), incoming));
     for (size_t i = 0; i < order.size(); i++) {
@@ -119,12 +131,32 @@ struct Lowering {
       lists[r].push_back(send_from(decode_site(r, move_phase), incoming));
     }
     lists[head].push_back(receive_at(decode_site(head, move_phase), incoming));
-    append(lists[head], head_parts.choose);
-    add_entry("decode", at.decode_regions, lists);
+    lower_blocks::append(lists[head], head_parts.choose);
+    std::vector<BufferId> stored, left;
+    for (const size_t r : order) {
+      append(stored, weights_of(at.decode[r].w));
+      append(stored, {at.decode[r].turns, at.decode[r].k_cache, at.decode[r].v_cache});
+      append(left, {at.decode[r].k_cache, at.decode[r].v_cache});
+    }
+    append(stored, {hb.embedding, hb.norm});
+    if (hb.output != hb.embedding) stored.push_back(hb.output);
+    if (!at.plan.host_choice) stored.push_back(hb.best);
+    append(left, chosen(hb));
+    add_entry("decode", at.decode_regions, lists, std::move(stored), std::move(left));
   }
 
-  void add_entry(const std::string& name, const std::vector<RegionId>& regions, std::vector<Steps>& lists) {
-    Entry e{.name = name, .lists = {}};
+  static void append(std::vector<BufferId>& to, const std::vector<BufferId>& more) { to.insert(to.end(), more.begin(), more.end()); }
+  static std::vector<BufferId> weights_of(const LayerWeights& w) {
+    return {w.attn_norm, w.q, w.k, w.v, w.o, w.ffn_norm, w.gate, w.up, w.down};
+  }
+  // What the head leaves: logits, for a host that wants them, and the choice.
+  std::vector<BufferId> chosen(const HeadBuffers& b) const {
+    return at.plan.host_choice ? std::vector{b.logits} : std::vector{b.logits, b.best};
+  }
+
+  void add_entry(const std::string& name, const std::vector<RegionId>& regions, std::vector<Steps>& lists, std::vector<BufferId> inputs,
+                 std::vector<BufferId> outputs) {
+    Entry e{.name = name, .lists = {}, .inputs = std::move(inputs), .outputs = std::move(outputs)};
     for (size_t i = 0; i < lists.size(); i++)
       if (!lists[i].empty()) e.lists.push_back({.region = regions[i], .steps = std::move(lists[i])});
     program.entries.push_back(std::move(e));

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/rng.h"
+#include "mesh/locality.h"
 #include "mesh/verify.h"
 
 namespace wafer {
@@ -99,6 +100,7 @@ void expect_legal(const Case& c) {
                     << b.h << ", " << c.config.kv_heads << " KV heads)";
     }
   EXPECT_LE(colours_max(p), 21);
+  for (const Diagnostic& d : check_locality(p)) ADD_FAILURE() << name(d.rule) << ": " << d.where << ": " << d.text;
 }
 
 TEST(Lower, RandomModelsOnRandomMeshesAreLegal) {

@@ -28,17 +28,18 @@ Steps attention(const Site& site, const ModelConfig& c, const PrefillBuffers& b,
   const Rings rings = add_rings(site, "head.ring", runs, true);
   const ReduceLine run_line = add_reduce_line(site, "head.tree", Axis::x, run_forest(runs, plan.tree_levels));
 
-  const Step scores = gemm_t(site, "scores", rings, {.a = b.q_op, .b = b.k_cache, .partial = b.partial, .c = b.s, .heads = kv_heads});
-  Steps first_pass = {scores, local(site, "max.own", {.op = LocalOp::row_max, .in = {b.s}, .out = {b.m}, .scale = scale, .group = group})};
+  const Step scores =
+      gemm_t(site, "scores", rings, {.a = b.q_op, .b = b.k_cache, .partial = b.partial, .c = b.s, .b_slot = b.kv_slots, .heads = kv_heads});
+  Steps first_pass = {scores, local(site, "max.own", {.op = LocalOp::row_max, .in = {b.s}, .out = {b.m}, .scale = scale})};
   Steps second_pass;
   if (!plan.keep_scores) second_pass.push_back(scores);
   second_pass.push_back(fold(
-      site, "softmax",
-      {local(site, "softmax.exp", {.op = LocalOp::exp_sum, .in = {b.s, b.m}, .out = {b.p, b.l_chunk}, .scale = scale, .group = group})},
-      run_line, {{.buffer = b.l_chunk, .op = ReduceOp::add}}));
+      site, "softmax", {local(site, "softmax.exp", {.op = LocalOp::exp_sum, .in = {b.s, b.m}, .out = {b.p, b.l_chunk}, .scale = scale})},
+      run_line, {{.buffer = b.l_chunk}}));
   second_pass.push_back(local(site, "softmax.add", {.op = LocalOp::add, .in = {b.l_chunk}, .out = {b.l}}));
   second_pass.push_back(
-      mesh_gemm(site, "values", rings, {.a = b.p, .b = b.v_cache, .c = b.o_chunk, .align_b = AlignB::shifted, .heads = kv_heads}));
+      mesh_gemm(site, "values", rings,
+                {.a = b.p, .b = b.v_cache, .c = b.o_chunk, .b_slot = b.kv_slots, .align_b = AlignB::shifted, .heads = kv_heads}));
   second_pass.push_back(local(site, "values.add", {.op = LocalOp::add, .in = {b.o_chunk}, .out = {b.o}}));
 
   Steps member;
@@ -65,21 +66,21 @@ Steps prefill_layer(const Placement& placement, Program& program, RegionId regio
 
   Steps s;
   append(s, norm(rows, "attn_norm", x, c, {.x = b.x, .ss = b.ss, .gain = b.w.attn_norm, .out = b.xn}));
-  s.push_back(mesh_gemm(rows, "q", rings, {.a = b.xn, .b = b.w.q, .c = b.q}));
-  s.push_back(mesh_gemm(rows, "k", rings, {.a = b.xn, .b = b.w.k, .c = b.k, .a_aligned = true}));
-  s.push_back(mesh_gemm(rows, "v", rings, {.a = b.xn, .b = b.w.v, .c = b.v, .a_aligned = true}));
+  s.push_back(mesh_gemm(rows, "q", rings, {.a = b.xn, .b = b.w.q, .c = b.q, .b_slot = b.b_slot}));
+  s.push_back(mesh_gemm(rows, "k", rings, {.a = b.xn, .b = b.w.k, .c = b.k, .b_slot = b.b_slot, .a_aligned = true}));
+  s.push_back(mesh_gemm(rows, "v", rings, {.a = b.xn, .b = b.w.v, .c = b.v, .b_slot = b.b_slot, .a_aligned = true}));
   s.push_back(local(rows, "rope_q", {.op = LocalOp::rotate, .in = {b.q, b.angles}, .out = {b.q_op}, .head_dim = head_dim}));
   s.push_back(local(rows, "rope_k", {.op = LocalOp::rotate, .in = {b.k, b.angles}, .out = {b.k_op}, .head_dim = head_dim}));
   s.push_back(local(rows, "store_k", {.op = LocalOp::store_rows, .in = {b.k_op}, .out = {b.k_cache}}));
   s.push_back(local(rows, "store_v", {.op = LocalOp::store_rows, .in = {b.v}, .out = {b.v_cache}}));
   append(s, attention(heads, c, b, plan));
-  s.push_back(mesh_gemm(rows, "out", rings, {.a = b.o_op, .b = b.w.o, .c = b.h}));
+  s.push_back(mesh_gemm(rows, "out", rings, {.a = b.o_op, .b = b.w.o, .c = b.h, .b_slot = b.b_slot}));
   s.push_back(local(rows, "residual_1", {.op = LocalOp::add, .in = {b.h}, .out = {b.x}}));
   append(s, norm(rows, "ffn_norm", x, c, {.x = b.x, .ss = b.ss, .gain = b.w.ffn_norm, .out = b.xn}));
-  s.push_back(mesh_gemm(rows, "up", rings, {.a = b.xn, .b = b.w.up, .c = b.u}));
-  s.push_back(mesh_gemm(rows, "gate", rings, {.a = b.xn, .b = b.w.gate, .c = b.g, .a_aligned = true}));
+  s.push_back(mesh_gemm(rows, "up", rings, {.a = b.xn, .b = b.w.up, .c = b.u, .b_slot = b.b_slot}));
+  s.push_back(mesh_gemm(rows, "gate", rings, {.a = b.xn, .b = b.w.gate, .c = b.g, .b_slot = b.b_slot, .a_aligned = true}));
   s.push_back(local(rows, "silu", {.op = LocalOp::gate_mul, .in = {b.g, b.u}, .out = {b.a}}));
-  s.push_back(mesh_gemm(rows, "down", rings, {.a = b.a, .b = b.w.down, .c = b.h}));
+  s.push_back(mesh_gemm(rows, "down", rings, {.a = b.a, .b = b.w.down, .c = b.h, .b_slot = b.b_slot}));
   s.push_back(local(rows, "residual_2", {.op = LocalOp::add, .in = {b.h}, .out = {b.x}}));
   return s;
 }

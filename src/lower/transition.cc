@@ -1,4 +1,5 @@
 // From the prefill placement to the decode placement: every layer's tiles and KV, then the head, over the mesh and in place.
+#include <algorithm>
 #include <map>
 
 #include "kernels/transfer.h"
@@ -23,8 +24,14 @@ std::vector<std::pair<BufferId, BufferId>> layer_pairs(const PrefillBuffers& p, 
 Entry transition(Placement& at) {
   Program& program = at.program;
   std::map<RegionId, Steps> lists;
+  Entry entry{.name = "transition", .lists = {}};
+  const auto once = [](std::vector<BufferId>& list, BufferId b) {
+    if (std::find(list.begin(), list.end(), b) == list.end()) list.push_back(b);
+  };
   auto add = [&](BufferId source, BufferId destination, int copy) {
     const Buffer &from = program.buffers[source], &to = program.buffers[destination];
+    once(entry.inputs, source);
+    once(entry.outputs, destination);
     const RegionId source_region = from.region, destination_region = to.region;
     const std::string name =
         "transition." + program.tensors[from.tensor].name + (from.copies > 1 || from.first_copy > 0 ? "." + std::to_string(copy) : "");
@@ -38,6 +45,7 @@ Entry transition(Placement& at) {
     add(at.prefill_head.embedding, at.decode_head.embedding, 0);
     if (at.prefill_head.output != at.prefill_head.embedding) add(at.prefill_head.output, at.decode_head.output, 0);
     add(at.prefill_head.norm, at.decode_head.norm, 0);
+    if (!at.plan.host_choice) add(at.prefill_head.best, at.decode_head.best, 0);  // the first token to decode
   };
   const int layers = static_cast<int>(at.config.layers);
   int before_head = layers_before_head(at.plan, layers);
@@ -48,7 +56,6 @@ Entry transition(Placement& at) {
     for (const auto& [source, destination] : layer_pairs(p, d)) add(source, destination, layer);
   }
   if (before_head == 0) head();
-  Entry entry{.name = "transition", .lists = {}};
   for (auto& [region, steps] : lists) entry.lists.push_back({.region = region, .steps = std::move(steps)});
   return entry;
 }

@@ -429,8 +429,18 @@ struct Printer {
     }
   }
 
+  void interface(const Entry& e, const char* what, const std::vector<BufferId>& buffers) {
+    if (buffers.empty()) return;
+    std::string text;
+    for (const BufferId b : buffers) text += (text.empty() ? "" : ", ") + p.buffers[b].name;
+    line(fmt::format("entry {}  {} {}", e.name, what, text));
+  }
+
   void entries() {
-    for (const Entry& e : p.entries)
+    for (const Entry& e : p.entries) {
+      if (!e.inputs.empty() || !e.outputs.empty()) line("");
+      interface(e, "inputs", e.inputs);
+      interface(e, "outputs", e.outputs);
       for (const RegionSteps& r : e.lists) {
         line("");
         line(fmt::format("entry {}  region {}", e.name, p.regions[r.region].name));
@@ -438,6 +448,7 @@ struct Printer {
         phase = PhaseId();
         steps(r.steps, 0);
       }
+    }
   }
 };
 

@@ -68,9 +68,11 @@ Program every_kind() {
       step("round", RingReduce{.axis = Axis::x, .parts = {{c}}, .runs = {{0, 3}}}, {down}),
   };
   steps.push_back({.name = "give", .phase = hand_over, .what = Send{m}});
-  p.entries = {{.name = "go",
-                .lists = {{.region = left, .steps = steps},
-                          {.region = right, .steps = {{.name = "take", .phase = hand_over, .what = Receive{m}}}}}}};
+  p.entries = {
+      {.name = "go",
+       .lists = {{.region = left, .steps = steps}, {.region = right, .steps = {{.name = "take", .phase = hand_over, .what = Receive{m}}}}},
+       .inputs = {w, x},
+       .outputs = {far}}};
   return p;
 }
 
@@ -98,6 +100,9 @@ routes  phase work  region left  8 colours
 
 moves
   result  relay  y of left -> far of right
+
+entry go  inputs w, x
+entry go  outputs far
 
 entry go  region left
         -- phase work

@@ -40,30 +40,6 @@ const char* name(BufferKind k) {
   return "?";
 }
 
-const char* name(LocalOp v) {
-  switch (v) {
-    case LocalOp::square_sum: return "square_sum";
-    case LocalOp::normalise: return "normalise";
-    case LocalOp::mat_vec: return "mat_vec";
-    case LocalOp::turn_angles: return "turn_angles";
-    case LocalOp::rotate: return "rotate";
-    case LocalOp::store_rows: return "store_rows";
-    case LocalOp::row_dots: return "row_dots";
-    case LocalOp::row_max: return "row_max";
-    case LocalOp::exp_sum: return "exp_sum";
-    case LocalOp::weigh_rows: return "weigh_rows";
-    case LocalOp::divide: return "divide";
-    case LocalOp::add: return "add";
-    case LocalOp::clear: return "clear";
-    case LocalOp::gate_mul: return "gate_mul";
-    case LocalOp::local_best: return "local_best";
-    case LocalOp::look_up: return "look_up";
-    case LocalOp::tile_fma: return "tile_fma";
-    case LocalOp::tile_fma_t: return "tile_fma_t";
-  }
-  return "?";
-}
-
 const char* name(Algorithm a) {
   switch (a) {
     case Algorithm::mesh_gemm: return "mesh_gemm";

@@ -329,9 +329,11 @@ struct Product {
   BufferId c{};                 // [rows][n]
   BufferId partial{};           // gemm_t: the partial products of one step
   BufferId a_here{}, b_here{};  // summa, allgather: where tiles arrive
-  std::vector<Range> runs;      // columns of each rectangle
-  bool a_aligned = false;       // A is aligned already by an earlier product
-  bool b_aligned = true;        // B lies aligned, as weights do; else its tiles are aligned along y
+  // On rings and gemm_t: where the next tile arrives beside the current one, if not in a second slot of the operand itself.
+  BufferId a_slot{}, b_slot{};
+  std::vector<Range> runs;  // columns of each rectangle
+  bool a_aligned = false;   // A is aligned already by an earlier product
+  bool b_aligned = true;    // B lies aligned, as weights do; else its tiles are aligned along y
   // attention: KV heads, each with a product of its own inside its run, one after the other where a column has several; only the dims of
   // that head count, also where tiles are cut. 0: one product on the whole region
   int heads = 0;
@@ -395,6 +397,8 @@ struct RegionSteps {
 struct Entry {
   std::string name;
   std::vector<RegionSteps> lists;
+  std::vector<BufferId> inputs{};   // that must hold a value when it starts; weights too
+  std::vector<BufferId> outputs{};  // in which it leaves one for the host or for other entries
 };
 
 struct Program {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <set>
 
@@ -344,8 +345,10 @@ void check_waits(const Program& p, const Entry& entry, std::vector<Diagnostic>& 
 }  // namespace
 
 const char* name(Rule r) {
-  static constexpr const char* kNames[] = {"bytes",          "colours",          "two_inputs",  "receive_without_send",
-                                           "cycle_of_waits", "rewritten_in_use", "off_the_mesh"};
+  static constexpr std::array<const char*, kRules> kNames = {
+      "bytes",      "colours",   "two_inputs", "receive_without_send", "cycle_of_waits", "rewritten_in_use", "off_the_mesh", "operands",
+      "elsewhere",  "undefined", "partial",    "not_everywhere",       "aligned",        "incomplete",       "stale",        "never_read",
+      "cache_rows", "phases",    "interface"};
   return kNames[static_cast<size_t>(r)];
 }
 

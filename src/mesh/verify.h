@@ -20,7 +20,29 @@ struct Limits {
   int colours = 0;         // free to programs
 };
 
-enum class Rule : uint8_t { bytes, colours, two_inputs, receive_without_send, cycle_of_waits, rewritten_in_use, off_the_mesh };
+enum class Rule : uint8_t {
+  bytes,
+  colours,
+  two_inputs,
+  receive_without_send,
+  cycle_of_waits,
+  rewritten_in_use,
+  off_the_mesh,
+  // those of check_locality() (locality.h)
+  operands,
+  elsewhere,
+  undefined,
+  partial,
+  not_everywhere,
+  aligned,
+  incomplete,
+  stale,
+  never_read,
+  cache_rows,
+  phases,
+  interface
+};
+constexpr int kRules = 19;
 const char* name(Rule r);
 
 struct Diagnostic {

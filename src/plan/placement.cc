@@ -189,11 +189,29 @@ std::vector<int64_t> staged_limits(const Tensor& weights) {
   return {weights.dims[0].size.limit, weights.dims[1].size.limit, 1};
 }
 
+// The phases through which a region goes, in all of which it keeps what is stored.
+std::vector<PhaseId> phases_of(const PlacedRegion& r, const PrefillPhases& ph) {
+  std::vector<PhaseId> phases = {ph.move};
+  if (r.layers > 0) phases.insert(phases.end(), {ph.rows, ph.attention});
+  if (r.head) phases.push_back(ph.head);
+  std::sort(phases.begin(), phases.end());
+  return phases;
+}
+std::vector<PhaseId> phases_of(const PlacedRegion& r, const DecodePhases& ph) {
+  std::vector<PhaseId> phases = {ph.move};
+  if (r.layers > 0) phases.push_back(ph.layer);
+  if (r.head) phases.push_back(ph.head);
+  std::sort(phases.begin(), phases.end());
+  return phases;
+}
+
 DecodeBuffers place_decode(Placer& at, const Tensors& t, const ModelConfig& c, const Plan& plan, const PlacedRegion& r,
-                           const std::vector<PhaseId>& stored_phases) {
+                           const DecodePhases& ph) {
   const int W = r.rect.w, H = r.rect.h, first = r.first_layer, n = r.layers;
   const Dtype sum = sum_dtype(plan.numerics), operand = operand_dtype(plan.numerics);
   const HeadTables tables = head_tables(c, W);
+  const std::vector<PhaseId> stored_phases = phases_of(r, ph);
+  at.phases = {ph.layer};
   const Cut dim_y = parts_cut(H), ffn_x = parts_cut(W), q_x = table_cut(tables.q), kv_x = table_cut(tables.kv),
             heads_x = table_cut(tables.heads);
   auto weights = [&](const char* name, TensorId tensor, std::vector<DimCut> cuts) {
@@ -219,9 +237,9 @@ DecodeBuffers place_decode(Placer& at, const Tensors& t, const ModelConfig& c, c
   const Dim d = dim("dim", c.dim), qd = dim("q", q_width(c)), kd = dim("kv", kv_width(c)), f = dim("ffn", c.ffn),
             hd = dim("heads", c.heads);
   const Dim keys = dim("keys", SizeKind::positions, plan.context);
-  b.angles =
-      at.activation("angles", Dtype::f32, {dim("pairs", c.head_dim / 2), dim("sin_cos", 2)}, {cut(0, Axis::x, table_cut(tables.pairs))});
-  b.x = at.activation("x", sum, {d}, {cut(0, Axis::y, dim_y)});
+  b.angles = at.activation("angles", Dtype::f32, {dim("pairs", c.head_dim / 2), dim("sin_cos", 2)},
+                           {cut(0, Axis::x, table_cut(tables.pairs))}, {ph.layer, ph.move});
+  b.x = at.activation("x", sum, {d}, {cut(0, Axis::y, dim_y)}, {ph.layer, ph.move});
   b.ss = at.activation("ss", Dtype::f32, {dim("one", 1)}, {});
   b.xn = at.activation("xn", operand, {d}, {cut(0, Axis::y, dim_y)});
   b.q = at.activation("q", sum, {qd}, {cut(0, Axis::x, q_x)});
@@ -283,7 +301,7 @@ PrefillBuffers place_prefill(Placer& at, const Tensors& t, const ModelConfig& c,
   const Cut keys_y = chunks_cut(H, L, plan.chunk);
   Cut keys_x{.kind = CutKind::runs, .positions = W, .other_side = H, .other_logical = L};
   keys_x.run_positions = tables.runs;
-  const std::vector<PhaseId> all = {ph.rows, ph.attention, ph.head, ph.move}, attention = {ph.attention}, rows_only = {ph.rows};
+  const std::vector<PhaseId> all = phases_of(r, ph), attention = {ph.attention}, rows_only = {ph.rows};
   auto weights = [&](const char* name, TensorId tensor, std::vector<DimCut> cuts) {
     return at.stored(name, tensor, BufferKind::weights, std::move(cuts), first, n, all);
   };
@@ -291,6 +309,7 @@ PrefillBuffers place_prefill(Placer& at, const Tensors& t, const ModelConfig& c,
   auto staging = [&](const char* name, TensorId tensor, std::vector<DimCut> cuts, const std::vector<PhaseId>& live) {
     const BufferId id = at.stored(name, tensor, BufferKind::staging, std::move(cuts), first, std::min(1, n), live);
     at.program.buffers[id].limits = staged_limits(at.program.tensors[tensor]);
+    return id;
   };
   PrefillBuffers b;
   b.w.attn_norm = weights("attn_norm", t.w.attn_norm, {cut(0, Axis::x, ring_x)});
@@ -308,7 +327,7 @@ PrefillBuffers place_prefill(Placer& at, const Tensors& t, const ModelConfig& c,
   for (const BufferId w : {b.w.k, b.w.v, b.w.o, b.w.gate, b.w.up, b.w.down})
     if (fullest_tile(at.program, w) > fullest_tile(at.program, widest)) widest = w;
   const Buffer of = at.program.buffers[widest];
-  staging("b_slot", of.tensor, of.cuts, rows_only);
+  b.b_slot = staging("b_slot", of.tensor, of.cuts, rows_only);
   b.turns = at.stored("turns", t.turns, BufferKind::weights, {cut(0, Axis::x, table_cut(tables.pairs))}, 0, 1, all);
   // During prefill the caches hold prompts only.
   auto cache = [&](const char* name, TensorId tensor) {
@@ -323,10 +342,13 @@ PrefillBuffers place_prefill(Placer& at, const Tensors& t, const ModelConfig& c,
   const Dim d = dim("dim", c.dim), qd = dim("q", q_width(c)), kd = dim("kv", kv_width(c)), f = dim("ffn", c.ffn),
             kvh = dim("kv_heads", c.kv_heads);
   const int score_copies = plan.keep_scores ? static_cast<int>(std::max<int64_t>(1, (plan.max_prompt + plan.chunk - 1) / plan.chunk)) : 1;
-  at.phases = {ph.rows, ph.attention, ph.head, ph.move};
   b.angles = at.activation("angles", Dtype::f32, {rows, dim("pairs", c.head_dim / 2), dim("sin_cos", 2)},
-                           {cut(0, Axis::y, ring_y), cut(1, Axis::x, table_cut(tables.pairs))});
-  b.x = at.activation("x", sum, {rows, d}, {cut(0, Axis::y, ring_y), cut(1, Axis::x, ring_x)});
+                           {cut(0, Axis::y, ring_y), cut(1, Axis::x, table_cut(tables.pairs))}, all);
+  // The head looks a row up while those before it lie here already, or is asked for another row of the last layer's.
+  const bool first_rows = first == 0 && std::min(plan.chunk, plan.max_prompt) > 1, last_rows = first + n == c.layers;
+  std::vector<PhaseId> residual = {ph.rows, ph.attention, ph.move};
+  if (r.head && (first_rows || last_rows)) residual.push_back(ph.head);
+  b.x = at.activation("x", sum, {rows, d}, {cut(0, Axis::y, ring_y), cut(1, Axis::x, ring_x)}, std::move(residual));
   b.ss = at.activation("ss", Dtype::f32, {rows}, {cut(0, Axis::y, ring_y)}, rows_only);
   b.xn = at.activation("xn", operand, {rows, d}, {cut(0, Axis::y, ring_y), cut(1, Axis::x, ring_x)}, rows_only, 2);
   b.q = at.activation("q", sum, {rows, qd}, {cut(0, Axis::y, ring_y), cut(1, Axis::x, q_x)}, rows_only);
@@ -335,7 +357,7 @@ PrefillBuffers place_prefill(Placer& at, const Tensors& t, const ModelConfig& c,
   b.q_op = at.activation("q_op", operand, {rows, qd}, {cut(0, Axis::y, ring_y), cut(1, Axis::x, q_x)}, {ph.rows, ph.attention});
   b.k_op = at.activation("k_op", operand, {rows, kd}, {cut(0, Axis::y, ring_y), cut(1, Axis::x, kv_x)}, rows_only);
   // K and V tiles travel along y: the arriving one beside the current one.
-  at.activation("kv_slots", operand, {keys, kd}, {cut(0, Axis::y, ring_y), cut(1, Axis::x, kv_x)}, attention, 2);
+  b.kv_slots = at.activation("kv_slots", operand, {keys, kd}, {cut(0, Axis::y, ring_y), cut(1, Axis::x, kv_x)}, attention, 2);
   b.s = at.activation("s", sum, {kvh, rows, keys}, {cut(0, Axis::x, kv_heads_x), cut(1, Axis::y, ring_y), cut(2, Axis::x, keys_x)},
                       attention, 1, score_copies);
   b.partial = at.activation("s_partial", sum, {kvh, rows, keys},
@@ -357,7 +379,7 @@ PrefillBuffers place_prefill(Placer& at, const Tensors& t, const ModelConfig& c,
 }
 
 HeadBuffers place_head(Placer& at, const Tensors& t, const ModelConfig& c, const Plan& plan, const PlacedRegion& r,
-                       const std::vector<PhaseId>& stored_phases, const std::vector<PhaseId>& live) {
+                       const std::vector<PhaseId>& stored_phases, PhaseId head, PhaseId move, PhaseId transition, bool host_token) {
   const int W = r.rect.w, H = r.rect.h;
   const Cut dim_y = parts_cut(H), vocab_x = parts_cut(W);
   const Dtype sum = sum_dtype(plan.numerics);
@@ -368,12 +390,14 @@ HeadBuffers place_head(Placer& at, const Tensors& t, const ModelConfig& c, const
                               : at.stored("output", t.output, BufferKind::weights, {cut(0, Axis::y, dim_y), cut(1, Axis::x, vocab_x)}, 0, 1,
                                           stored_phases);
   b.norm = at.stored("output_norm", t.output_norm, BufferKind::weights, {cut(0, Axis::y, dim_y)}, 0, 1, stored_phases);
-  b.token = at.activation("token", Dtype::i32, {dim("one", 1)}, {}, live);
-  b.x = at.activation("head_x", sum, {dim("dim", c.dim)}, {cut(0, Axis::y, dim_y)}, live);
+  const std::vector<PhaseId> live = {head};
+  if (host_token) b.token = at.activation("token", Dtype::i32, {dim("one", 1)}, {}, live);
+  b.x = at.activation("head_x", sum, {dim("dim", c.dim)}, {cut(0, Axis::y, dim_y)}, {head, move});
   b.ss = at.activation("head_ss", Dtype::f32, {dim("one", 1)}, {}, live);
   b.xn = at.activation("head_xn", operand_dtype(plan.numerics), {dim("dim", c.dim)}, {cut(0, Axis::y, dim_y)}, live);
   b.logits = at.activation("logits", sum, {dim("vocab", c.vocab)}, {cut(0, Axis::x, vocab_x)}, live);
-  b.best = at.activation("best", Dtype::best, {dim("one", 1)}, {}, live);
+  // The choice is the next token to embed, and the transition takes the first one along.
+  if (!plan.host_choice) b.best = at.activation("best", Dtype::best, {dim("one", 1)}, {}, {head, transition});
   return b;
 }
 
@@ -422,7 +446,6 @@ void place_transition(Program& p, const Placement& at, const Plan& plan) {
     const auto lists = moved_in_turn(buffers);
     for (size_t t = 0; t < tensors; t++)
       for (const BufferId id : lists[t]) moves(id, when, moments(r, t));
-    moves(buffers.turns, when, {head_moment});
   };
   const auto head_moves = [&](const HeadBuffers& b, PhaseId Buffer::*when) {
     for (const BufferId id : {b.embedding, b.output, b.norm}) moves(id, when, {head_moment});
@@ -433,6 +456,7 @@ void place_transition(Program& p, const Placement& at, const Plan& plan) {
     const PlacedRegion& region = plan.decode.regions[r];
     if (region.layers == 0) continue;
     layer_moves(at.decode[r], region, &Buffer::arrives_in);
+    moves(at.decode[r].turns, &Buffer::arrives_in, {head_moment});  // each phase has its own: they do not move
     Placer placer{.program = p, .region = at.decode_regions[r], .prefix = "staging."};
     const auto lists = moved_in_turn(at.decode[r]);
     for (size_t t = 0; t < tensors; t++) {
@@ -472,17 +496,18 @@ Placement place(const ModelConfig& config, const WeightTypes& types, const Plan&
     out.prefill_regions.push_back(region);
     Placer at{.program = p, .region = region, .prefix = "prefill."};
     out.prefill.push_back(r.layers > 0 ? place_prefill(at, tensors, config, plan, r, pp) : PrefillBuffers{});
-    if (r.head) out.prefill_head = place_head(at, tensors, config, plan, r, {pp.rows, pp.attention, pp.head, pp.move}, {pp.head, pp.move});
+    if (r.head) out.prefill_head = place_head(at, tensors, config, plan, r, phases_of(r, pp), pp.head, pp.move, out.transition_phase, true);
   }
   const DecodePhases& dp = out.decode_phases;
   for (size_t i = 0; i < plan.decode.regions.size(); i++) {
     const PlacedRegion& r = plan.decode.regions[i];
     const RegionId region = add_region(p, {.name = "decode." + std::to_string(i), .rect = r.rect});
     out.decode_regions.push_back(region);
-    Placer at{.program = p, .region = region, .prefix = "decode.", .phases = {dp.layer, dp.head, dp.move}};
-    const std::vector<PhaseId> stored = {dp.layer, dp.head, dp.move};
-    out.decode.push_back(r.layers > 0 ? place_decode(at, tensors, config, plan, r, stored) : DecodeBuffers{});
-    if (r.head) out.decode_head = place_head(at, tensors, config, plan, r, stored, {dp.head, dp.move});
+    Placer at{.program = p, .region = region, .prefix = "decode."};
+    out.decode.push_back(r.layers > 0 ? place_decode(at, tensors, config, plan, r, dp) : DecodeBuffers{});
+    if (r.head)
+      out.decode_head =
+          place_head(at, tensors, config, plan, r, phases_of(r, dp), dp.head, dp.move, out.transition_phase, plan.host_choice);
   }
   place_transition(p, out, plan);
   return out;

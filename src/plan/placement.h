@@ -32,7 +32,8 @@ struct PrefillBuffers {
   mesh::BufferId turns, k_cache, v_cache;
   mesh::BufferId angles, x, ss, xn, q, k, v, q_op, k_op, s, m, l, l_chunk, p, o, o_chunk, o_op;
   mesh::BufferId partial, h, g, u, a;
-  mesh::BufferId router;  // for each row a number for each expert
+  mesh::BufferId b_slot, kv_slots;  // where tiles of weights, of K and of V arrive
+  mesh::BufferId router;            // for each row a number for each expert
 };
 
 // The head: embedding, final norm, LM head, choice. Laid out as in decode; prefill reads one row at a time through it.

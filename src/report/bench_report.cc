@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "lower/request_timer.h"
-#include "mesh/verify.h"
+#include "mesh/locality.h"
 #include "report/extrapolation.h"
 #include "report/json_line.h"
 #include "report/text.h"
@@ -115,7 +115,7 @@ BenchSetup bench_setup(const ModelConfig& model, const WeightTypes& types, const
                  .found = s.plan.reason,
                  .expected = "a plan that fits",
                  .fix = "use a smaller model, a shorter context, quantised weights or a larger device, or give --mesh to time it anyway"});
-  for (const mesh::Diagnostic& d : mesh::verify(s.lowered.program(), limits_of(device)))
+  for (const mesh::Diagnostic& d : mesh::prove(s.lowered.program(), limits_of(device)))
     if (d.rule != mesh::Rule::bytes)
       throw Error(
           {.where = d.where, .found = d.text, .expected = "a program that the device can run", .fix = "choose another mesh or device"});

@@ -8,7 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "mesh/bytes.h"
-#include "mesh/verify.h"
+#include "mesh/locality.h"
 #include "plan/planner.h"
 #include "report/json_line.h"
 #include "report/text.h"
@@ -85,7 +85,7 @@ KernelReport kernel_report(const std::string& kernel, const mesh::Program& progr
   const mesh::PhaseBytes fullest = mesh::fullest(mesh::phase_bytes(program, device.code_and_system_bytes));
   r.bytes_max = fullest.fullest.total() - device.code_and_system_bytes;
   r.fits = fullest.fullest.total() <= device.sram_bytes_per_core;
-  for (const mesh::Diagnostic& d : mesh::verify(program, limits_of(device)))
+  for (const mesh::Diagnostic& d : mesh::prove(program, limits_of(device)))
     if (d.rule != mesh::Rule::bytes) r.faults.push_back(d.where + ": " + d.text);
   r.colours = mesh::colours_max(program);
   r.longest_step_hops = longest_hops(program);

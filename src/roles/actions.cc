@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "base/vector_ops.h"
+#include "mesh/operations.h"
 #include "mesh/visit.h"
 #include "roles/code_size.h"
 
@@ -243,8 +244,8 @@ int64_t shared_bytes(const RoleAction& a) {
     case ActionKind::task: return a.operation == "reduce" || a.operation == "ring" ? 0 : bytes(kScheduleInstructions);
     case ActionKind::vector_op: {
       int64_t n = kStreamInstructions;
-      for (int i = 0; name(static_cast<LocalOp>(i)) != std::string_view("?"); i++)
-        if (const auto op = static_cast<LocalOp>(i); a.operation == name(op)) n = local_instructions(op);
+      for (const Operation& o : operations())
+        if (a.operation == o.name) n = local_instructions(o.op);
       return bytes(n + (is_quantised(a.operands) ? kUnpackInstructions : 0));
     }
     case ActionKind::scalar_call:

@@ -1,10 +1,12 @@
 #include "support/mesh_case.h"
 
 #include <fmt/format.h>
+#include <gtest/gtest.h>
 
 #include <algorithm>
 
 #include "base/rng.h"
+#include "mesh/locality.h"
 #include "plan/planner.h"
 
 namespace wafer {
@@ -146,6 +148,8 @@ BuiltCase build(const MeshCase& c) {
                             std::max(c.plan.prefill.regions[0].rect.h, c.plan.decode.regions[0].rect.h)};
   Model model = random_model(c.model, c.types, c.odd_types, c.seed);
   Lowered lowered = lower(model.config, types_of(model), c.plan, device);
+  for (const mesh::Diagnostic& d : mesh::check_locality(lowered.program()))
+    ADD_FAILURE() << mesh::name(d.rule) << ": " << d.where << ": " << d.text << " (" << describe(c) << ")";
   BuiltCase out{.what = c, .model = std::move(model), .lowered = std::move(lowered), .tokens = {}};
   Rng rng(c.seed + 5);
   for (int64_t i = 0; i < c.prompt + c.decode; i++)

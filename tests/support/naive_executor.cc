@@ -436,19 +436,11 @@ void NaiveExecutor::run(const std::string& entry_name, const Params& params, std
   s.tokens = tokens;
   s.step = entry_name;
   s.head = entry_name == "decode" ? &p.decode_head : &p.prefill_head;
-  if (entry_name == "decode" && !p.plan.host_choice) {
-    // The mesh chose the token itself, and every core of the head has it; after a transition, or where the host knows better, it comes in.
-    const Rect r = s.rect(s.buffer(s.head->token).region);
+  if (entry_name == "decode" && !p.plan.host_choice && !tokens.empty()) {  // where the host knows better than the mesh
+    const Rect r = s.rect(s.buffer(s.head->best).region);
     for (int y = 0; y < r.h; y++)
-      for (int x = 0; x < r.w; x++) {
-        Holding& token = s.holding(s.head->token, 0, x, y);
-        const Element* best = s.holding(s.head->best, 0, x, y).find(0);
-        if (!tokens.empty())
-          token.put(0, {.value = static_cast<float>(tokens[0])});
-        else if (best)
-          token.put(0, {.value = best->scale});
-      }
-    s.region_phase[s.buffer(s.head->token).region] = p.decode_phases.head;
+      for (int x = 0; x < r.w; x++) s.holding(s.head->best, 0, x, y).put(0, {.scale = static_cast<float>(tokens[0])});
+    s.region_phase[s.buffer(s.head->best).region] = p.decode_phases.head;
   }
   run_entry(s, mesh::entry(s.program, entry_name), params);
 }

@@ -227,7 +227,8 @@ void local_best(Core& c) {
 
 void look_up(Core& c) {
   const CoreTile& table = c.in[0];
-  const int64_t token = static_cast<int64_t>(c.in[1].read({0}));
+  const Element& id = c.in[1].element({0});
+  const int64_t token = static_cast<int64_t>(c.state.tensor(c.in[1].buffer).dtype == Dtype::best ? id.scale : id.value);
   if (std::find(table.own[1].begin(), table.own[1].end(), token) == table.own[1].end()) return;
   for (int64_t i : c.out[0].own[0]) {
     const Element& e = table.element({i, token});

@@ -1,5 +1,9 @@
 #include "support/planned_model.h"
 
+#include <gtest/gtest.h>
+
+#include "mesh/locality.h"
+
 namespace wafer {
 
 ModelConfig small_shape(int64_t dim, int64_t layers) {
@@ -19,7 +23,10 @@ ModelConfig small_shape(int64_t dim, int64_t layers) {
 
 Lowered planned(const ModelConfig& config, const Device& device, const PlanRequest& request) {
   const WeightTypes types = uniform_types(TensorType::f16);
-  return lower(config, types, make_plan(config, types, device, request).plan, limits_of(device).mesh);
+  Lowered lowered = lower(config, types, make_plan(config, types, device, request).plan, limits_of(device).mesh);
+  for (const mesh::Diagnostic& d : mesh::check_locality(lowered.program()))
+    ADD_FAILURE() << mesh::name(d.rule) << ": " << d.where << ": " << d.text;
+  return lowered;
 }
 
 }  // namespace wafer
