@@ -21,8 +21,10 @@ size_t letters(const std::string& line) {
 
 void expect_narrow(const std::string& text, const std::string& command) {
   std::istringstream in(text);
-  for (std::string line; std::getline(in, line);)
-    if (!line.starts_with("waferllm: ")) EXPECT_LE(letters(line), kColumns) << command << "\n" << line;
+  for (std::string line; std::getline(in, line);) {
+    if (line.starts_with("waferllm: ")) continue;
+    EXPECT_LE(letters(line), kColumns) << command << "\n" << line;
+  }
 }
 
 CommandResult of(const std::string& command) {
