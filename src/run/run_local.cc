@@ -354,7 +354,7 @@ void fold_local_best(Machine& m, const Local& op, const Scope& s) {
 void run_local(Machine& m, const Local& op, const Scope& s) {
   switch (op.op) {
     case LocalOp::normalise: return normalise(m, op, s);
-    case LocalOp::turn_angles: return turn_angles(m, op, s);
+    case LocalOp::angles: return turn_angles(m, op, s);
     case LocalOp::rotate: return rotate(m, op, s);
     case LocalOp::store_rows: return store_rows(m, op, s);
     case LocalOp::row_max: return row_max(m, op, s);
@@ -392,7 +392,7 @@ void run_fold(Machine& m, const Step& step, const Group& group, const Scope& s) 
     case LocalOp::local_best: return fold_local_best(m, first, s);
     case LocalOp::normalise:
     case LocalOp::mat_vec:
-    case LocalOp::turn_angles:
+    case LocalOp::angles:
     case LocalOp::rotate:
     case LocalOp::store_rows:
     case LocalOp::divide:
