@@ -45,7 +45,7 @@ const char* name(LocalOp v) {
     case LocalOp::square_sum: return "square_sum";
     case LocalOp::normalise: return "normalise";
     case LocalOp::mat_vec: return "mat_vec";
-    case LocalOp::turn_angles: return "turn_angles";
+    case LocalOp::angles: return "angles";
     case LocalOp::rotate: return "rotate";
     case LocalOp::store_rows: return "store_rows";
     case LocalOp::row_dots: return "row_dots";
