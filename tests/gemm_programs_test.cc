@@ -37,7 +37,10 @@ struct Matrices {
 Matrices random_matrices(const GemmShape& s, Rng& rng) {
   auto fill = [&](int64_t n) {
     std::vector<float> v;
-    for (int64_t i = 0; i < n; i++) v.push_back(round_f16(static_cast<float>(2 * next_double(rng) - 1)));
+    for (int64_t i = 0; i < n; i++) {
+      const int exponent = static_cast<int>(next_below(rng, 9)) - 5;  // of different sizes: another order is another sum
+      v.push_back(round_f16(std::ldexp(static_cast<float>(2 * next_double(rng) - 1), exponent)));
+    }
     return v;
   };
   return {.a = fill(s.m * s.k), .b = fill(s.k * s.n)};
@@ -47,8 +50,9 @@ float multiply_add(Numerics numerics, float a, float b, float acc) {
   return numerics == Numerics::fp16 ? fma_f16(a, b, acc) : std::fma(a, b, acc);
 }
 
-// Travelling tiles: element (t, n) in row tile i and column tile j starts with block i + j. Casts: with block 0.
-std::vector<float> plain(const GemmShape& s, const Matrices& x) {
+// Travelling tiles: element (t, n) in row tile i and column tile j starts with block i + j. Casts: with block 0. `later`: so many blocks
+// later than that.
+std::vector<float> plain(const GemmShape& s, const Matrices& x, int64_t later = 0) {
   const int64_t L = std::max(s.mesh.w, s.mesh.h);
   const bool travels = s.algorithm == GemmAlgorithm::meshgemm || s.algorithm == GemmAlgorithm::cannon;
   auto tile = [&](int64_t size, int64_t index) {
@@ -59,7 +63,7 @@ std::vector<float> plain(const GemmShape& s, const Matrices& x) {
   std::vector<float> c;
   for (int64_t t = 0; t < s.m; t++)
     for (int64_t n = 0; n < s.n; n++) {
-      const int64_t first = travels ? tile(s.m, t) + tile(s.n, n) : 0;
+      const int64_t first = later + (travels ? tile(s.m, t) + tile(s.n, n) : 0);
       float sum = 0;
       for (int64_t q = 0; q < L; q++) {
         const Range block = part(s.k, (first + q) % L, L);
@@ -126,6 +130,32 @@ TEST(GemmPrograms, RunNaiveAndAPlainProductAgree) {
       if (s.algorithm == GemmAlgorithm::allgather) break;
     }
   }
+}
+
+// The order of sums is that of the expansion, which the naive executor follows, on products of any size; and values are such that another
+// order shows: the same blocks from the next one on are other bits nearly everywhere that there are two blocks.
+TEST(GemmPrograms, TheOrderOfSumsIsThatOfTheExpansion) {
+  Rng rng(33);
+  const auto below = [&](uint64_t n) { return static_cast<int>(next_below(rng, n)); };
+  int64_t elements = 0, others = 0;
+  for (int run = 0; run < 120; run++) {
+    const int w = 1 + below(10), h = below(3) == 0 ? w : 1 + below(10);
+    GemmShape s{.m = 1 + below(30),
+                .k = below(8) == 0 ? 1 : 1 + below(70),
+                .n = 1 + below(30),
+                .mesh = {w, h},
+                .numerics = static_cast<Numerics>(below(3)),
+                .algorithm = kAll[below(4)],
+                .overlap = below(3) != 0};
+    check(s, rng);
+    if (s.k < 8 || std::max(w, h) < 2) continue;
+    const Matrices x = random_matrices(s, rng);
+    const std::vector<float> as_written = plain(s, x), other = plain(s, x, 1);
+    for (size_t i = 0; i < as_written.size(); i++) others += std::bit_cast<uint32_t>(as_written[i]) != std::bit_cast<uint32_t>(other[i]);
+    elements += static_cast<int64_t>(as_written.size());
+  }
+  EXPECT_GT(elements, 10'000);
+  EXPECT_GT(2 * others, elements) << "of " << elements;
 }
 
 TEST(GemmPrograms, OneCoreLinesPrimesAndMoreCoresThanElements) {

@@ -118,6 +118,34 @@ TEST_P(RunEqualsNaive, OnChosenMeshes) {
     }
 }
 
+// Rectangles wider than they are high, and higher than they are wide: a core holds several logical rows or columns of its product, each
+// with an order of sums of its own. That order shows: a column of cores more gives other scores, and so other values in the next layer's
+// cache.
+TEST_P(RunEqualsNaive, WhereOrdersOfSumsDiffer) {
+  uint64_t seed = 400;
+  int others = 0, meshes = 0;
+  for (const mesh::Extent& m : {mesh::Extent{9, 2}, {13, 3}, {7, 1}, {2, 9}, {5, 13}, {8, 5}}) {
+    const auto make = [&](mesh::Extent prefill) {
+      MeshCase c = make_case(tiny_config(4, 2, 16, 19, 23, 9, 2), GetParam(), {.mesh = prefill}, {.mesh = {2, 2}}, 6, 11, 1);
+      c.seed = seed;
+      return c;
+    };
+    seed++;
+    expect_equal(make(m));
+    const auto cache = [&](mesh::Extent prefill) {
+      const MeshCase c = make(prefill);
+      const BuiltCase b = build(c);
+      const auto machine = run::make_machine(b.lowered, run::pack_model(b.model, c.plan.numerics));
+      const Params all{.cached = 0, .rows = 6, .row = 0, .chunk = 6};
+      run::run(*machine, "prefill", all, tokens_of(b, all));
+      return run::tensor_values(*machine, "k_cache", 1, all);
+    };
+    others += first_difference(cache(m), cache({m.w + 1, m.h})) >= 0;
+    meshes++;
+  }
+  EXPECT_EQ(others, meshes);
+}
+
 // One query head for all; one KV head; as many KV heads as query heads.
 TEST_P(RunEqualsNaive, ForEveryGrouping) {
   uint64_t seed = 100;

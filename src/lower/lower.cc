@@ -34,7 +34,7 @@ struct Lowering {
 
   // Sine and cosine of the token's angles, or of a chunk's rows', once for all layers of a region; while it waits for its first values.
   static Step turn_angles(PhaseId phase, BufferId turns, BufferId angles) {
-    return {.name = "angles", .phase = phase, .what = Local{.op = LocalOp::turn_angles, .in = {turns}, .out = {angles}}};
+    return {.name = "angles", .phase = phase, .what = Local{.op = LocalOp::angles, .in = {turns}, .out = {angles}}};
   }
 
   static Step for_rows(PhaseId phase, Steps body) {

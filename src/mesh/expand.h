@@ -1,5 +1,6 @@
 // The steps of a product. This is the schedule, said once: verify(), print(), roles() and the naive executor read it, and run(), which does
-// a product at once, is tested against that executor. time() has closed forms of its own, which no test counts off these steps yet.
+// a product at once, is tested against that executor. time() has closed forms, whose counts a test takes off these steps core by core
+// (time/expansion_counts_test.cc), and reads here what runs beside what.
 #pragma once
 #include "mesh/program.h"
 #include "mesh/visit.h"

@@ -153,8 +153,8 @@ struct Form {
     must(m.source != m.destination, "it goes to where it comes from");
     for (const BufferId b : {m.source, m.destination}) {
       const Buffer& at = p.buffers[b];
-      in(m.copy, at.copies == 1 && at.first_copy == 0 ? 0 : at.first_copy, at.copies == 1 && at.first_copy == 0 ? 0 : at.first_copy + at.copies - 1,
-         "the copy");
+      in(m.copy, at.copies == 1 && at.first_copy == 0 ? 0 : at.first_copy,
+         at.copies == 1 && at.first_copy == 0 ? 0 : at.first_copy + at.copies - 1, "the copy");
     }
   }
 

@@ -279,7 +279,8 @@ bool counts_only(const Program& p) {
 
 std::vector<Diagnostic> prove(const Program& program, const Limits& limits) {
   std::vector<Diagnostic> all = verify(program, limits);
-  if (std::any_of(all.begin(), all.end(), [](const Diagnostic& d) { return d.rule == Rule::off_the_mesh; })) return all;
+  if (std::any_of(all.begin(), all.end(), [](const Diagnostic& d) { return d.rule == Rule::malformed || d.rule == Rule::off_the_mesh; }))
+    return all;
   for (Diagnostic& d : check_locality(program)) all.push_back(std::move(d));
   return all;
 }

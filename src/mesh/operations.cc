@@ -9,7 +9,7 @@ constexpr auto kOperations = std::to_array<Operation>({
     {LocalOp::square_sum, "square_sum", "te->t", "e->1", Joins::add},
     {LocalOp::normalise, "normalise", "te,t,e->te", "e,1,e->e", Joins::nothing, kEpsilon | kSize},
     {LocalOp::mat_vec, "mat_vec", "", "kn,k->n", Joins::add},
-    {LocalOp::turn_angles, "turn_angles", "p2->tp2", "p2->p2"},
+    {LocalOp::angles, "angles", "p2->tp2", "p2->p2"},
     {LocalOp::rotate, "rotate", "td,tp2->td", "d,p2->d", Joins::nothing, kHeadDim},
     {LocalOp::store_rows, "store_rows", "tv->+sv", "v->+sv"},
     {LocalOp::row_dots, "row_dots", "", "q,sv->hs", Joins::add, kHeadDim | kGroup},

@@ -105,11 +105,11 @@ struct Buffer {
   int slots = 1;                // 2: double-buffered while it shifts
   std::vector<int64_t> limits;  // [dims] the largest sizes here, where they are smaller than the tensor's; empty: the tensor's
   std::vector<PhaseId> phases;  // the phases in which its bytes are occupied
-  // In a phase of several moments copies leave or arrive one by one: copy first_copy + i is in flight at moments[i], when a leaving buffer
-  // still holds it and an arriving one does not yet.
+  // In a phase of several moments, copies leave or arrive one by one: copy first_copy + i is in flight at moments[i], when a leaving buffer
+  // still holds it and an arriving one does not yet. A staging buffer with moments is occupied at those alone.
   PhaseId leaves_in{};
   PhaseId arrives_in{};
-  std::vector<int> moments;  // [copies] of a buffer that leaves or arrives
+  std::vector<int> moments;
 };
 
 struct Phase {
@@ -146,24 +146,24 @@ struct Route {
 // Everything is computed in fp32 and rounded once to the out buffer's dtype, but the multiply-adds of mat_vec, row_dots, weigh_rows and
 // the tile products, which are in the program's numerics: see docs/design.md.
 enum class LocalOp : uint8_t {
-  square_sum,   // (x) -> ss[rows]: sum of x^2 over the core's own elements, index ascending, fp32 fma from 0
-  normalise,    // (x, ss, gain) -> out = (x * rsqrt(ss / size + eps)) * gain
-  mat_vec,      // (w[k][n], x[k]) -> out[n]: sum over the core's k in its order, fma from 0. A partial sum along w's k axis
-  turn_angles,  // (turns) -> angles[rows][pairs][2]: sine and cosine of position * frequency i; position = params.cached (or the row's)
-  rotate,       // (x, angles) -> x: pairs (2i, 2i+1) of each head turned by angle i of the row
-  store_rows,   // (k or v) -> cache: the new rows. Decode: row params.cached, in the last core row, after the shift
-  row_dots,     // (q, keys) -> s[heads][keys]: sum over the core's own head dims, ascending, fma from 0. A partial sum inside a head run
-  row_max,      // (s) -> m: max over own unmasked keys of s * scale, fp32; joins what m holds (-inf at first)
-  exp_sum,      // (s, m) -> p = 2^(s * scale - m) (0 where masked), l: sum of the rounded p, key ascending, fp32 from 0
-  weigh_rows,   // (p, values) -> o[heads][dims]: sum over own rows ascending, fma(p, v) from 0. A partial sum along y
-  divide,       // (o, l) -> out = o * (1 / l)
-  add,          // (a, b) -> a = a + b in a's dtype
-  clear,        // () -> out = 0 (m: -inf)
-  gate_mul,     // (g, u) -> out = silu(g) * u
-  local_best,   // (logits) -> best: the largest own value and its lowest index
-  look_up,      // (table[rows][dim], token) -> x: the row of the token, by the cores that own it
-  tile_fma,     // (A, B) -> C += A_tile * B_tile of the current MeshGEMM step
-  tile_fma_t,   // (A, B) -> partial = A_tile * B_tile^T of the current GEMM-T step
+  square_sum,  // (x) -> ss[rows]: sum of x^2 over the core's own elements, index ascending, fp32 fma from 0
+  normalise,   // (x, ss, gain) -> out = (x * rsqrt(ss / size + eps)) * gain
+  mat_vec,     // (w[k][n], x[k]) -> out[n]: sum over the core's k in its order, fma from 0. A partial sum along w's k axis
+  angles,      // (turns) -> [rows][pairs][2]: sine and cosine of position * frequency i; position = params.cached (or the row's)
+  rotate,      // (x, angles) -> x: pairs (2i, 2i+1) of each head turned by angle i of the row
+  store_rows,  // (k or v) -> cache: the new rows. Decode: row params.cached, in the last core row, after the shift
+  row_dots,    // (q, keys) -> s[heads][keys]: sum over the core's own head dims, ascending, fma from 0. A partial sum inside a head run
+  row_max,     // (s) -> m: max over own unmasked keys of s * scale, fp32; joins what m holds (-inf at first)
+  exp_sum,     // (s, m) -> p = 2^(s * scale - m) (0 where masked), l: sum of the rounded p, key ascending, fp32 from 0
+  weigh_rows,  // (p, values) -> o[heads][dims]: sum over own rows ascending, fma(p, v) from 0. A partial sum along y
+  divide,      // (o, l) -> out = o * (1 / l)
+  add,         // (a, b) -> a = a + b in a's dtype
+  clear,       // () -> out = 0 (m: -inf)
+  gate_mul,    // (g, u) -> out = silu(g) * u
+  local_best,  // (logits) -> best: the largest own value and its lowest index
+  look_up,     // (table[rows][dim], token) -> x: the row of the token, by the cores that own it
+  tile_fma,    // (A, B) -> C += A_tile * B_tile of the current MeshGEMM step
+  tile_fma_t,  // (A, B) -> partial = A_tile * B_tile^T of the current GEMM-T step
 };
 const char* name(LocalOp op);
 

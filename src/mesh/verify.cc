@@ -10,6 +10,7 @@
 #include "mesh/builder.h"
 #include "mesh/bytes.h"
 #include "mesh/expand.h"
+#include "mesh/form.h"
 #include "mesh/visit.h"
 
 namespace wafer::mesh {
@@ -346,9 +347,9 @@ void check_waits(const Program& p, const Entry& entry, std::vector<Diagnostic>& 
 
 const char* name(Rule r) {
   static constexpr std::array<const char*, kRules> kNames = {
-      "bytes",      "colours",   "two_inputs", "receive_without_send", "cycle_of_waits", "rewritten_in_use", "off_the_mesh", "operands",
-      "elsewhere",  "undefined", "partial",    "not_everywhere",       "aligned",        "incomplete",       "stale",        "never_read",
-      "cache_rows", "phases",    "interface"};
+      "malformed",  "bytes",      "colours",   "two_inputs", "receive_without_send", "cycle_of_waits", "rewritten_in_use", "off_the_mesh",
+      "operands",   "elsewhere",  "undefined", "partial",    "not_everywhere",       "aligned",        "incomplete",       "stale",
+      "never_read", "cache_rows", "phases",    "interface"};
   return kNames[static_cast<size_t>(r)];
 }
 
@@ -360,7 +361,8 @@ int colours_max(const Program& p) {
 }
 
 std::vector<Diagnostic> verify(const Program& program, const Limits& limits) {
-  std::vector<Diagnostic> out;
+  std::vector<Diagnostic> out = check_form(program);
+  if (!out.empty()) return out;  // the other rules rely on it
   check_mesh(program, limits, out);
   if (!out.empty()) return out;  // the other rules need regions that are there
   check_bytes(program, limits, out);

@@ -21,6 +21,7 @@ struct Limits {
 };
 
 enum class Rule : uint8_t {
+  malformed,  // form.h
   bytes,
   colours,
   two_inputs,
@@ -42,17 +43,17 @@ enum class Rule : uint8_t {
   phases,
   interface
 };
-constexpr int kRules = 19;
+constexpr int kRules = 20;
 const char* name(Rule r);
 
 struct Diagnostic {
-  Rule rule = Rule::bytes;
+  Rule rule = Rule::malformed;
   int x = 0, y = 0;   // device coordinates of the first core
   std::string where;  // phase, entry, step
   std::string text;   // "core (3,7) needs 49,812 of 49,152 bytes: weights 38,400 ..."
 };
 
-// All faults, in the order of the rules; one for each rule and place.
+// All faults, in the order of the rules (of a malformed program that alone); one for each rule and place.
 std::vector<Diagnostic> verify(const Program& program, const Limits& limits);
 
 // Highest number of colours that a router of any region uses in a phase.

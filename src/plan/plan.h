@@ -38,14 +38,15 @@ struct PhasePlan {
 struct Plan {
   std::string name = "waferllm";
   Numerics numerics = Numerics::mixed;
-  int64_t context = 0;           // positions for which KV is reserved: prompt and generated tokens
-  int64_t chunk = 0;             // tokens of a full prefill chunk; the bits of a prefill depend on it
-  int64_t max_prompt = 0;        // longest prompt that scores are kept for
-  bool keep_scores = true;       // scores of all chunks are kept between the two passes over the keys; else they are computed twice
-  int tree_levels = 2;           // K of the K-tree reductions
-  std::vector<int> groups;       // of the reductions along a whole line in decode and the head, as k_tree() takes them; empty: even ones
-  bool regions_in_turn = false;  // in the transition layers of all regions take turns; else they move in the order of the layers
-  bool host_choice = false;      // the host reads the logits and picks the token; else the greedy choice is made on the mesh
+  int64_t context = 0;       // positions for which KV is reserved: prompt and generated tokens
+  int64_t chunk = 0;         // tokens of a full prefill chunk; the bits of a prefill depend on it
+  int64_t max_prompt = 0;    // longest prompt that scores are kept for
+  bool keep_scores = true;   // scores of all chunks are kept between the two passes over the keys; else they are computed twice
+  int tree_levels = 2;       // K of the K-tree reductions
+  std::vector<int> groups;   // of the reductions along a whole line in decode and the head, as k_tree() takes them; empty: even ones
+  bool host_choice = false;  // the host reads the logits and picks the token; else the greedy choice is made on the mesh
+  // In the transition layers of all regions take turns; else they move in their order.
+  bool regions_in_turn = false;
   PhasePlan prefill;
   PhasePlan decode;
 };

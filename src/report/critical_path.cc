@@ -36,7 +36,7 @@ std::string what_is(const Step& step) {
 
 bool is_angles(const Step& step) {
   const auto* local = std::get_if<mesh::Local>(&step.what);
-  return local != nullptr && local->op == mesh::LocalOp::turn_angles;
+  return local != nullptr && local->op == mesh::LocalOp::angles;
 }
 
 std::vector<Stretch> stretches(const mesh::Entry& entry, const std::vector<mesh::RegionId>& regions) {

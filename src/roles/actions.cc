@@ -40,15 +40,15 @@ constexpr int64_t of_operations(const VectorOps& ops) { return ops.all() * kFunc
 constexpr Function kFunctions[] = {
     {.kind = ActionKind::scalar_call, .name = "rsqrt", .instructions = kRsqrtInstructions},
     {.kind = ActionKind::scalar_call, .name = "sincos", .instructions = kSincosInstructions},
-    {.kind = ActionKind::vector_function, .name = "exp2", .instructions = of_operations(exp2_ops())},
-    {.kind = ActionKind::vector_function, .name = "reciprocal", .instructions = of_operations(reciprocal_ops())},
-    {.kind = ActionKind::vector_function, .name = "silu", .instructions = of_operations(silu_ops())},
+    {.kind = ActionKind::vector_call, .name = "exp2", .instructions = of_operations(exp2_ops())},
+    {.kind = ActionKind::vector_call, .name = "reciprocal", .instructions = of_operations(reciprocal_ops())},
+    {.kind = ActionKind::vector_call, .name = "silu", .instructions = of_operations(silu_ops())},
 };
 
 const Function* function_of(LocalOp op) {
   switch (op) {
     case LocalOp::normalise: return &kFunctions[0];
-    case LocalOp::turn_angles: return &kFunctions[1];
+    case LocalOp::angles: return &kFunctions[1];
     case LocalOp::exp_sum: return &kFunctions[2];
     case LocalOp::divide: return &kFunctions[3];
     case LocalOp::gate_mul: return &kFunctions[4];
@@ -194,7 +194,7 @@ const char* name(ActionKind k) {
     case ActionKind::forward: return "fabric to fabric";
     case ActionKind::vector_op: return "vector";
     case ActionKind::scalar_call: return "scalar call";
-    case ActionKind::vector_function: return "vector function";
+    case ActionKind::vector_call: return "vector call";
     case ActionKind::route_change: return "route change";
     case ActionKind::loop: return "loop";
   }
@@ -249,7 +249,7 @@ int64_t shared_bytes(const RoleAction& a) {
       return bytes(n + (is_quantised(a.operands) ? kUnpackInstructions : 0));
     }
     case ActionKind::scalar_call:
-    case ActionKind::vector_function:
+    case ActionKind::vector_call:
       for (const Function& f : kFunctions)
         if (a.operation == f.name) return bytes(f.instructions);
       return 0;
@@ -269,7 +269,7 @@ int64_t call_bytes(const RoleAction& a) {
     case ActionKind::task: return kTaskInstructions * kInstructionBytes;
     case ActionKind::loop: return kLoopInstructions * kInstructionBytes;
     case ActionKind::scalar_call:
-    case ActionKind::vector_function: return 0;  // called from the code of its local operation
+    case ActionKind::vector_call: return 0;  // called from the code of its local operation
     case ActionKind::route_change: return a.operand_count * kRouteTableBytes + kCallInstructions * kInstructionBytes;
     case ActionKind::to_fabric:
     case ActionKind::from_fabric:

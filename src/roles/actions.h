@@ -9,16 +9,16 @@
 namespace wafer::roles {
 
 enum class ActionKind : uint8_t {
-  task,             // starts when its input is there
-  to_fabric,        // memory -> fabric
-  from_fabric,      // fabric -> memory
-  join,             // fabric + memory -> memory
-  pass_on,          // fabric + memory -> fabric
-  forward,          // fabric -> fabric
-  vector_op,        // memory -> memory: the loops of a local operation
-  scalar_call,      // rsqrt, sine and cosine
-  vector_function,  // 2^x, 1/x, SiLU: a sequence of vector operations
-  route_change,     // the colours of a phase
+  task,          // starts when its input is there
+  to_fabric,     // memory -> fabric
+  from_fabric,   // fabric -> memory
+  join,          // fabric + memory -> memory
+  pass_on,       // fabric + memory -> fabric
+  forward,       // fabric -> fabric
+  vector_op,     // memory -> memory: the loops of a local operation
+  scalar_call,   // rsqrt, sine and cosine
+  vector_call,   // 2^x, 1/x, SiLU: a sequence of vector operations
+  route_change,  // the colours of a phase
   loop
 };
 const char* name(ActionKind k);

@@ -34,7 +34,7 @@ constexpr int64_t local_instructions(mesh::LocalOp op) {
     case LocalOp::square_sum: return 14;
     case LocalOp::normalise: return 24;
     case LocalOp::mat_vec: return 18;
-    case LocalOp::turn_angles: return 16;
+    case LocalOp::angles: return 16;
     case LocalOp::rotate: return 36;
     case LocalOp::store_rows: return 12;
     case LocalOp::row_dots: return 30;

@@ -169,7 +169,7 @@ PartialResult partial_result(const Local& op) {
     case LocalOp::row_max: return {op.out[0], ReduceOp::max};
     case LocalOp::local_best: return {op.out[0], ReduceOp::best};
     case LocalOp::normalise:
-    case LocalOp::turn_angles:
+    case LocalOp::angles:
     case LocalOp::rotate:
     case LocalOp::store_rows:
     case LocalOp::divide:
@@ -187,7 +187,7 @@ PartialResult partial_result(const Local& op) {
 void compute(Machine& m, const Local& op, const Scope& s) {
   switch (op.op) {
     case LocalOp::normalise: return normalise(m, op, s);
-    case LocalOp::turn_angles: return turn_angles(m, op, s);
+    case LocalOp::angles: return turn_angles(m, op, s);
     case LocalOp::rotate: return rotate(m, op, s);
     case LocalOp::store_rows: return store_rows(m, op, s);
     case LocalOp::row_max: return row_max(m, op, s);

@@ -230,7 +230,7 @@ void run_reduce(Machine& m, const Step& step, const Reduce& reduce) {
       case LocalOp::local_best: join_local_best(m, op, partial.scope); break;
       case LocalOp::row_max: break;  // joined as they were made
       case LocalOp::normalise:
-      case LocalOp::turn_angles:
+      case LocalOp::angles:
       case LocalOp::rotate:
       case LocalOp::store_rows:
       case LocalOp::divide:

@@ -117,7 +117,7 @@ StageEstimate decode_estimate(const ModelConfig& config, const Device& d, const 
   t.layer += times(s.q(), s.dim) + x(c.words(s.dim));
   t.layer += 2 * times(s.dim, s.ffn) + y(c.words(2 * s.ffn));
   t.layer += times(s.ffn, s.dim) + x(c.words(s.dim));
-  t.head = c.local(LocalOp::turn_angles, {.elements = 2 * s.pairs});
+  t.head = c.local(LocalOp::angles, {.elements = 2 * s.pairs});
   t.head += times(s.dim, s.vocab) + y(1) + y(c.words(s.vocab)) + x(2) + c.local(LocalOp::local_best, {.elements = s.vocab}) + e.w * 6.0;
   t.hand_over = c.words(s.dim) * (e.w + e.h) / 4 + e.w + e.h;
   return t;
@@ -152,7 +152,7 @@ StageEstimate prefill_estimate(const ModelConfig& config, const Device& d, const
   // Chunk i attends to i + 1 chunks.
   t.layer = static_cast<double>(chunks) * layer + static_cast<double>(chunks * (chunks + 1) / 2) * attention;
   t.head = static_cast<double>(prompt) * 2 * (c.words(dim) + e.w / 4.0);
-  t.head += static_cast<double>(chunks) * c.local(LocalOp::turn_angles, {.elements = rows * 2 * s.pairs});
+  t.head += static_cast<double>(chunks) * c.local(LocalOp::angles, {.elements = rows * 2 * s.pairs});
   t.hand_over = static_cast<double>(chunks * rows) * c.words(dim) + e.w + e.h;
   return t;
 }

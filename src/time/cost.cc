@@ -174,7 +174,7 @@ LocalCost local_cost(const Device& d, Numerics numerics, LocalOp op, const Local
       bill.vector(1, s.n, clear);  // clears the sums
       bill.map(s.k, s.n, fmac);
       break;
-    case LocalOp::turn_angles: bill.scalar(s.elements / 2, d.sincos_cycles); break;
+    case LocalOp::angles: bill.scalar(s.elements / 2, d.sincos_cycles); break;
     case LocalOp::rotate:
       bill.vector(s.rows > 0 ? 4 : 0, s.elements / 2, mul);
       bill.vector(s.rows > 0 ? 2 : 0, s.elements / 2, add);

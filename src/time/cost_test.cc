@@ -132,7 +132,7 @@ TEST(Cost, SramLimitsNoDefaultDevice) {
         const LocalOp o = static_cast<LocalOp>(op);
         if (o == LocalOp::tile_fma || o == LocalOp::tile_fma_t) continue;
         EXPECT_EQ(local_cost(fast, n, o, s).cycles, local_cost(d, n, o, s).cycles) << name << ", operation " << op;
-        if (o == LocalOp::clear || o == LocalOp::turn_angles)
+        if (o == LocalOp::clear || o == LocalOp::angles)
           EXPECT_EQ(local_cost(slow, n, o, s).cycles, local_cost(d, n, o, s).cycles);
         else
           EXPECT_GT(local_cost(slow, n, o, s).cycles, local_cost(d, n, o, s).cycles) << name << ", operation " << op;
@@ -168,7 +168,7 @@ TEST(Cost, EachOperationReadsItsOperands) {
   EXPECT_EQ(cycles(LocalOp::store_rows, flat), issue + 2 * rows * n);
   EXPECT_EQ(cycles(LocalOp::local_best, flat), issue + 4 * rows * n);
   EXPECT_EQ(cycles(LocalOp::clear, flat), issue + (rows * n + d.move_32_elements_per_cycle - 1) / d.move_32_elements_per_cycle);
-  EXPECT_EQ(cycles(LocalOp::turn_angles, {.elements = rows * n}), rows * n / 2 * d.sincos_cycles);
+  EXPECT_EQ(cycles(LocalOp::angles, {.elements = rows * n}), rows * n / 2 * d.sincos_cycles);
   EXPECT_EQ(cycles(LocalOp::rotate, {.rows = rows, .elements = rows * n}), 6 * (issue + 8 * rows * n / 2));
 }
 

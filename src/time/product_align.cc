@@ -1,7 +1,6 @@
 #include "time/product_align.h"
 
 #include <algorithm>
-#include <map>
 
 #include "base/parallel.h"
 #include "time/product_schedule.h"
@@ -12,25 +11,32 @@ using namespace mesh;
 
 namespace {
 
-// The blocks of k that cross between the cores of a line in one move in one sense, by their size: on how many links between ring
-// neighbours, and over how many hops.
-struct Crossing {
-  int64_t cores = 0, hops = 0;
+// The blocks of k that cross between the cores of a line, by move and by size: between how many ring neighbours, and over how many hops.
+struct Crossings {
+  std::vector<int64_t> sizes;        // of k, each once
+  std::vector<int64_t> cores, hops;  // [moves][sizes]
 };
-using Crossings = std::vector<std::map<int64_t, Crossing>>;  // [moves] by k
 
 Crossings crossings(const ProductSteps& p, bool rows, bool down) {
   const std::vector<Range>& own = rows ? p.own_cols : p.own_rows;  // along the line
   const std::vector<int64_t>& hops = rows ? p.x_hops : p.y_hops;
-  const size_t length = own.size();
-  Crossings out(static_cast<size_t>(p.L / 2));
+  Crossings out;
+  std::vector<size_t> kind;  // [blocks]
+  for (int64_t k : p.k) {
+    const auto at = std::find(out.sizes.begin(), out.sizes.end(), k);
+    kind.push_back(static_cast<size_t>(at - out.sizes.begin()));
+    if (at == out.sizes.end()) out.sizes.push_back(k);
+  }
+  const size_t length = own.size(), kinds = out.sizes.size();
+  out.cores.assign(static_cast<size_t>(p.L / 2) * kinds, 0);
+  out.hops = out.cores;
   for (size_t q = 0; q < length; q++)
     for (int64_t t = 0; t < p.L / 2; t++) {
       // Down: q + 1 gives its lowest tile, which came from t positions above. Up: q gives its highest.
       const int64_t block = down ? own[(q + 1) % length].begin + t : own[q].end - 1 - t + p.L;
-      Crossing& c = out[static_cast<size_t>(t)][p.k[static_cast<size_t>(block % p.L)]];
-      c.cores++;
-      c.hops += hops[q];
+      const size_t at = static_cast<size_t>(t) * kinds + kind[static_cast<size_t>(block % p.L)];
+      out.cores[at]++;
+      out.hops[at] += hops[q];
     }
   return out;
 }
@@ -77,13 +83,17 @@ Alignment alignment(const ProductSteps& p, const Device& d, bool rows) {
         int64_t going = 0;
         for (int64_t l = own.begin; l < own.end; l++)
           if (goes_down(l, p.L) == (down != 0) && t < distance(l, p.L)) going += size[static_cast<size_t>(l)];
-        for (const auto& [k, c] : crossing[down][static_cast<size_t>(t)]) {
-          const int64_t each = wavelets.wavelets(going * k), sent = checked_mul(each, c.cores);
-          add(a.tally, {.wavelets = sent, .hops = checked_mul(each, c.hops), .received = sent});
+        const Crossings& c = crossing[down];
+        for (size_t k = 0; k < c.sizes.size(); k++) {
+          const size_t at = static_cast<size_t>(t) * c.sizes.size() + k;
+          const int64_t each = wavelets.wavelets(going * c.sizes[k]);
+          a.tally.wavelets = checked_add(a.tally.wavelets, checked_mul(each, c.cores[at]));
+          a.tally.hops = checked_add(a.tally.hops, checked_mul(each, c.hops[at]));
         }
       }
     }
   }
+  a.tally.received = a.tally.wavelets;
   book_product_actions(d, actions, 0, 0, a.tally);
   return a;
 }

@@ -17,7 +17,7 @@ StepKind kind_of(LocalOp op) {
     case LocalOp::tile_fma_t: return StepKind::product;
     case LocalOp::square_sum:
     case LocalOp::normalise:
-    case LocalOp::turn_angles:
+    case LocalOp::angles:
     case LocalOp::rotate:
     case LocalOp::store_rows:
     case LocalOp::row_max:

@@ -71,7 +71,7 @@ LocalSize StepSizes::local_size(const Local& op, const Scope& s, int x, int y) c
       break;
     }
     case LocalOp::normalise:
-    case LocalOp::turn_angles:
+    case LocalOp::angles:
     case LocalOp::rotate:
     case LocalOp::add:
     case LocalOp::clear:

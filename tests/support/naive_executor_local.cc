@@ -241,7 +241,7 @@ void dispatch(Core& c) {
     case LocalOp::square_sum: return square_sum(c);
     case LocalOp::normalise: return normalise(c);
     case LocalOp::mat_vec: return mat_vec(c);
-    case LocalOp::turn_angles: return turn_angles(c);
+    case LocalOp::angles: return turn_angles(c);
     case LocalOp::rotate: return rotate(c);
     case LocalOp::store_rows: return store_rows(c);
     case LocalOp::row_dots: return row_dots(c);
