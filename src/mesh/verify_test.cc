@@ -30,9 +30,21 @@ struct Example {
     return add_buffer(p, {.name = name, .tensor = tensor, .region = region, .kind = kind, .cuts = std::move(cuts), .phases = {first}});
   }
 
-  MoveId move(const std::string& name) { return add_move(p, {.name = name}); }
+  // Buffers 0 and 1 are for steps that need some.
+  void add_values() {
+    if (!p.buffers.empty()) return;
+    for (const RegionId region : {left, right}) buffer("v", {dim("n", 1)}, {}, BufferKind::activations, region);
+  }
 
-  void entry(std::vector<RegionSteps> lists) { p.entries.push_back({.name = "go", .lists = std::move(lists)}); }
+  MoveId move(const std::string& name) {
+    add_values();
+    return add_move(p, {.name = name, .source = BufferId{0}, .destination = BufferId{1}});
+  }
+
+  void entry(std::vector<RegionSteps> lists) {
+    add_values();
+    p.entries.push_back({.name = "go", .lists = std::move(lists)});
+  }
 };
 
 Step send(MoveId move) { return {.name = "send", .what = Send{move}}; }
@@ -69,6 +81,7 @@ void add_heavy_core(Example& e) {
 
 TEST(Verify, NothingWrong) {
   Example e;
+  e.add_values();
   e.buffer("x", {dim("dim", 721)}, {}, BufferKind::activations);
   const MoveId m = e.move("m");
   e.entry({{e.left, {send(m)}}, {e.right, {receive(m)}}});
@@ -207,7 +220,7 @@ TEST(Verify, AStepWithoutItsBroadcast) {
 TEST(Verify, ARouteOfTheOtherAxisCarriesNothing) {
   Example e;
   const RouteId up = add_route(e.p, "up", e.first, e.left, Axis::x, neighbour_paths({{0, 5}}, true));
-  e.entry({{e.left, {{.name = "shift", .phase = e.first, .what = RowShift{}, .routes = {up}}}}});
+  e.entry({{e.left, {{.name = "shift", .phase = e.first, .what = RowShift{.buffers = {BufferId{0}}}, .routes = {up}}}}});
   EXPECT_FAULT(only(e.p), receive_without_send, 0, 0, "entry go, region left, step shift",
                "core (0,0) receives from position 1 along y, but no route of the step carries what that core sends");
 }
@@ -289,7 +302,7 @@ TEST(Verify, AStepThatUsesAnotherPhasesRoute) {
 TEST(Verify, AStepThatUsesAnotherRegionsRoute) {
   Example e;
   const RouteId up = add_route(e.p, "up", e.first, e.left, Axis::y, neighbour_paths({{0, 9}}, true));
-  e.entry({{e.right, {{.name = "shift", .phase = e.first, .what = RowShift{}, .routes = {up}}}}});
+  e.entry({{e.right, {{.name = "shift", .phase = e.first, .what = RowShift{.buffers = {BufferId{0}}}, .routes = {up}}}}});
   EXPECT_FAULT(only(e.p), rewritten_in_use, 5, 0, "entry go, region right, step shift",
                "route up belongs to phase first of region left: it is rewritten while the step of phase first uses it");
 }
@@ -298,8 +311,8 @@ TEST(Verify, AnOverlapGroupOverTwoPhases) {
   Example e;
   const RouteId a = add_route(e.p, "a", e.first, e.left, Axis::y, neighbour_paths({{0, 9}}, true));
   const RouteId b = add_route(e.p, "b", e.second, e.left, Axis::y, neighbour_paths({{0, 9}}, true));
-  Steps both = {{.name = "one", .phase = e.first, .what = RowShift{}, .routes = {a}},
-                {.name = "two", .phase = e.second, .what = RowShift{}, .routes = {b}}};
+  Steps both = {{.name = "one", .phase = e.first, .what = RowShift{.buffers = {BufferId{0}}}, .routes = {a}},
+                {.name = "two", .phase = e.second, .what = RowShift{.buffers = {BufferId{0}}}, .routes = {b}}};
   e.entry({{e.left, {{.name = "pair", .phase = e.first, .what = Group{.kind = GroupKind::overlap, .body = both}}}}});
   EXPECT_FAULT(
       only(e.p), rewritten_in_use, 0, 0, "entry go, region left, step pair",

@@ -342,12 +342,18 @@ PrefillBuffers place_prefill(Placer& at, const Tensors& t, const ModelConfig& c,
   const Dim d = dim("dim", c.dim), qd = dim("q", q_width(c)), kd = dim("kv", kv_width(c)), f = dim("ffn", c.ffn),
             kvh = dim("kv_heads", c.kv_heads);
   const int score_copies = plan.keep_scores ? static_cast<int>(std::max<int64_t>(1, (plan.max_prompt + plan.chunk - 1) / plan.chunk)) : 1;
+  // Turned before the head looks rows up; attention comes between two layers.
+  std::vector<PhaseId> angle_phases = {ph.rows, ph.move};
+  if (n > 1) angle_phases.push_back(ph.attention);
+  if (r.head) angle_phases.push_back(ph.head);
+  std::sort(angle_phases.begin(), angle_phases.end());
   b.angles = at.activation("angles", Dtype::f32, {rows, dim("pairs", c.head_dim / 2), dim("sin_cos", 2)},
-                           {cut(0, Axis::y, ring_y), cut(1, Axis::x, table_cut(tables.pairs))}, all);
+                           {cut(0, Axis::y, ring_y), cut(1, Axis::x, table_cut(tables.pairs))}, std::move(angle_phases));
   // The head looks a row up while those before it lie here already, or is asked for another row of the last layer's.
   const bool first_rows = first == 0 && std::min(plan.chunk, plan.max_prompt) > 1, last_rows = first + n == c.layers;
   std::vector<PhaseId> residual = {ph.rows, ph.attention, ph.move};
   if (r.head && (first_rows || last_rows)) residual.push_back(ph.head);
+  std::sort(residual.begin(), residual.end());
   b.x = at.activation("x", sum, {rows, d}, {cut(0, Axis::y, ring_y), cut(1, Axis::x, ring_x)}, std::move(residual));
   b.ss = at.activation("ss", Dtype::f32, {rows}, {cut(0, Axis::y, ring_y)}, rows_only);
   b.xn = at.activation("xn", operand, {rows, d}, {cut(0, Axis::y, ring_y), cut(1, Axis::x, ring_x)}, rows_only, 2);
@@ -397,7 +403,8 @@ HeadBuffers place_head(Placer& at, const Tensors& t, const ModelConfig& c, const
   b.xn = at.activation("head_xn", operand_dtype(plan.numerics), {dim("dim", c.dim)}, {cut(0, Axis::y, dim_y)}, live);
   b.logits = at.activation("logits", sum, {dim("vocab", c.vocab)}, {cut(0, Axis::x, vocab_x)}, live);
   // The choice is the next token to embed, and the transition takes the first one along.
-  if (!plan.host_choice) b.best = at.activation("best", Dtype::best, {dim("one", 1)}, {}, {head, transition});
+  if (!plan.host_choice)
+    b.best = at.activation("best", Dtype::best, {dim("one", 1)}, {}, {std::min(head, transition), std::max(head, transition)});
   return b;
 }
 

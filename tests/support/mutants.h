@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "device/device.h"
 #include "support/mesh_case.h"
 
 namespace wafer {
