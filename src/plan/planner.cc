@@ -420,11 +420,12 @@ PlanResult make_plan(const ModelConfig& config, const WeightTypes& types, const 
     out.reason = planner.no_plan_reason(*out.whole);
     return out;
   }
-  if (!own_choice) settle_transition(config, types, device, out.plan);
   check_groups(out.plan);
-  const auto judged = [&](const Plan& plan) {
-    PlanResult result{.plan = plan};
-    judge_bytes(result, place(config, types, plan, planner.device_mesh()).program, device);
+  // The order of the transition comes after its regions.
+  const auto judged = [&](Plan plan) {
+    if (!own_choice) settle_transition(config, types, device, plan);
+    PlanResult result{.plan = std::move(plan)};
+    judge_bytes(result, place(config, types, result.plan, planner.device_mesh()).program, device);
     return result;
   };
   // What makes the transition short must not be what makes it too full.
