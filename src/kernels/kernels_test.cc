@@ -30,7 +30,8 @@ struct Bench {
     p.mesh = e;
     add_region(p, {.name = "region", .rect = {0, 0, e.w, e.h}});
     add_phase(p, "phase");
-    for (const char* name : {"a", "b", "c", "d"}) add_buffer(p, {.name = name, .tensor = add_tensor(p, {.name = name})});
+    for (const char* name : {"a", "b", "c", "d"})
+      add_buffer(p, {.name = name, .tensor = add_tensor(p, {.name = name}), .phases = {PhaseId{0}}});
   }
   Bench(const Bench&) = delete;
 

@@ -8,9 +8,9 @@
 namespace wafer {
 
 // The largest error that the tests allow where turns are taken to last as long as the turn before (time/extrapolation_test.cc).
-constexpr double kExtrapolationError = 0.003;
+constexpr double kExtrapolationError = 0.002;
 
-// What such turns are and how far off: "of loops taken as the turn before, at most 0.30 % off in tests".
+// What such turns are and how far off: "of loops taken as the turn before, at most 0.20 % off in tests".
 std::string turns_taken_alike();
 // "97.1 % of the cycles are turns of loops ...", as above; and how many starts were timed where not all were. Empty where every turn was
 // timed or had repeated exactly.

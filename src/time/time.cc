@@ -322,7 +322,10 @@ struct Timer {
     const bool first_differs = enter_loop(step, l, region, n);
     const bool one_for_all = l.var == LoopVar::layer && core_steps(sizes.extent_of(region)) >= options.one_layer_core_steps &&
                              has_product(l.body) && !first_differs;
-    const int64_t most_turns = options.turns > 1 && one_for_all ? 1 : options.turns;
+    constexpr int64_t kFewCores = 1 << 14;
+    const Extent e = sizes.extent_of(region);
+    const bool few = int64_t{e.w} * e.h < kFewCores;
+    const int64_t most_turns = options.turns < 2 ? options.turns : one_for_all ? 1 : few ? options.turns + 1 : options.turns;
     settled(region);
     if (too_wide) return;
     const Start start{.known = stats_of(region), .report = ledger.report, .latest = latest};

@@ -57,7 +57,8 @@ struct TimeOptions {
   // 0: every compute-shift step of a product is timed. Else the first few only, the others at their mean rate: for a search.
   int64_t ring_steps = 0;
   // Turns of a loop with equal sizes that are timed one by one before the rest is taken to last as long as the latest of them; the pattern
-  // of clocks repeating ends it earlier, and exactly. 0: never.
+  // of clocks repeating ends it earlier, and exactly. 0: never. Of fewer than 2^14 cores, on which a turn takes no time to speak of, one
+  // more.
   int64_t turns = 2;
   // Where a turn of a loop over layers has a product of so many core-steps, one turn stands for all of them.
   int64_t one_layer_core_steps = int64_t{1} << 24;
