@@ -8,10 +8,13 @@
 namespace wafer {
 namespace {
 
+// A region elsewhere on the wafer is another legal program, with longer or shorter ways between regions.
+bool is_translation(const Mutant& m) { return m.field == "Rect.x" || m.field == "Rect.y"; }
+
 void expect_caught(const MeshCase& c, uint64_t seed, int count) {
   SCOPED_TRACE(describe(c));
   for (const Mutant& m : try_mutants(build(c), load_device("tiny"), seed, count))
-    if (m.caught_by == Catcher::executor || m.caught_by == Catcher::time)
+    if (m.caught_by == Catcher::executor || (m.caught_by == Catcher::time && !is_translation(m)))
       ADD_FAILURE() << name(m.caught_by) << ": " << m.field << " at " << m.where << ": " << m.change << "; " << m.how;
 }
 

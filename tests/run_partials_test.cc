@@ -68,7 +68,10 @@ struct Decode {
     }
     return out;
   }
-  void expect_refused(const char* words) { EXPECT_DEATH(logits(), words); }
+  void expect_refused(const char* words) {
+    GTEST_FLAG_SET(death_test_style, "threadsafe");  // run() has threads
+    EXPECT_DEATH(logits(), words);
+  }
 };
 
 const char* const kReductions[] = {"attn_norm.sum.reduce", "qkv.reduce", "scores.reduce", "max.reduce",   "softmax.reduce",

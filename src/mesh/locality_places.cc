@@ -57,6 +57,13 @@ Ranges sorted(Ranges ranges, bool* twice) {
 }
 
 void check_buffers(Checker& c) {
+  IdVector<TensorId, int> copies(c.p.tensors.size(), 0);
+  for (const Buffer& b : c.p.buffers) copies[b.tensor] = std::max(copies[b.tensor], b.first_copy + b.copies);
+  for (const BufferId id : c.p.buffers.ids())
+    if (copies[c.buffer(id).tensor] != c.tensor(id).copies)
+      c.report(Rule::elsewhere, {.region = c.buffer(id).region}, id,
+               fmt::format("tensor {} has {} copies, of which {} lie anywhere", c.tensor(id).name, c.tensor(id).copies,
+                           copies[c.buffer(id).tensor]));
   for (const BufferId id : c.p.buffers.ids()) {
     const Buffer& b = c.buffer(id);
     const Tensor& t = c.tensor(id);

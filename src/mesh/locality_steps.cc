@@ -335,6 +335,10 @@ struct Leaf {
       return;
     }
     c.read(op.buffer, at, false);
+    const std::vector<BufferId>& outputs = at.entry->outputs;
+    if (std::find(outputs.begin(), outputs.end(), op.buffer) == outputs.end())
+      c.report(Rule::interface, at, op.buffer,
+               fmt::format("the host is given buffer {}, which is no output of entry {}", c.buffer(op.buffer).name, at.entry->name));
     Value* v = c.find(op.buffer, at);
     if (v != nullptr && v->handed_over)
       c.report(Rule::never_read, at, op.buffer,
