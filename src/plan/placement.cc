@@ -121,6 +121,12 @@ Tensors add_weights(Program& p, const ModelConfig& c, const WeightTypes& types, 
   return t;
 }
 
+// As a buffer lists them.
+std::vector<PhaseId> in_order(std::vector<PhaseId> phases) {
+  std::sort(phases.begin(), phases.end());
+  return phases;
+}
+
 // Adds a tensor of activations together with its only buffer in a region.
 struct Placer {
   Program& program;
@@ -139,7 +145,7 @@ struct Placer {
                                 .cuts = std::move(cuts),
                                 .copies = copies,
                                 .slots = slots,
-                                .phases = live.empty() ? phases : std::move(live)});
+                                .phases = in_order(live.empty() ? phases : std::move(live))});
   }
 
   // Regions of one phase run one after the other on the same tensor: the residual stream is one, wherever it is at the moment.
@@ -159,7 +165,7 @@ struct Placer {
                                 .first_copy = first,
                                 .copies = copies,
                                 .slots = slots,
-                                .phases = std::move(live)});
+                                .phases = in_order(std::move(live))});
   }
 };
 
@@ -170,14 +176,12 @@ std::vector<PhaseId> phases_of(const PlacedRegion& r, const PrefillPhases& ph) {
   std::vector<PhaseId> phases = {ph.move};
   if (r.layers > 0) phases.insert(phases.end(), {ph.rows, ph.attention});
   if (r.head) phases.push_back(ph.head);
-  std::sort(phases.begin(), phases.end());
   return phases;
 }
 std::vector<PhaseId> phases_of(const PlacedRegion& r, const DecodePhases& ph) {
   std::vector<PhaseId> phases = {ph.move};
   if (r.layers > 0) phases.push_back(ph.layer);
   if (r.head) phases.push_back(ph.head);
-  std::sort(phases.begin(), phases.end());
   return phases;
 }
 
@@ -322,14 +326,12 @@ PrefillBuffers place_prefill(Placer& at, const Tensors& t, const ModelConfig& c,
   std::vector<PhaseId> angle_phases = {ph.rows, ph.move};
   if (n > 1) angle_phases.push_back(ph.attention);
   if (r.head) angle_phases.push_back(ph.head);
-  std::sort(angle_phases.begin(), angle_phases.end());
   b.angles = at.activation("angles", Dtype::f32, {rows, dim("pairs", c.head_dim / 2), dim("sin_cos", 2)},
                            {cut(0, Axis::y, ring_y), cut(1, Axis::x, table_cut(tables.pairs))}, std::move(angle_phases));
   // The head looks a row up while those before it lie here already, or is asked for another row of the last layer's.
   const bool first_rows = first == 0 && std::min(plan.chunk, plan.max_prompt) > 1, last_rows = first + n == c.layers;
   std::vector<PhaseId> residual = {ph.rows, ph.attention, ph.move};
   if (r.head && (first_rows || last_rows)) residual.push_back(ph.head);
-  std::sort(residual.begin(), residual.end());
   b.x = at.activation("x", sum, {rows, d}, {cut(0, Axis::y, ring_y), cut(1, Axis::x, ring_x)}, std::move(residual));
   b.ss = at.activation("ss", Dtype::f32, {rows}, {cut(0, Axis::y, ring_y)}, rows_only);
   b.xn = at.activation("xn", operand, {rows, d}, {cut(0, Axis::y, ring_y), cut(1, Axis::x, ring_x)}, rows_only, 2);
@@ -379,8 +381,7 @@ HeadBuffers place_head(Placer& at, const Tensors& t, const ModelConfig& c, const
   b.xn = at.activation("head_xn", operand_dtype(plan.numerics), {dim("dim", c.dim)}, {cut(0, Axis::y, dim_y)}, live);
   b.logits = at.activation("logits", sum, {dim("vocab", c.vocab)}, {cut(0, Axis::x, vocab_x)}, live);
   // The choice is the next token to embed, and the transition takes the first one along.
-  if (!plan.host_choice)
-    b.best = at.activation("best", Dtype::best, {dim("one", 1)}, {}, {std::min(head, transition), std::max(head, transition)});
+  if (!plan.host_choice) b.best = at.activation("best", Dtype::best, {dim("one", 1)}, {}, {head, transition});
   return b;
 }
 
