@@ -57,10 +57,6 @@ int64_t common_factor(const Tensor& tensor, const Buffer& buffer) {
   return f * bytes(tensor.dtype, 1);
 }
 
-bool lives_in(const Buffer& b, PhaseId phase) {
-  return std::find(b.phases.begin(), b.phases.end(), phase) != b.phases.end() || b.leaves_in == phase || b.arrives_in == phase;
-}
-
 // How many of a buffer's copies occupy bytes at a moment of a phase.
 int64_t copies_at(const Buffer& b, PhaseId phase, int moment) {
   const auto moved = std::count_if(b.moments.begin(), b.moments.end(), [&](int m) { return m < moment; });
@@ -215,6 +211,10 @@ PhaseBytes row_of(const Program& program, const OnRegion& on, PhaseId phase, int
 }  // namespace
 
 bool quantised(Dtype t) { return t == Dtype::q8_0 || t == Dtype::q4_0; }
+
+bool lives_in(const Buffer& b, PhaseId phase) {
+  return std::find(b.phases.begin(), b.phases.end(), phase) != b.phases.end() || b.leaves_in == phase || b.arrives_in == phase;
+}
 
 int64_t quantised_bytes(Dtype t, const std::vector<Range>& ranges) {
   int64_t n = 0;

@@ -31,6 +31,8 @@ struct PhaseBytes {
 };
 
 bool quantised(Dtype t);
+// Whether a buffer has bytes in a phase, be it only until its copies have left or from when they arrive.
+bool lives_in(const Buffer& buffer, PhaseId phase);
 // Bytes under one output of the quantised indices in `ranges`: packed integers and the scales of all blocks touched.
 int64_t quantised_bytes(Dtype t, const std::vector<Range>& ranges);
 // Bytes of one buffer on the core at (x, y) of its region.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "mesh/bytes.h"
 #include "mesh/visit.h"
 
 namespace wafer::mesh {
@@ -54,8 +55,7 @@ struct Form {
     where = "tensor " + t.name;
     in(t.copies, 1, INT32_MAX, "copies");
     must(t.copies_by == LoopVar::layer || t.copies_by == LoopVar::chunk, "copies are one for each layer or chunk");
-    const bool quantised = t.dtype == Dtype::q8_0 || t.dtype == Dtype::q4_0;
-    in(t.quantised_dim, 0, quantised && !t.dims.empty() ? static_cast<int64_t>(t.dims.size()) - 1 : 0, "the quantised dimension");
+    in(t.quantised_dim, 0, quantised(t.dtype) && !t.dims.empty() ? static_cast<int64_t>(t.dims.size()) - 1 : 0, "the quantised dimension");
     for (const Dim& d : t.dims) {
       in(d.size.limit, 1, INT64_MAX, "the limit of a size");
       must(d.size.kind != SizeKind::fixed || d.size.fixed == d.size.limit, "a fixed size has itself as limit");

@@ -382,10 +382,7 @@ struct LocalCheck {
         shares->held.push_back(held(way, size(*over), p));
         shares->wanted.push_back(in_heads ? dims_of(held(cut(*h, axis), size(*h), p), op.head_dim) : held(nullptr, size(*over), p));
       }
-      r.partial[a] = Partial{.op = row.joins == Joins::add   ? ReduceOp::add
-                                   : row.joins == Joins::max ? ReduceOp::max
-                                                             : ReduceOp::best,
-                             .shares = std::move(shares)};
+      r.partial[a] = Partial{.op = joined_by(op.op).value(), .shares = std::move(shares)};
     }
     return r;
   }

@@ -16,10 +16,6 @@ bool has_rows(const Tensor& t) {
 
 }  // namespace
 
-bool lives_in(const Buffer& b, PhaseId phase) {
-  return std::find(b.phases.begin(), b.phases.end(), phase) != b.phases.end() || b.leaves_in == phase || b.arrives_in == phase;
-}
-
 bool has_keys(const Tensor& t) {
   return std::any_of(t.dims.begin(), t.dims.end(), [](const Dim& d) { return d.size.kind == SizeKind::keys; });
 }

@@ -11,15 +11,6 @@
 namespace wafer::mesh {
 namespace {
 
-// The first fault told is of that rule and step.
-void expect_fault(const Program& p, Rule rule, const std::string& where, const std::string& part = "") {
-  const std::vector<Diagnostic> all = check_locality(p);
-  ASSERT_FALSE(all.empty()) << name(rule) << " " << where;
-  EXPECT_TRUE(all.front().rule == rule && all.front().where.find(where) != std::string::npos &&
-              all.front().text.find(part) != std::string::npos)
-      << "expected " << name(rule) << ", " << where << ", " << part << text_of(all);
-}
-
 // ---- the state of buffers --------------------------------------------------------------------------------------------------------------
 
 TEST(Locality, StepsLeftOut) {

@@ -9,6 +9,7 @@
 #include <tuple>
 #include <vector>
 
+#include "mesh/bytes.h"
 #include "mesh/locality.h"
 #include "mesh/operations.h"
 
@@ -97,7 +98,6 @@ struct Result {
 };
 
 const char* name(Spread s);
-bool lives_in(const Buffer& b, PhaseId phase);
 bool has_keys(const Tensor& t);
 
 // ---- the checker -------------------------------------------------------------------------------------------------------------------

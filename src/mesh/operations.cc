@@ -37,6 +37,16 @@ static_assert(kOperations.back().op == LocalOp::tile_fma_t, "the last LocalOp ha
 }  // namespace
 
 const Operation& operation(LocalOp op) { return kOperations[static_cast<size_t>(op)]; }
+std::optional<ReduceOp> joined_by(LocalOp op) {
+  switch (operation(op).joins) {
+    case Joins::add: return ReduceOp::add;
+    case Joins::max: return ReduceOp::max;
+    case Joins::best: return ReduceOp::best;
+    case Joins::nothing:
+    case Joins::owner: break;
+  }
+  return {};
+}
 std::span<const Operation> operations() { return kOperations; }
 const char* name(LocalOp op) { return operation(op).name; }
 

@@ -43,6 +43,8 @@ struct Operation {
 };
 
 const Operation& operation(LocalOp op);
+// What joins the cores' own results of an operation, which are those of its last output; none: they are whole where they are.
+std::optional<ReduceOp> joined_by(LocalOp op);
 std::span<const Operation> operations();
 
 // One form of an operation, taken apart.

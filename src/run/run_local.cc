@@ -2,11 +2,13 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <optional>
 
 #include "base/check.h"
 #include "base/half.h"
 #include "base/parallel.h"
 #include "base/scalar_math.h"
+#include "mesh/operations.h"
 #include "run/machine.h"
 #include "run/rows.h"
 
@@ -154,35 +156,6 @@ void exp_sum(Machine& m, const Local& op, const Scope& s) {
   });
 }
 
-// The result of a local step that is left as partial values, and what joins it; none: its results are whole.
-struct PartialResult {
-  BufferId buffer{};
-  ReduceOp joined_by = ReduceOp::add;
-};
-PartialResult partial_result(const Local& op) {
-  switch (op.op) {
-    case LocalOp::square_sum:
-    case LocalOp::mat_vec:
-    case LocalOp::row_dots:
-    case LocalOp::weigh_rows: return {op.out[0], ReduceOp::add};
-    case LocalOp::exp_sum: return {op.out[1], ReduceOp::add};
-    case LocalOp::row_max: return {op.out[0], ReduceOp::max};
-    case LocalOp::local_best: return {op.out[0], ReduceOp::best};
-    case LocalOp::normalise:
-    case LocalOp::angles:
-    case LocalOp::rotate:
-    case LocalOp::store_rows:
-    case LocalOp::divide:
-    case LocalOp::add:
-    case LocalOp::clear:
-    case LocalOp::gate_mul:
-    case LocalOp::look_up:
-    case LocalOp::tile_fma:
-    case LocalOp::tile_fma_t: return {};
-  }
-  return {};
-}
-
 // What there is to compute at once.
 void compute(Machine& m, const Local& op, const Scope& s) {
   switch (op.op) {
@@ -235,8 +208,7 @@ void check_operands(const Machine& m, const Step& step, std::span<const BufferId
 void run_local(Machine& m, const Step& step, const Local& op, const Scope& s) {
   check_operands(m, step, op.in, op.out);
   compute(m, op, s);
-  if (const PartialResult result = partial_result(op); result.buffer.exists())
-    m.partials[result.buffer] = {.step = &step, .scope = s, .joined_by = result.joined_by};
+  if (const std::optional<ReduceOp> join = joined_by(op.op)) m.partials[op.out.back()] = {.step = &step, .scope = s, .joined_by = *join};
 }
 
 }  // namespace wafer::run

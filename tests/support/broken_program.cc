@@ -1,10 +1,12 @@
 #include "support/broken_program.h"
 
 #include <fmt/format.h>
+#include <gtest/gtest.h>
 
 #include <algorithm>
 
 #include "lower/lower.h"
+#include "mesh/locality.h"
 
 namespace wafer::mesh {
 
@@ -93,6 +95,14 @@ Entry& entry_of(Program& p, const std::string& name) {
   for (Entry& e : p.entries)
     if (e.name == name) return e;
   throw std::runtime_error("no entry " + name);
+}
+
+void expect_fault(const Program& p, Rule rule, const std::string& where, const std::string& part) {
+  const std::vector<Diagnostic> all = check_locality(p);
+  ASSERT_FALSE(all.empty()) << name(rule) << " " << where;
+  EXPECT_TRUE(all.front().rule == rule && all.front().where.find(where) != std::string::npos &&
+              all.front().text.find(part) != std::string::npos)
+      << "expected " << name(rule) << ", " << where << ", " << part << text_of(all);
 }
 
 }  // namespace wafer::mesh

@@ -44,4 +44,7 @@ Entry& entry_of(Program& p, const std::string& name);
 
 std::string text_of(const std::vector<Diagnostic>& all);
 
+// Fails unless the first fault that check_locality() tells is of that rule, and its place and text have these parts.
+void expect_fault(const Program& p, Rule rule, const std::string& where, const std::string& part = "");
+
 }  // namespace wafer::mesh
